@@ -1,0 +1,84 @@
+# Everything a reader runs. Each target sets up .venv by itself; nothing needs root, LaTeX, Node or a browser.
+# Written for GNU make 3.81 (macOS) and a POSIX shell; the checkout's path may hold spaces.
+
+# The first Python that is new enough, and not too new for the wheels in requirements.lock.
+PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c '$(SUPPORTED)' 2>/dev/null && echo "$$p" && break; done),python3)
+SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+VENV_PYTHON = .venv/bin/python
+
+# A variable given to make reaches the recipe's shell through the environment, so any text is safe in it.
+REPORT = $(VENV_PYTHON) -m charlm_report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} \
+	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"}
+
+.DELETE_ON_ERROR:
+.PHONY: help report quick test tidy lab corpus clean clean-runs lock
+
+help:
+	@echo 'make report      train what is missing, execute the notebooks, write report/report.html and report.pdf'
+	@echo '                 SEEDS=1 EPOCHS=2 CORPUS=my.txt OUT=elsewhere: each is optional, alone or together'
+	@echo 'make quick       the same on a small scale, about a minute, into build/'
+	@echo 'make test        format, lint, corpus, tests'
+	@echo 'make tidy        format the code, and clear what running left in the notebooks'
+	@echo 'make lab         JupyterLab in notebooks/'
+	@echo 'make corpus      fetch and verify the two corpora of the study (the others do it when they need it)'
+	@echo 'make clean       remove what can be made again in a minute; spares .venv, corpora and trained runs'
+	@echo 'make clean-runs  remove the trained runs'
+	@echo 'make lock        pin again what pyproject.toml pulls in (requirements.lock)'
+	@echo
+	@echo 'Set-up happens on first use. PYTHON=/path/to/python names the interpreter (3.11 to 3.14), and'
+	@echo 'TORCH_INDEX=https://download.pytorch.org/whl/cpu gets a torch for CPUs only, gigabytes smaller on Linux.'
+
+report: .venv/ready
+	@$(REPORT)
+
+quick: .venv/ready
+	@$(REPORT) --quick
+
+test: corpus
+	$(VENV_PYTHON) -m ruff format --check .
+	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m pytest
+
+tidy: .venv/ready
+	$(VENV_PYTHON) -m nbconvert --clear-output --ClearMetadataPreprocessor.enabled=True \
+		--ClearMetadataPreprocessor.preserve_nb_metadata_mask=kernelspec \
+		--ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags notebooks/*.ipynb
+	$(VENV_PYTHON) -m ruff check --fix --exit-zero .
+	$(VENV_PYTHON) -m ruff format .
+
+lab: .venv/ready
+	$(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=. --ServerApp.preferred_dir=notebooks
+
+corpus: .venv/ready
+	$(VENV_PYTHON) -m charlm_corpus shakespeare-268k tiny-shakespeare
+
+clean:
+	rm -rf build charlm.egg-info .pytest_cache .ruff_cache
+	find . \( -path ./.git -o -path ./.venv -o -path ./runs \) -prune -o \
+		-type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+clean-runs:
+	rm -rf runs
+
+# The stamp is the last thing written, and holds the place: a set-up that was cut short, a checkout that was moved or
+# copied, and an interpreter that is gone all lack it, and are set up from nothing.
+ifneq ($(shell test -x $(VENV_PYTHON) && cat .venv/ready 2>/dev/null),$(shell pwd -P))
+.PHONY: .venv/ready
+endif
+.venv/ready: requirements.lock pyproject.toml
+	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo 'charlm needs Python 3.11 to 3.14, and "$(PYTHON)" is' \
+		'none of them: name one with make PYTHON=/path/to/python' >&2; exit 1; }
+	@echo 'Setting up .venv: a few minutes, the first time only'
+	"$(PYTHON)" -m venv --clear .venv
+	$(VENV_PYTHON) -m pip install --disable-pip-version-check --progress-bar off --quiet \
+		$${TORCH_INDEX:+"--extra-index-url=$$TORCH_INDEX"} -r requirements.lock -e .
+	@pwd -P > $@
+
+# One lock for every platform and every supported Python. It names versions only, no index and no hash, so that a mirror
+# or a CPU build of torch serves as well.
+lock:
+	"$(PYTHON)" -m venv --clear build/lock
+	build/lock/bin/python -m pip install --disable-pip-version-check --quiet uv==0.13.9
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+		--custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml

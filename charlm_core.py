@@ -1,0 +1,466 @@
+"""The experiment: corpus → chunks → model → training loop → evaluation → sampling. Meant to be read in one sitting.
+
+The defaults reproduce a student study of a character-level RNN and LSTM on 268,330 characters of Shakespeare: chunks of
+30 characters, 2 layers of 256, Adam at 0.001, batches of 64, at most 50 epochs, stop after 5 without a better
+validation loss. Losses are cross-entropies in nats per character; a loss of an epoch is the mean of its batch means.
+
+Every random choice follows from `Config.seed`: the split, the order of the chunks in each epoch and the initial weights
+have a stream of their own, so an RNN and an LSTM of one seed see the same split and the same order, and an epoch can be
+computed from the state that the epoch before it left, on any machine of the same kind, to the same bits.
+"""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from charlm_corpus import CharlmError, Corpus, decode, encode
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Configuration: what decides the result of a run, besides the corpus
+
+CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+PRECISIONS = ("float32", "bfloat16")
+DEVICES = ("cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training run; the defaults are the protocol of the source study.
+
+    Raises CharlmError, naming the field and what it takes, when a value makes no sense.
+    """
+
+    cell: str = "lstm"  # rnn (tanh), lstm or gru
+    hidden_size: int = 256
+    layers: int = 2
+    learning_rate: float = 0.001  # of Adam
+    batch_size: int = 64  # chunks a step
+    chunk_length: int = 30  # characters
+    validation_share: float = 0.2  # of the chunks
+    epochs: int = 50  # at most
+    patience: int = 5  # epochs without a better validation loss before training stops
+    seed: int = 0
+    device: str = "auto"  # cuda, mps or cpu; auto takes the first that is there
+    precision: str = "auto"  # float32 or bfloat16 (autocast); auto: see resolve()
+    threads: int = 1  # of the CPU; part of a run's identity, because sums round differently with more
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.type is float and type(value) is int:
+                object.__setattr__(self, f.name, value := float(value))
+            if type(value) is not f.type:
+                raise CharlmError(f"{f.name} = {value!r}: needs {'an' if f.type is int else 'a'} {f.type.__name__}")
+        for name, choices in (
+            ("cell", tuple(CELLS)),
+            ("device", ("auto", *DEVICES)),
+            ("precision", ("auto", *PRECISIONS)),
+        ):
+            if getattr(self, name) not in choices:
+                raise CharlmError(f"{name} = {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+        counts = ("hidden_size", "layers", "batch_size", "chunk_length", "epochs", "patience", "threads")
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number of at least 1")
+        if not (0 < self.learning_rate < math.inf):
+            raise CharlmError(f"learning_rate = {self.learning_rate}: needs a positive number")
+        if not 0 < self.validation_share < 1:
+            raise CharlmError(f"validation_share = {self.validation_share}: needs a number between 0 and 1")
+        if not 0 <= self.seed < 2**32:
+            raise CharlmError(f"seed = {self.seed}: needs a whole number from 0 to {2**32 - 1}")
+
+    def resolve(self) -> "Config":
+        """The same configuration with `auto` replaced by what this machine has, as a run must be named by it.
+
+        bfloat16 is taken where the CPU multiplies it in hardware (AVX-512 BF16 or AMX), which halves the time of a
+        run; a GPU is fast enough at this size to stay with float32.
+        """
+        device = self.device
+        there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if device == "auto":
+            device = next(d for d in ("cuda", "mps", "cpu") if there[d])
+        elif not there[device]:
+            raise CharlmError(f"device = {device!r}: this machine has none; use device='auto'")
+        precision = self.precision
+        if precision == "auto":
+            has = torch.cpu.get_capabilities() if device == "cpu" else {}
+            precision = "bfloat16" if has.get("avx512_bf16") or has.get("amx_bf16") else "float32"
+        return replace(self, device=device, precision=precision)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Data: consecutive chunks, some of them kept for validation
+
+SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM = range(3)  # what a seed is used for; each has random numbers of its own
+
+
+def count_chunks(n_characters: int, chunk_length: int) -> int:
+    """How many whole chunks the text holds; each needs one more character after it as its last target."""
+    return max(0, n_characters - 1) // chunk_length
+
+
+def split_chunks(n_chunks: int, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """Training and validation chunk numbers, (n_train,) and (n_validation,): a shuffle, of which the first part
+    (rounded down) is validation. Neighbouring chunks therefore stand on both sides, as in the source study."""
+    n_validation = int(n_chunks * config.validation_share)
+    if n_validation < 1 or n_chunks - n_validation < 1:
+        raise CharlmError(
+            f"the corpus is too short: {n_chunks} chunks of {config.chunk_length} characters cannot give one for training"
+            f" and one for validation at a share of {config.validation_share:g}; use a longer text or shorter chunks"
+        )
+    shuffled = np.random.default_rng([config.seed, SPLIT_STREAM]).permutation(n_chunks)
+    return np.sort(shuffled[n_validation:]), np.sort(shuffled[:n_validation])
+
+
+def batches(ids: np.ndarray, chunks: np.ndarray, config: Config):
+    """Yield inputs and targets, both (time, batch) of int64: a column is a chunk, the target its text one later."""
+    steps = np.arange(config.chunk_length + 1)
+    for first in range(0, len(chunks), config.batch_size):
+        starts = chunks[first : first + config.batch_size] * config.chunk_length
+        window = torch.from_numpy(ids[starts + steps[:, None]].astype(np.int64))  # (time + 1, batch)
+        yield window[:-1].to(config.device), window[1:].to(config.device)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Model
+
+
+class CharModel(nn.Module):
+    """One-hot characters → recurrent layers → a score (logit) for every character of the vocabulary."""
+
+    def __init__(self, vocabulary_size: int, config: Config) -> None:
+        super().__init__()
+        self.rnn = CELLS[config.cell](vocabulary_size, config.hidden_size, config.layers)
+        self.head = nn.Linear(config.hidden_size, vocabulary_size)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids (time, batch) → logits (time, batch, vocabulary); every chunk starts from a zero state."""
+        one_hot = F.one_hot(ids, self.rnn.input_size).to(self.head.weight.dtype)  # (time, batch, vocabulary)
+        hidden, _ = self.rnn(one_hot)  # (time, batch, hidden)
+        return self.head(hidden)
+
+
+def initial_weights(vocabulary_size: int, config: Config) -> dict[str, Tensor]:
+    """PyTorch's default initial weights, drawn on the CPU from the seed's own stream whatever the device."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(np.random.SeedSequence([config.seed, WEIGHT_STREAM]).generate_state(1, np.uint64)[0]))
+        return {name: w.detach() for name, w in CharModel(vocabulary_size, config).state_dict().items()}
+
+
+def count_parameters(vocabulary_size: int, config: Config) -> int:
+    """Number of trained weights and biases."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in CharModel(vocabulary_size, config).parameters())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Training: a pure function from the state after one epoch to the state after the next
+
+
+@dataclass
+class State:
+    """All that training needs to go on: after epoch n it decides epoch n + 1 to the bit. Tensors are on the CPU.
+
+    `history` has a row for each finished epoch: {"epoch", "train_loss", "val_loss"}. `diverged` is None, or says in
+    which epoch and step (None: in validation) the loss stopped being a finite number.
+    """
+
+    weights: dict[str, Tensor]
+    best_weights: dict[str, Tensor]
+    moments: dict[str, Tensor] = field(default_factory=dict)  # of Adam: "<parameter>/exp_avg", "/exp_avg_sq", "/step"
+    history: list[dict] = field(default_factory=list)
+    diverged: dict | None = None
+
+
+def initial_state(vocabulary_size: int, config: Config) -> State:
+    weights = initial_weights(vocabulary_size, config)
+    return State(weights, weights)
+
+
+def best_epoch(history: list[dict]) -> int | None:
+    """The epoch (from 1) with the lowest validation loss, the earliest of equals; None before the first."""
+    return min(history, key=lambda row: row["val_loss"])["epoch"] if history else None
+
+
+def is_finished(state: State, config: Config) -> bool:
+    """Diverged, at the last epoch, or `patience` epochs without a better validation loss."""
+    done = len(state.history)
+    stale = done - (best_epoch(state.history) or 0)
+    return state.diverged is not None or done >= config.epochs or stale >= config.patience
+
+
+@contextmanager
+def arithmetic(config: Config):
+    """Threads and determinism as the configuration says, put back afterwards (a notebook's kernel goes on living)."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    tf32 = torch.backends.cudnn.allow_tf32
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may not repeat its bits
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(config.device == "cuda")
+    torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.allow_tf32 = tf32
+
+
+def batch_loss(model: CharModel, inputs: Tensor, targets: Tensor, config: Config) -> Tensor:
+    """Mean cross-entropy over all characters of a batch, in nats per character, computed in float32."""
+    # One autocast a batch: within one, the cast weights are cached, and an optimizer's step would go unseen.
+    with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        logits = model(inputs)  # (time, batch, vocabulary)
+    return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+
+
+def evaluate(model: CharModel, ids: np.ndarray, chunks: np.ndarray, config: Config) -> float:
+    """Loss on the chunks, the mean of the batch means (the study's way: a short last batch counts like a full one)."""
+    with torch.no_grad():
+        return float(np.mean([batch_loss(model, x, y, config).item() for x, y in batches(ids, chunks, config)]))
+
+
+def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
+    """The state one epoch later; `state` itself is left as it was. The configuration must be resolved.
+
+    The training loss is measured while training, so it is that of weights still moving: the study's way.
+    """
+    epoch = len(state.history) + 1
+    train, validation = split_chunks(count_chunks(len(corpus.ids), config.chunk_length), config)
+    order = np.random.default_rng([config.seed, ORDER_STREAM, epoch]).permutation(train)
+    model = CharModel(len(corpus.vocab), config)
+    model.load_state_dict(state.weights)
+    model.to(config.device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=config.device != "mps")
+    names = [name for name, _ in model.named_parameters()]
+    for name, p in model.named_parameters():
+        if moments := {k.rpartition("/")[2]: v for k, v in state.moments.items() if k.rpartition("/")[0] == name}:
+            optimizer.state[p] = {
+                k: v.clone() if k == "step" else v.to(p.device, copy=True) for k, v in moments.items()
+            }
+
+    losses = []
+    with arithmetic(config):
+        for step, (inputs, targets) in enumerate(batches(corpus.ids, order, config), start=1):
+            loss = batch_loss(model, inputs, targets, config)
+            losses.append(loss.item())
+            if not math.isfinite(losses[-1]):
+                return replace(state, diverged={"epoch": epoch, "step": step})
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        val_loss = evaluate(model, corpus.ids, validation, config)
+    if not math.isfinite(val_loss):
+        return replace(state, diverged={"epoch": epoch, "step": None})
+
+    weights = {name: w.detach().cpu() for name, w in model.state_dict().items()}
+    history = [*state.history, {"epoch": epoch, "train_loss": float(np.mean(losses)), "val_loss": val_loss}]
+    moments = {
+        f"{name}/{k}": v.cpu()
+        for name, p in zip(names, model.parameters(), strict=True)
+        for k, v in optimizer.state[p].items()
+    }
+    return State(weights, weights if best_epoch(history) == epoch else state.best_weights, moments, history)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sampling: text from trained weights, the same text whatever else is in the batch
+
+
+def philox(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Philox4x32-10: counters (..., 4) and keys (..., 2) of 32-bit words → (..., 4) random 32-bit words.
+
+    J. K. Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011.
+    """
+    low = np.uint64(0xFFFFFFFF)
+    c = [np.asarray(counter[..., i], np.uint64) for i in range(4)]
+    k = [np.asarray(key[..., i], np.uint64) for i in range(2)]
+    for _ in range(10):
+        a, b = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)  # 32 × 32 → 64 bits
+        c = [(b >> np.uint64(32)) ^ c[1] ^ k[0], b & low, (a >> np.uint64(32)) ^ c[3] ^ k[1], a & low]
+        k = [(k[0] + np.uint64(0x9E3779B9)) & low, (k[1] + np.uint64(0xBB67AE85)) & low]
+    return np.stack(np.broadcast_arrays(*c), axis=-1)
+
+
+def uniforms(seed: int, samples: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Uniform numbers in [0, 1), 53 bits each, (samples, positions): key = (seed, sample), counter = position."""
+    key = np.stack(np.broadcast_arrays(np.uint64(seed), np.asarray(samples, np.uint64)[:, None]), axis=-1)  # (s, 1, 2)
+    counter = np.zeros((1, len(positions), 4), np.uint64)
+    counter[0, :, 0] = positions
+    words = philox(counter, key)
+    return ((words[..., 0] >> np.uint64(5)) * 2.0**26 + (words[..., 1] >> np.uint64(6))) / 2.0**53
+
+
+def temperature_softmax(logits: np.ndarray, temperature: np.ndarray | float) -> np.ndarray:
+    """exp(z_i / T) / Σ_j exp(z_j / T) over the last axis in float64, for logits (..., vocabulary).
+
+    The largest logit is subtracted before the division, so no T > 0 overflows; T = 0 is the limit: all on the first of
+    the largest logits (greedy). `temperature` is a number or an array that broadcasts against logits[..., :1].
+    """
+    z = np.asarray(logits, np.float64)
+    z = z - z.max(axis=-1, keepdims=True)
+    t = np.broadcast_to(np.asarray(temperature, np.float64), (*z.shape[:-1], 1))
+    greedy = np.arange(z.shape[-1]) == z.argmax(axis=-1)[..., None]
+    with np.errstate(over="ignore"):  # a tiny T takes z / T to -inf, and exp of it to the right answer, 0
+        p = np.where(t > 0, np.exp(z / np.where(t > 0, t, 1)), greedy)
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Invert the cumulative distribution: (rows, vocabulary) and (rows,) → ids (rows,), in vocabulary order."""
+    cumulative = probabilities.cumsum(axis=-1)
+    total = cumulative[:, -1]
+    threshold = np.minimum(uniform * total, np.nextafter(total, 0))  # u × total may round up to the total itself
+    return (cumulative <= threshold[:, None]).sum(axis=-1)
+
+
+class Stepper:
+    """A trained model that reads one character at a time: float32 on one CPU thread, whatever it was trained in.
+
+    The bits of a row must not depend on the rows beside it. A matrix product sums a row in the same order for every
+    batch of MIN_ROWS or more (below, BLAS takes other routines), so smaller batches are filled up to that.
+    """
+
+    MIN_ROWS = 8
+
+    def __init__(self, weights: dict[str, Tensor], config: Config) -> None:
+        w = {name: tensor.float() for name, tensor in weights.items()}
+        self.cell, self.layers, self.hidden_size = config.cell, [], config.hidden_size
+        for i in range(config.layers):
+            w_x, w_h, b_x, b_h = (w[f"rnn.{n}_l{i}"] for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+            if config.cell == "gru":  # the reset gate acts between the two biases, so they stay apart
+                self.layers.append((w_x.T.contiguous(), b_x, w_h.T.contiguous(), b_h))
+            else:
+                self.layers.append((w_x.T.contiguous(), b_x + b_h, w_h.T.contiguous(), torch.zeros_like(b_h)))
+        self.head = w["head.weight"].T.contiguous(), w["head.bias"]
+
+    def zero_state(self, rows: int) -> list[tuple[Tensor, Tensor]]:
+        """Hidden and cell state of every layer, each (rows, hidden); only the LSTM uses the second."""
+        rows = max(rows, self.MIN_ROWS)
+        return [(torch.zeros(rows, self.hidden_size), torch.zeros(rows, self.hidden_size)) for _ in self.layers]
+
+    def __call__(self, ids: np.ndarray, state: list[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, list]:
+        """ids (rows,) → logits (rows, vocabulary) in float32, and the state after them."""
+        padded = np.zeros(len(state[0][0]), np.int64)
+        padded[: len(ids)] = ids
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with torch.no_grad():
+                x, after = None, []
+                for (w_x, b_x, w_h, b_h), (h, c) in zip(self.layers, state, strict=True):
+                    # A one-hot row times a matrix is that row of the matrix: the first layer looks it up.
+                    from_x = w_x[torch.from_numpy(padded)] + b_x if x is None else torch.addmm(b_x, x, w_x)
+                    h, c = self.advance(from_x, h, c, w_h, b_h)
+                    after.append((h, c))
+                    x = h
+                logits = torch.addmm(self.head[1], x, self.head[0])
+        finally:
+            torch.set_num_threads(threads)
+        return logits[: len(ids)].numpy(), after
+
+    def advance(self, from_x: Tensor, h: Tensor, c: Tensor, w_h: Tensor, b_h: Tensor) -> tuple[Tensor, Tensor]:
+        """One step of a cell as PyTorch defines it; from_x and h @ w_h are (rows, gates × hidden)."""
+        if self.cell == "rnn":
+            return from_x.addmm_(h, w_h).tanh_(), c
+        if self.cell == "lstm":
+            i, f, g, o = from_x.addmm_(h, w_h).chunk(4, dim=1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            return torch.sigmoid(o) * torch.tanh(c), c
+        r_x, z_x, n_x = from_x.chunk(3, dim=1)
+        r_h, z_h, n_h = torch.addmm(b_h, h, w_h).chunk(3, dim=1)
+        n = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * n_h)
+        z = torch.sigmoid(z_x + z_h)
+        return (1 - z) * n + z * h, c
+
+
+def chunk_logits(
+    weights: dict[str, Tensor], config: Config, ids: np.ndarray, chunks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of every character of the chunks given those before it in its chunk, and the characters themselves:
+    float32 (time, chunks, vocabulary) and int64 (time, chunks). On the CPU, each chunk from a zero state."""
+    cpu = replace(config, device="cpu", precision="float32", batch_size=len(chunks))
+    model = CharModel(len(weights["head.bias"]), cpu)
+    model.load_state_dict(weights)
+    ((inputs, targets),) = batches(ids, chunks, cpu)
+    with arithmetic(cpu), torch.no_grad():
+        return model(inputs).numpy(), targets.numpy()
+
+
+def next_logits(weights: dict[str, Tensor], config: Config, vocab: str, prompt: str) -> np.ndarray:
+    """Logits (vocabulary,) of the character after the prompt."""
+    step = Stepper(weights, config)
+    state = step.zero_state(1)
+    for i in encode(prompt, vocab):
+        logits, state = step(np.array([i]), state)
+    return logits[0]
+
+
+def default_prompts(vocab: str) -> list[str]:
+    """The source study's prompts A, a, B, b, C where the vocabulary has them all, else its first five letters (or,
+    in a text with fewer, its first five characters)."""
+    study = "AaBbC"
+    letters = [c for c in vocab if c.isalpha()]
+    return list(study if set(study) <= set(vocab) else letters if len(letters) >= 5 else vocab)[:5]
+
+
+def sample(
+    weights: dict[str, Tensor],
+    config: Config,
+    vocab: str,
+    prompts: Sequence[str],
+    length: int,
+    temperature: float | Sequence[float] = 1.0,
+    seed: int = 0,
+    numbers: Sequence[int] | None = None,
+) -> list[str]:
+    """Each prompt with `length` characters drawn after it; all prompts advance as one batch.
+
+    `temperature` is one for all or one for each prompt. The character at position t of a text (from 0, the prompt
+    included) is drawn with the uniform number that Philox gives for key (seed, number of the sample) and counter t:
+    so a text is decided by weights, prompt, temperature, seed and its number in `numbers` (default: all 0) alone.
+    Raises CharlmError for an empty prompt, a character outside the vocabulary, a negative or non-finite
+    temperature, a length below 1, or a seed or number outside 32 bits.
+    """
+    temperatures = np.broadcast_to(np.asarray(temperature, np.float64), len(prompts))
+    if not (np.isfinite(temperatures) & (temperatures >= 0)).all():
+        raise CharlmError(
+            f"temperature = {temperature}: needs a number of at least 0 (0 takes the likeliest character)"
+        )
+    if length < 1:
+        raise CharlmError(f"length = {length}: needs a whole number of at least 1")
+    if not prompts or not all(prompts):
+        raise CharlmError("an empty prompt: give at least one character to start from")
+    numbers = [0] * len(prompts) if numbers is None else numbers
+    for name, value in (("seed", seed), *(("sample number", n) for n in numbers)):
+        if not 0 <= value < 2**32:
+            raise CharlmError(f"{name} = {value}: needs a whole number from 0 to {2**32 - 1}")
+
+    once = {prompt: encode(prompt, vocab) for prompt in dict.fromkeys(prompts)}
+    known = [once[prompt] for prompt in prompts]
+    ends = np.array([len(k) for k in known])  # where the drawn text begins
+    text = np.zeros((len(prompts), ends.max() + length), np.int64)
+    for row, k in zip(text, known, strict=True):
+        row[: len(k)] = k
+    u = uniforms(seed, np.asarray(numbers), np.arange(text.shape[1]))
+    step = Stepper(weights, config)
+    state = step.zero_state(len(prompts))
+    for t in range(1, text.shape[1]):
+        logits, state = step(text[:, t - 1], state)
+        if t >= ends.min():
+            drawn = draw(temperature_softmax(logits, temperatures[:, None]), u[:, t])
+            text[:, t] = np.where(t >= ends, drawn, text[:, t])
+    return [decode(row[: end + length], vocab) for row, end in zip(text, ends, strict=True)]
+
+
+def config_json(config: Config) -> str:
+    """The configuration as one line of JSON with sorted keys: what is stored, hashed and sent."""
+    return json.dumps(vars(config), sort_keys=True)

@@ -1,0 +1,422 @@
+"""
+The figures: one style, one function a figure, each giving the drawing, a caption with the finding, a text that
+says what is seen, and the rows of numbers behind it. All sentences are computed from the data.
+
+A figure is 5.2 inches wide with letters of 10 points, so that it can be read on a phone: panels stand below each
+other. Nothing here touches pyplot or global state, and the same numbers give the same bytes.
+"""
+
+import io
+import unicodedata
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+from matplotlib import font_manager, rc_context, style
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+import charlm_study as study
+from charlm_show import Figure, escape_markdown
+from charlm_text import entropy
+
+# -----------------------------------------------------------------------------
+# style
+
+WIDTH = 5.2  # inches
+INK, GREY, FAINT, ACCENT = "#222222", "#5A5A5A", "#B5B5B5", "#6A3D9A"
+# Apart for colour-blind readers too, and dark enough on white to set text in.
+COLOURS = {"rnn": "#BF4900", "lstm": "#0068A8", "gru": "#007A5A"}
+MARKERS = {"rnn": "o", "lstm": "s", "gru": "^"}
+DASHED = (0, (3, 1.5))
+
+STYLE = {
+    "figure.facecolor": "white",
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine has the same letters
+    "font.size": 10,
+    "text.parse_math": False,  # a corpus may well have dollar signs in it
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "svg.fonttype": "path",
+}
+styled = style.context(["default", STYLE])  # from the defaults: a reader's own settings change no figure
+
+
+def colour(cell):
+    return COLOURS.get(cell, INK)
+
+
+def panels(n, height, **kwargs):
+    """A canvas with n axes below each other, each so many inches high."""
+    canvas = Canvas(figsize=(WIDTH, n * height), layout="constrained")
+    return canvas, list(canvas.subplots(n, 1, squeeze=False, **kwargs)[:, 0])
+
+
+def finish(canvas, id, caption, alt, rows):
+    """Draw to SVG, and to PNG at twice the pixels of a plain screen."""
+    svg, png = io.StringIO(), io.BytesIO()
+    with rc_context({"svg.hashsalt": id}):  # without it the ids inside are random
+        canvas.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    canvas.savefig(png, format="png", dpi=192, metadata={"Software": None})
+    return Figure(id, svg.getvalue(), png.getvalue(), caption.strip(), alt.strip(), rows)
+
+
+def span(values):
+    """'28' or '28 to 31'."""
+    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
+
+
+def signed(number):
+    """Four digits with a sign, a real minus."""
+    return f"{number:+.4f}".replace("-", "−")
+
+
+# -----------------------------------------------------------------------------
+# training
+
+
+def mean_curve(records, key):
+    """Mean over seeds for the epochs that all of them reached: (epochs,)."""
+    reached = min(r["epochs"] for r in records)
+    return np.mean([r[key][:reached] for r in records], axis=0)
+
+
+def draw_curves(ax, records, c):
+    """Mean over seeds bold, validation solid and training dashed; every seed thin, its best and last epoch marked."""
+    mark = "." if max(r["epochs"] for r in records) == 1 else None  # a line of one point cannot be seen
+    for key, dashes, alpha in (("train_loss", DASHED, 0.55), ("val_loss", "solid", 1)):
+        for r in records:
+            ax.plot(range(1, r["epochs"] + 1), r[key], color=c, lw=0.7, alpha=0.4 * alpha, marker=mark)
+        mean = mean_curve(records, key)
+        ax.plot(range(1, len(mean) + 1), mean, color=c, ls=dashes, lw=2, alpha=alpha)
+    for r in records:
+        ax.plot(r["best_epoch"], r["val_loss_best"], "o", color=c, mec="white", mew=0.6, ms=5.5, zorder=3)
+        ax.plot(r["epochs"], r["val_loss_last"], "s", mfc="none", mec=c, mew=1.1, ms=7, zorder=3)
+
+
+def label_curves(ax, records, c):
+    """The names of the two mean curves at their right end, the upper one's above and the lower one's below."""
+    longest = max(r["epochs"] for r in records)
+    train, val = mean_curve(records, "train_loss")[-1], mean_curve(records, "val_loss")[-1]
+    for name, y, other in (("training", train, val), ("validation", val, train)):
+        where = {"xytext": (8, 0), "textcoords": "offset points", "va": "bottom" if y > other else "top"}
+        ax.annotate(name, (longest, y), color=c, **where)
+
+
+def frame_curves(canvas, axes, lines=()):
+    """What all panels with curves share, once the curves are in them, and below them what the marks mean."""
+    handles = [
+        *lines,
+        Line2D([], [], color=GREY, ls="", marker="o", ms=5.5, label="best epoch"),
+        Line2D([], [], color=GREY, ls="", marker="s", ms=7, mfc="none", mew=1.1, label="last epoch"),
+    ]
+    canvas.legend(handles=handles, loc="outside lower center", ncols=4, columnspacing=1.2, handletextpad=0.5)
+    for ax in axes:
+        ax.grid(axis="y")
+        ax.margins(x=0.02)
+        ax.set_ylabel("loss (nats per character)")
+    axes[-1].set_xlabel("epoch")
+    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+
+
+def curve_rows(records):
+    about = ("cell", "hidden_size", "learning_rate", "seed")
+    return [
+        {k: r[k] for k in about} | {"epoch": i + 1, "train_loss": r["train_loss"][i], "val_loss": r["val_loss"][i]}
+        for r in records
+        for i in range(r["epochs"])
+    ]
+
+
+def curve_finding(name, records):
+    """What the curves of one configuration show."""
+    if not records:
+        return f"{name}: no run finished."
+    best = study.seed_estimate(records, "val_loss_best").mean
+    apart = study.seed_estimate(records, study.gap).mean
+    crossings = [e for e in map(study.crossing_epoch, records) if e]
+    some = "" if len(crossings) == len(records) else f", in {len(crossings)} of {len(records)} runs"
+    return (
+        f"{name}, {study.count(len(records), 'seed')}: validation loss is lowest at epoch "
+        f"{span([r['best_epoch'] for r in records])} (mean {best:.4f}); training ends at epoch "
+        f"{span([r['epochs'] for r in records])}, where validation loss lies {abs(apart):.4f} nats "
+        f"{'above' if apart > 0 else 'below'} training loss in the mean. It "
+        + (f"first lies above training loss at epoch {span(crossings)}{some}." if crossings else "is never above.")
+    )
+
+
+def curve_sight(name, records):
+    """What the eye sees of the mean curves of one configuration."""
+    if not records:
+        return f"{name}: nothing drawn."
+    ends = []
+    for key, part in (("train_loss", "training"), ("val_loss", "validation")):
+        mean = mean_curve(records, key)
+        ends.append(f"mean {part} loss from {mean[0]:.2f} at epoch 1 to {mean[-1]:.2f} at epoch {len(mean)}")
+    return f"{name}: {' and '.join(ends)}."
+
+
+@styled
+def loss_curves(records):
+    """Training and validation loss by epoch, a panel for each cell."""
+    study.check_alike(records)
+    done = {c: study.finished(study.of(records, c)) for c in study.cells(records)}
+    canvas, axes = panels(len(done), 3.2 if len(done) == 1 else 2.5, sharex=True, sharey=True)
+    for ax, (cell, runs) in zip(axes, done.items(), strict=True):
+        ax.set_title(f"{cell.upper()}, {study.count(len(runs), 'seed')}", color=colour(cell))
+        if runs:
+            draw_curves(ax, runs, colour(cell))
+            label_curves(ax, runs, colour(cell))
+        else:
+            ax.text(0.5, 0.5, "no run finished", transform=ax.transAxes, ha="center")
+    frame_curves(canvas, axes)
+    caption = "Loss by epoch: each seed thin, the mean of the epochs that all seeds reached bold. "
+    caption += " ".join(curve_finding(c.upper(), runs) for c, runs in done.items())
+    alt = "Loss by epoch. " + " ".join(curve_sight(c.upper(), runs) for c, runs in done.items())
+    return finish(
+        canvas,
+        f"loss-curves-{next(iter(done))}" if len(done) == 1 else "loss-curves",
+        f"{caption} {study.diverged_note(records)}",
+        alt,
+        [row for runs in done.values() for row in curve_rows(runs)],
+    )
+
+
+@styled
+def overfitting(base, large):
+    """
+    Loss curves of two configurations, the base in the cell's colour and the larger in black, a panel a cell. large
+    may be empty.
+    """
+    shown = study.cells([*base, *large])
+    canvas, axes = panels(len(shown), 2.6, sharex=True, sharey=True)
+    findings, sights, rows = [], [], []
+    for ax, cell in zip(axes, shown, strict=True):
+        for records, c, side in ((base, colour(cell), "left"), (large, INK, "right")):
+            if not records:
+                continue
+            runs = study.finished(study.of(records, cell))
+            name = f"{cell.upper()} {study.configuration(records[0])}"
+            ax.set_title(name, color=c, loc=side)
+            findings.append(curve_finding(name, runs))
+            sights.append(curve_sight(name, runs))
+            rows += curve_rows(runs)
+            if runs:
+                draw_curves(ax, runs, c)
+    lines = [Line2D([], [], color=GREY, lw=2, label="validation")]
+    lines.append(Line2D([], [], color=GREY, lw=2, ls=DASHED, alpha=0.7, label="training"))
+    frame_curves(canvas, axes, lines)
+    caption = "Hidden size / learning rate compared; validation loss solid, training loss dashed, means bold. "
+    caption += f"{' '.join(findings)} {study.diverged_note([*base, *large])}"
+    if not large:
+        caption += "No run of a larger configuration was made."
+    return finish(canvas, "overfitting", caption, "Loss by epoch. " + " ".join(sights), rows)
+
+
+# -----------------------------------------------------------------------------
+# comparison
+
+EPOCHS = {"last": "last epoch", "best": "best epoch"}
+
+
+@styled
+def loss_comparison(records):
+    """Validation loss of every seed at the last and the best epoch, lines between runs of one seed."""
+    study.check_alike(records)
+    done = study.finished(records)
+    shown, known = study.cells(done), study.published(records)
+    canvas = Canvas(figsize=(WIDTH, 3.8), layout="constrained")
+    axes = canvas.subplots(1, 2, sharey=True)
+    rows, means = [], []
+    for ax, (epoch, title) in zip(axes, EPOCHS.items(), strict=True):
+        found = {c: study.seed_estimate(study.of(done, c), f"val_loss_{epoch}") for c in shown}
+        for i, (a, b) in enumerate(pairwise(shown)):
+            for seed in sorted(found[a].values.keys() & found[b].values.keys()):
+                ax.plot([i, i + 1], [found[a].values[seed], found[b].values[seed]], color=FAINT, lw=0.9)
+        for i, (cell, e) in enumerate(found.items()):
+            c, mark, beside = colour(cell), MARKERS.get(cell, "v"), i + (-0.27 if i == 0 else 0.27)
+            ax.plot([i] * e.n, e.values.values(), mark, color=c, ms=6, mec="white", mew=0.6, zorder=3)
+            ax.plot(beside, e.mean, "D", color=c, ms=5)
+            if e.interval:
+                ax.plot([beside] * 2, e.interval, color=c, lw=2)
+            if value := known.get(cell, {}).get(f"val_loss_{epoch}"):
+                ax.plot([i - 0.17, i + 0.17], [value] * 2, color=INK, lw=1.5, ls=(0, (2, 1)), zorder=4)
+            rows += [{"cell": cell, "epoch": epoch, "seed": s, "val_loss": v} for s, v in e.values.items()]
+        means.append(f"{', '.join(f'{c.upper()} {e.mean:.4f}' for c, e in found.items())} at the {title}")
+        ax.set_title(title)
+        ax.grid(axis="y")
+        ax.set_xlim(-0.55, max(len(shown), 1) - 0.45)
+        ax.set_xticks(range(len(shown)), [f"{c.upper()}\n{e.mean:.4f}" for c, e in found.items()])
+        for tick, cell in zip(ax.get_xticklabels(), shown, strict=True):
+            tick.set_color(colour(cell))
+    axes[0].set_ylabel("validation loss (nats per character)")
+    key = [
+        Line2D([], [], color=GREY, marker="o", ls="", label="one seed"),
+        Line2D([], [], color=GREY, marker="D", ms=5, lw=2, label="mean, 95 %"),
+    ]
+    if known:
+        key.append(Line2D([], [], color=INK, lw=1.5, ls=(0, (2, 1)), label="the study's run"))
+    canvas.legend(handles=key, loc="outside lower center", ncols=3)
+    said = f"Mean over seeds: {'; '.join(means)}." if shown else "No run finished."
+    caption = f"Validation loss of every run; lines join the runs of one seed. {said} {study.diverged_note(records)}"
+    return finish(canvas, "loss-comparison", caption, f"Dots for the validation loss of each run. {said}", rows)
+
+
+@styled
+def paired_difference(records):
+    """LSTM minus RNN in validation loss: each seed, the mean with its interval, and what is too little to matter."""
+    canvas, (ax,) = panels(1, 2.7)
+    ax.axvspan(-study.MARGIN, study.MARGIN, color="#ECECEC", lw=0)
+    ax.axvline(0, color=INK, lw=1)
+    rows, sights, reach = [], [], [1.6 * study.MARGIN]
+    for y, (epoch, title) in enumerate(EPOCHS.items()):
+        e = study.lstm_minus_rnn(records, epoch)
+        seen = list(e.values.values())
+        rows += [{"epoch": epoch, "seed": s, "lstm_minus_rnn": v} for s, v in e.values.items()]
+        reach += map(abs, (*seen, *(e.interval or ())))
+        if not seen:
+            continue
+        ax.plot(seen, [y - 0.2] * e.n, "o", color=FAINT, mec="white", mew=0.5, ms=7, zorder=3)
+        ax.plot(e.mean, y, "D", color=INK, ms=6, zorder=4)
+        if e.interval:
+            ax.plot(e.interval, [y] * 2, color=INK, lw=2)
+        ax.text(e.mean, y + 0.14, signed(e.mean), ha="center", va="top")
+        sights.append(f"{title}: mean {signed(e.mean)}, seeds from {signed(min(seen))} to {signed(max(seen))}")
+    ax.set_xlim(-1.25 * max(reach), 1.25 * max(reach))
+    ax.set_ylim(1.5, -0.5)
+    ax.set_yticks([0, 1], EPOCHS.values())
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    ax.set_xlabel("LSTM − RNN, validation loss (nats per character)")
+    for x, side, text, c in (
+        (0, "left", "← LSTM lower", colour("lstm")),
+        (0.5, "center", f"within ±{study.MARGIN:g}", GREY),
+        (1, "right", "RNN lower →", colour("rnn")),
+    ):
+        ax.text(x, 1.03, text, transform=ax.transAxes, ha=side, color=c)
+    findings = " ".join(study.rnn_or_lstm(records, epoch).filled for epoch in EPOCHS)
+    caption = "LSTM minus RNN in validation loss, within each seed (dots), and the mean with its 95 % interval (bar). "
+    caption += f"{findings} {study.diverged_note(records)}"
+    alt = f"Dots left and right of zero. {'. '.join(sights)}." if sights else "No seed finished in both cells."
+    return finish(canvas, "paired-difference", caption, alt, rows)
+
+
+# -----------------------------------------------------------------------------
+# temperature
+
+
+@cache
+def _font():
+    return font_manager.get_font(font_manager.findfont(STYLE["font.family"]))
+
+
+def name_character(c):
+    """The character itself where it can be seen and drawn, else its name (space, newline, tab) or code point."""
+    names = {" ": "space", "\n": "newline", "\t": "tab"}
+    if c in names:
+        return names[c]
+    # Letters, numbers, punctuation and symbols show; marks alone, controls and other spaces do not.
+    shows = unicodedata.category(c)[0] in "LNPS" and _font().get_char_index(ord(c))
+    return c if shows else f"U+{ord(c):04X}"
+
+
+@styled
+def temperature_distribution(vocab, probabilities, context):
+    """
+    How the next-character distribution changes with temperature. probabilities: {temperature: (vocabulary,)}, all
+    after the text context. Shown are the 15 most probable characters (at the temperature nearest to 1, which orders
+    them as any other does) and the rest as one bar.
+    """
+    temperatures = sorted(probabilities)
+    p = {t: np.asarray(probabilities[t], dtype=np.float64) for t in temperatures}
+    order = np.argsort(-p[min(temperatures, key=lambda t: abs(t - 1))], kind="stable")
+    top, others = order[:15], order[15:]
+    canvas, axes = panels(len(temperatures), 0.85, sharex=True, sharey=True)
+    canvas.set_figheight(0.85 * len(temperatures) + 0.8)
+    x = np.arange(len(top))
+    for ax, t in zip(axes, temperatures, strict=True):
+        ax.bar(x, p[t][top], color=ACCENT, width=0.75)
+        ax.bar(len(x) + 0.5, p[t][others].sum(), color=FAINT, width=0.75)
+        ax.set_ylim(0, 1)
+        ax.set_yticks([0, 0.5, 1], ["0", "", "1"])
+        ax.grid(axis="y")
+        ax.tick_params(axis="x", length=0)
+        # Not at the right edge, where the bar of the rest may be high.
+        where = {"x": len(x) - 0.6, "y": 0.94, "transform": ax.get_xaxis_transform(), "ha": "right", "va": "top"}
+        ax.text(s=f"T = {t:g}, entropy {entropy(p[t]):.2f} nats", **where)
+    names = [name_character(vocab[i]) for i in top]
+    if len(others):
+        axes[-1].set_xticks([*x, len(x) + 0.5], [*names, study.count(len(others), "other")])
+    else:
+        axes[-1].set_xticks(x, names)
+        axes[-1].set_xlim(-0.6, len(x) - 0.4)
+    for tick in axes[-1].get_xticklabels():
+        tick.set_rotation(90 if len(tick.get_text()) > 1 else 0)
+    canvas.supylabel("probability", fontsize=10)
+
+    ends = [temperatures[0], temperatures[-1]][: len(temperatures)]
+    said = "; ".join(
+        f"at T = {t:g} the most probable character, {name_character(vocab[int(p[t].argmax())])}, has "
+        f"{p[t].max():.3f} and the entropy is {entropy(p[t]):.2f} nats"
+        for t in ends
+    )
+    caption = f"The next character after {escape_markdown(repr(context[-20:]))}: {escape_markdown(said)}."
+    alt = f"Bar charts of {study.count(len(vocab), 'character')}, one a temperature: {said}."
+    rows = [
+        {"temperature": t, "character": vocab[i], "probability": float(p[t][i])} for t in temperatures for i in order
+    ]
+    return finish(canvas, "temperature-distribution", caption, alt, rows)
+
+
+@styled
+def temperature_curves(rows):
+    """
+    Entropy and real-word rate against temperature. rows: dicts of temperature, entropy, entropy_low, entropy_high
+    (mean nats per character and its interval), real_words, real_words_low, real_words_high (shares); None where
+    there is no number. Temperature 0 has no place on a logarithmic axis and is left out.
+    """
+    drawn = sorted((r for r in rows if r["temperature"] > 0), key=lambda r: r["temperature"])
+    t = [r["temperature"] for r in drawn]
+    canvas, axes = panels(2, 2.1, sharex=True)
+    said = []
+    for ax, key, name, form in (
+        (axes[0], "entropy", "entropy (nats per character)", "{:.2f}"),
+        (axes[1], "real_words", "share of real words", "{:.1%}"),
+    ):
+        mean, low, high = (np.array([r[f"{key}{end}"] for r in drawn], dtype=float) for end in ("", "_low", "_high"))
+        ax.fill_between(t, low, high, color=ACCENT, alpha=0.2, lw=0)
+        ax.vlines(t, low, high, color=ACCENT, lw=1.4)
+        ax.plot(t, mean, "o-", color=ACCENT, lw=2, ms=5, mec="white", mew=0.6)
+        ax.set_title(name)
+        ax.grid()
+        known = [(r["temperature"], form.format(r[key]).replace("%", " %")) for r in drawn if r[key] is not None]
+        ends = [f"{number} at T = {at:g}" for at, number in [*known[:1], *known[1:][-1:]]]
+        said.append(f"{name}: {' and '.join(ends) or 'not known'}")
+    axes[0].set_ylim(bottom=0)
+    axes[1].set_ylim(0, 1.04)
+    axes[1].set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+    axes[1].set_xlabel("temperature T (logarithmic)")
+    axes[1].set_xscale("log")
+    ticks = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5) if min(t) <= m * 10.0**e <= max(t)] or [t[0]]
+    axes[1].set_xticks(ticks, [f"{x:g}" for x in ticks])
+    axes[1].minorticks_off()
+    finding = "; ".join(said)
+    caption = f"{finding[:1].upper()}{finding[1:]}. The bars are 95 % intervals."
+    return finish(canvas, "temperature-curves", caption, f"Two line charts over temperature. {finding}.", rows)

@@ -1,0 +1,71 @@
+"""Print text that a trained run makes up. With no arguments: five prompts, 100 characters each, temperature 0.5."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from charlm_corpus import CharlmError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description="Text from a trained run. With no options: the run with the lowest validation loss, prompts A, a, "
+        "B, b, C (or the first letters of another vocabulary), 100 characters each at temperature 0.5.",
+    )
+    parser.add_argument(
+        "--run", metavar="RUN", help="name or folder of a run in runs/ (default: lowest validation loss)"
+    )
+    parser.add_argument("--prompt", action="append", metavar="TEXT", help="text to start from; may be repeated")
+    parser.add_argument("--length", type=int, default=100, help="characters drawn after each prompt (default 100)")
+    parser.add_argument(
+        "--temperature", type=float, default=0.5, help="0 takes the likeliest character each time (default 0.5)"
+    )
+    parser.add_argument("--samples", type=int, default=1, help="texts for each prompt (default 1)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers; same seed, same text (default 0)")
+    parser.add_argument("--json", action="store_true", help="a list of objects instead of plain text")
+    options = parser.parse_args(arguments)
+    try:
+        texts = generate(options)
+    except CharlmError as e:
+        print(f"generate.py: {e}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(texts, indent=1))
+    else:
+        for item in texts:
+            print(f"--- {json.dumps(item['prompt'], ensure_ascii=False)}, sample {item['sample']}\n{item['text']}\n")
+    return 0
+
+
+def generate(options: argparse.Namespace) -> list[dict]:
+    """All texts, made as one batch: {"run", "prompt", "sample", "temperature", "seed", "text"}."""
+    import charlm_core  # torch: imported after the options have been read, so that --help is quick
+    import charlm_runs
+
+    if options.samples < 1:
+        raise CharlmError(f"--samples {options.samples}: needs a whole number of at least 1")
+    run = options.run or charlm_runs.best(charlm_runs.stored())["run_id"]
+    folder = Path(run) if Path(run).is_dir() else charlm_runs.RUNS / run
+    weights, config, vocab = charlm_runs.weights(folder)
+    prompts = options.prompt or charlm_core.default_prompts(vocab)
+    rows = [(prompt, number) for prompt in prompts for number in range(options.samples)]
+    texts = charlm_core.sample(
+        weights,
+        config,
+        vocab,
+        [prompt for prompt, _ in rows],
+        options.length,
+        options.temperature,
+        options.seed,
+        [number for _, number in rows],
+    )
+    made = {"run": folder.name, "temperature": options.temperature, "seed": options.seed}
+    return [
+        {**made, "prompt": prompt, "sample": number, "text": text}
+        for (prompt, number), text in zip(rows, texts, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Fixtures: a small text, a configuration that trains on it in a fraction of a second, a run made of both."""
+
+import random
+
+import pytest
+
+import charlm_corpus
+import charlm_runs
+from charlm_core import Config
+
+
+@pytest.fixture(scope="session")
+def tiny_text():
+    """About 6,000 characters that a model can learn something of: sentences over few words, and two speakers."""
+    rng = random.Random(0)
+    words = "the king and queen of my heart will speak no more with all this sorrow upon us".split()
+    lines = []
+    for _ in range(150):
+        lines.append(rng.choice(["BRUTUS:", "Clara:"]))
+        lines.append(" ".join(rng.choices(words, k=6)).capitalize() + ".")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="session")
+def tiny_file(tiny_text, tmp_path_factory):
+    path = tmp_path_factory.mktemp("corpus") / "tiny.txt"
+    path.write_text(tiny_text, "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_file):
+    return charlm_corpus.load(str(tiny_file))
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    return Config(
+        cell="lstm",
+        hidden_size=16,
+        layers=2,
+        learning_rate=0.01,
+        batch_size=8,
+        epochs=3,
+        precision="float32",
+        device="cpu",
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(tiny, tiny_config, tmp_path_factory):
+    """(folder, record) of a finished run."""
+    runs = tmp_path_factory.mktemp("runs")
+    (record,) = charlm_runs.sweep([tiny_config], tiny, runs, say=lambda line: None)
+    return runs / record["run_id"], record

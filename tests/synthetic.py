@@ -1,0 +1,54 @@
+"""Run records that look like real ones, made without training."""
+
+import math
+
+LOWEST = {"rnn": (1.585, 1.39), "lstm": (1.565, 1.33), "gru": (1.57, 1.35)}  # validation, training
+
+
+def make_record(cell="rnn", seed=0, *, epochs=None, shift=0.0, diverged=False, **config):
+    """
+    A run of the study's protocol: losses fall, validation turns after its best epoch. shift moves its validation
+    loss, epochs cuts it short as a smaller max_epochs would, config overrides fields of the configuration.
+    """
+    config = {"corpus": "shakespeare-268k", "hidden_size": 256, "learning_rate": 0.001, "max_epochs": 50} | config
+    speed = (config["hidden_size"] / 256) * (config["learning_rate"] / 0.001) ** 0.5
+    best = max(2, round((23 + seed % 4) / speed))
+    ran = min(best + 5, config["max_epochs"] if epochs is None else epochs)
+    low_val, low_train = LOWEST[cell]
+    wobble = 0.003 * math.sin(5 * seed + len(cell)) + shift
+    train = [low_train - 0.012 * (e * speed - 23) + 1.4 * math.exp(-e * speed / 4) for e in range(1, ran + 1)]
+    val = [
+        low_val + wobble + 1.1 * math.exp(-e * speed / 4) + 0.004 * speed * max(0, e - best) + 0.0004 * abs(e - best)
+        for e in range(1, ran + 1)
+    ]
+    at = min(range(ran), key=val.__getitem__) if ran else None
+    pick = lambda losses, i: losses[i] if ran else None  # noqa: E731
+    return {
+        "run_id": f"{cell}-{config['hidden_size']}-lr{config['learning_rate']:g}-seed{seed}",
+        "cell": cell,
+        "layers": 2,
+        "batch_size": 64,
+        "chunk_length": 30,
+        "validation_share": 0.2,
+        "patience": 5,
+        "seed": seed,
+        "precision": "float32",
+        "device": "cpu",
+        "parameters": 1000,
+        "status": "diverged" if diverged else "finished",
+        "diverged": {"epoch": ran + 1, "step": 3} if diverged else None,
+        "epochs": ran,
+        "best_epoch": at + 1 if ran else None,
+        "train_loss_last": pick(train, -1),
+        "val_loss_last": pick(val, -1),
+        "train_loss_best": pick(train, at),
+        "val_loss_best": pick(val, at),
+        "train_loss": train,
+        "val_loss": val,
+        "seconds": 60.0,
+        **config,
+    }
+
+
+def make_runs(cells=("rnn", "lstm"), seeds=5, **kwargs):
+    return [make_record(cell, seed, **kwargs) for cell in cells for seed in range(seeds)]

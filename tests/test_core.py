@@ -1,0 +1,330 @@
+"""The experiment: configuration, split, model, training, sampling."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+import charlm_core as core
+import charlm_corpus
+from charlm_core import Config
+from charlm_corpus import CharlmError
+
+# ---------------------------------------------------------------------------------------------------------------------
+# configuration
+
+
+def test_the_default_configuration_is_the_protocol_of_the_study():
+    c = Config()
+    assert (c.hidden_size, c.layers, c.learning_rate, c.batch_size) == (256, 2, 0.001, 64)
+    assert (c.chunk_length, c.validation_share, c.epochs, c.patience) == (30, 0.2, 50, 5)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("cell", "transformer"),
+        ("hidden_size", 0),
+        ("layers", 1.5),
+        ("learning_rate", 0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+        ("batch_size", -1),
+        ("chunk_length", True),
+        ("validation_share", 1.0),
+        ("epochs", "many"),
+        ("patience", 0),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("precision", "float16"),
+        ("device", "tpu"),
+    ],
+)
+def test_a_senseless_value_is_named_with_its_field(field, value):
+    with pytest.raises(CharlmError, match=field):
+        Config(**{field: value})
+
+
+def test_auto_is_resolved_to_what_the_machine_has():
+    c = Config().resolve()
+    assert c.device in core.DEVICES and c.precision in core.PRECISIONS
+    assert c.resolve() == c
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_a_device_that_is_not_there_is_an_error():
+    with pytest.raises(CharlmError, match="cuda"):
+        Config(device="cuda").resolve()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# data
+
+
+def test_the_study_corpus_has_8944_chunks_and_112_training_batches():
+    n = core.count_chunks(268_330, 30)
+    train, validation = core.split_chunks(n, Config())
+    assert n == 8944 and len(validation) == 1788
+    assert -(-len(train) // 64) == 112
+
+
+def test_the_split_uses_every_chunk_once_and_depends_on_the_seed_only():
+    train, validation = core.split_chunks(100, Config(seed=3))
+    assert sorted([*train, *validation]) == list(range(100))
+    other_cell = core.split_chunks(100, Config(seed=3, cell="rnn", hidden_size=8))
+    assert np.array_equal(other_cell[1], validation)
+    assert not np.array_equal(core.split_chunks(100, Config(seed=4))[1], validation)
+
+
+@pytest.mark.parametrize("n_characters, n_chunks", [(0, 0), (30, 0), (31, 1), (60, 1), (61, 2)])
+def test_a_chunk_needs_a_last_target(n_characters, n_chunks):
+    assert core.count_chunks(n_characters, 30) == n_chunks
+
+
+def test_a_corpus_without_both_kinds_of_chunk_is_too_short():
+    with pytest.raises(CharlmError, match="too short"):
+        core.split_chunks(4, Config())
+
+
+def test_targets_are_the_inputs_shifted_by_one():
+    ids = np.arange(100, dtype=np.uint8)
+    ((x, y),) = core.batches(ids, np.array([0, 2]), Config(chunk_length=10, device="cpu"))
+    assert x.T.tolist() == [list(range(10)), list(range(20, 30))]
+    assert torch.equal(y, x + 1)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# model and training
+
+
+def test_same_seed_same_weights_and_another_seed_others():
+    a, b, c = (core.initial_weights(5, Config(hidden_size=4, seed=s)) for s in (0, 0, 1))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert not torch.equal(a["head.weight"], c["head.weight"])
+
+
+def test_drawing_initial_weights_leaves_the_global_generator_alone():
+    before = torch.get_rng_state()
+    core.initial_weights(5, Config(hidden_size=4))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("cell, gates", [("rnn", 1), ("gru", 3), ("lstm", 4)])
+def test_parameter_count_is_that_of_the_formula(cell, gates):
+    v, h = 62, 256
+    layers = gates * (h * (v + h) + 2 * h) + gates * (h * 2 * h + 2 * h)
+    assert core.count_parameters(v, Config(cell=cell)) == layers + v * h + v
+
+
+def plain_epoch(corpus, config):
+    """The same epoch as a student would write it: batch first, one-hot, torch.nn, the default Adam."""
+    torch.set_num_threads(1)
+    n = core.count_chunks(len(corpus.ids), config.chunk_length)
+    train, _ = core.split_chunks(n, config)
+    order = np.random.default_rng([config.seed, core.ORDER_STREAM, 1]).permutation(train)
+    v = len(corpus.vocab)
+    weights = core.initial_weights(v, config)
+    rnn = core.CELLS[config.cell](v, config.hidden_size, config.layers, batch_first=True)
+    head = nn.Linear(config.hidden_size, v)
+    rnn.load_state_dict({k.removeprefix("rnn."): w for k, w in weights.items() if k.startswith("rnn.")})
+    head.load_state_dict({k.removeprefix("head."): w for k, w in weights.items() if k.startswith("head.")})
+    adam = torch.optim.Adam([*rnn.parameters(), *head.parameters()], lr=config.learning_rate, foreach=False)
+    losses = []
+    for i in range(0, len(order), config.batch_size):
+        pieces = [corpus.ids[c * 30 : c * 30 + 31].astype(int).tolist() for c in order[i : i + config.batch_size]]
+        text = torch.tensor(pieces)
+        out = head(rnn(nn.functional.one_hot(text[:, :-1], v).float())[0])
+        loss = nn.functional.cross_entropy(out.reshape(-1, v), text[:, 1:].reshape(-1))
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    return np.mean(losses)
+
+
+@pytest.mark.parametrize("cell", core.CELLS)
+def test_float32_training_equals_the_plain_formulation(tiny, tiny_config, cell):
+    config = replace(tiny_config, cell=cell)
+    state = core.train_epoch(core.initial_state(len(tiny.vocab), config), tiny, config)
+    assert state.history[0]["train_loss"] == pytest.approx(plain_epoch(tiny, config), rel=1e-5)
+
+
+@pytest.mark.parametrize("precision", core.PRECISIONS)
+def test_training_lowers_the_loss(tiny, tiny_config, precision):
+    config = replace(tiny_config, precision=precision)
+    state = core.initial_state(len(tiny.vocab), config)
+    for _ in range(3):
+        state = core.train_epoch(state, tiny, config)
+    losses = [row["val_loss"] for row in state.history]
+    assert all(b < a for a, b in pairwise(losses))
+    assert losses[-1] < 0.8 * np.log(len(tiny.vocab))
+
+
+def test_an_epoch_leaves_the_state_before_it_as_it_was(tiny, tiny_config):
+    state = core.initial_state(len(tiny.vocab), tiny_config)
+    first = core.train_epoch(state, tiny, tiny_config)
+    copies = {k: m.clone() for k, m in first.moments.items()}
+    again = core.train_epoch(state, tiny, tiny_config)
+    core.train_epoch(first, tiny, tiny_config)
+    assert again.history == first.history
+    assert all(torch.equal(first.moments[k], copies[k]) for k in copies)
+
+
+def history(*val_losses):
+    return [{"epoch": i, "train_loss": 1.0, "val_loss": v} for i, v in enumerate(val_losses, start=1)]
+
+
+def test_training_stops_after_patience_epochs_without_a_better_validation_loss():
+    config = Config(epochs=50, patience=2)
+    assert not core.is_finished(core.State({}, {}, history=history(3, 2, 2.5)), config)
+    assert core.is_finished(core.State({}, {}, history=history(3, 2, 2.5, 2)), config)  # equal is not better
+    assert not core.is_finished(core.State({}, {}, history=history(3, 2, 2.5, 1.9)), config)
+
+
+def test_training_stops_at_the_last_epoch():
+    assert core.is_finished(core.State({}, {}, history=history(3, 2)), Config(epochs=2))
+
+
+def test_the_best_epoch_is_the_earliest_with_the_lowest_validation_loss():
+    assert core.best_epoch(history(3, 1, 2, 1)) == 2
+    assert core.best_epoch([]) is None
+
+
+def test_best_weights_are_those_of_the_best_epoch(tiny, tiny_config):
+    # A learning rate this high makes a later epoch worse than an earlier one.
+    config = replace(tiny_config, cell="rnn", learning_rate=0.5, epochs=8, patience=8)
+    state, by_epoch = core.initial_state(len(tiny.vocab), config), {}
+    while not core.is_finished(state, config):
+        state = core.train_epoch(state, tiny, config)
+        by_epoch[len(state.history)] = state.weights
+    best = core.best_epoch(state.history)
+    assert best < len(state.history)
+    assert all(torch.equal(state.best_weights[k], by_epoch[best][k]) for k in state.weights)
+
+
+def test_a_loss_that_is_no_number_is_reported_with_epoch_and_step(tiny, tiny_config):
+    state = core.initial_state(len(tiny.vocab), tiny_config)
+    broken = {k: torch.full_like(w, torch.nan) for k, w in state.weights.items()}
+    after = core.train_epoch(replace(state, weights=broken), tiny, tiny_config)
+    assert after.diverged == {"epoch": 1, "step": 1}
+    assert core.is_finished(after, tiny_config)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# sampling
+
+
+@pytest.mark.parametrize(
+    "counter, key, expected",
+    [  # the known answers that the authors of Philox publish with their library
+        ([0] * 4, [0] * 2, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
+        ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
+        (
+            [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
+            [0xA4093822, 0x299F31D0],
+            "d16cfe09 94fdcceb 5001e420 24126ea1",
+        ),
+    ],
+)
+def test_philox_gives_the_known_answers(counter, key, expected):
+    assert " ".join(f"{w:08x}" for w in core.philox(np.array(counter), np.array(key))) == expected
+
+
+def test_uniforms_are_uniform_and_depend_on_seed_sample_and_position_alone():
+    u = core.uniforms(7, np.arange(50), np.arange(200))
+    assert stats.kstest(u.ravel(), "uniform").pvalue > 0.001
+    assert core.uniforms(7, np.array([13]), np.array([0, 77]))[0, 1] == u[13, 77]
+    assert core.uniforms(8, np.array([13]), np.array([77]))[0, 0] != u[13, 77]
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 0.01, 0.5, 1, 10, 1e300])
+def test_the_softmax_is_a_distribution_at_every_temperature(temperature):
+    p = core.temperature_softmax(np.array([[1e4, -1e4, 0.0, 9999.0]]), temperature)
+    assert np.isfinite(p).all() and p.sum() == pytest.approx(1)
+
+
+def test_the_softmax_follows_its_formula():
+    z = np.array([1.0, 2.0, -0.5])
+    expected = np.exp(z / 0.7) / np.exp(z / 0.7).sum()
+    assert core.temperature_softmax(z, 0.7) == pytest.approx(expected)
+
+
+def test_temperature_zero_takes_the_first_of_the_likeliest():
+    assert core.temperature_softmax(np.array([[0.0, 2.0, 2.0]]), 0.0).tolist() == [[0, 1, 0]]
+
+
+def test_drawing_inverts_the_cumulative_distribution():
+    p = np.array([[0.25, 0.0, 0.5, 0.25]]).repeat(6, axis=0)
+    u = np.array([0.0, 0.2499, 0.25, 0.7499, 0.75, np.nextafter(1, 0)])
+    assert core.draw(p, u).tolist() == [0, 0, 2, 2, 3, 3]
+
+
+def test_a_character_of_probability_zero_is_never_drawn():
+    p = np.array([[0.3, 0.7 - 1e-17, 0.0]])
+    assert core.draw(p, np.array([np.nextafter(1, 0)])) == [1]
+
+
+def test_drawn_characters_follow_the_softmax():
+    logits = np.array([0.3, -1.0, 2.0, 0.0, -4.0])
+    p = core.temperature_softmax(logits, 0.8)
+    u = core.uniforms(1, np.arange(20_000), np.arange(1))[:, 0]
+    counts = np.bincount(core.draw(np.tile(p, (20_000, 1)), u), minlength=5)
+    assert stats.chisquare(counts, p * 20_000).pvalue > 0.001
+
+
+@pytest.mark.parametrize("cell", core.CELLS)
+def test_reading_character_by_character_gives_the_logits_of_the_model(tiny, tiny_config, cell):
+    config = replace(tiny_config, cell=cell)
+    weights = core.initial_weights(len(tiny.vocab), config)
+    logits, targets = core.chunk_logits(weights, config, tiny.ids, np.array([2]))
+    text = charlm_corpus.decode(tiny.ids[60:90], tiny.vocab)
+    assert core.next_logits(weights, config, tiny.vocab, text) == pytest.approx(logits[-1, 0], abs=1e-5)
+    assert targets[-1, 0] == tiny.ids[90]
+
+
+@pytest.mark.parametrize("cell, hidden", [("rnn", 33), ("lstm", 64), ("gru", 50)])
+def test_a_text_does_not_depend_on_its_batch(cell, hidden):
+    vocab = "".join(map(chr, range(48, 48 + 65)))
+    config = Config(cell=cell, hidden_size=hidden, device="cpu", precision="float32")
+    weights = core.initial_weights(len(vocab), config)
+    many = core.sample(weights, config, vocab, ["A"] * 70, 60, 0.9, seed=3, numbers=range(70))
+    for n in (1, 2, 5, 17, 64):
+        assert core.sample(weights, config, vocab, ["A"] * n, 60, 0.9, seed=3, numbers=range(n)) == many[:n]
+    beside_another = core.sample(weights, config, vocab, ["A", "LONG"], 60, [0.9, 5.0], seed=3, numbers=[4, 9])
+    assert beside_another[0] == many[4]
+
+
+def test_a_sample_is_its_prompt_and_length_characters_more(trained):
+    import charlm_runs
+
+    texts = core.sample(*charlm_runs.weights(trained[0]), ["B", "Clara"], 40, 0.7)
+    assert [t.startswith(p) for t, p in zip(texts, ["B", "Clara"], strict=True)] == [True, True]
+    assert [len(t) for t in texts] == [41, 45]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"prompts": ["é"]}, r"U\+00E9"),
+        ({"prompts": [""]}, "empty prompt"),
+        ({"temperature": -0.1}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"length": 0}, "length"),
+        ({"seed": -1}, "seed"),
+        ({"numbers": [2**32]}, "sample number"),
+    ],
+)
+def test_what_cannot_be_sampled_is_named(tiny, tiny_config, change, message):
+    weights = core.initial_weights(len(tiny.vocab), tiny_config)
+    with pytest.raises(CharlmError, match=message):
+        core.sample(weights, tiny_config, tiny.vocab, **{"prompts": ["B"], "length": 5, **change})
+
+
+def test_default_prompts_are_the_studys_or_the_first_letters_there_are():
+    assert core.default_prompts("ABCDab ") == list("AaBbC")
+    assert core.default_prompts(" .bcdefgh") == list("bcdef")
+    assert core.default_prompts("01") == ["0", "1"]

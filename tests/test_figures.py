@@ -1,0 +1,224 @@
+"""Figures: what they say is what the data says, their bytes repeat, and odd data breaks nothing."""
+
+import io
+import re
+from xml.etree import ElementTree
+
+import matplotlib
+import numpy as np
+import pytest
+from synthetic import make_record, make_runs
+
+import charlm_figures as figures
+import charlm_study as study
+from charlm_show import Figure
+
+pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or an empty axis is only a warning to matplotlib
+
+
+def big(**config):
+    return make_runs(seeds=2, **({"hidden_size": 512, "learning_rate": 0.002} | config))
+
+
+def distributions(n, temperatures=(0.2, 1, 10)):
+    scores = np.linspace(3, 0, n)
+    p = {t: np.exp((scores - scores.max()) / t) for t in temperatures}
+    return {t: x / x.sum() for t, x in p.items()}
+
+
+def curve_points(temperatures=(0.2, 1, 10), words=0.9):
+    return [
+        {"temperature": t, "entropy": 1.0 + t / 10, "entropy_low": 0.9 + t / 10, "entropy_high": 1.1 + t / 10}
+        | {"real_words": words, "real_words_low": words and words - 0.1, "real_words_high": words and words + 0.05}
+        for t in temperatures
+    ]
+
+
+DIVERGED = make_record("rnn", 9, epochs=3, diverged=True)
+DEAD = make_record("rnn", 0, epochs=0, diverged=True)
+VOCAB = "\n abcdefghijklmnopqrstuvw"
+CASES = {
+    "curves": lambda: figures.loss_curves(make_runs()),
+    "curves of one cell": lambda: figures.loss_curves(make_runs(["gru"])),
+    "curves of one run": lambda: figures.loss_curves(make_runs(["lstm"], 1)),
+    "curves of two epochs": lambda: figures.loss_curves(make_runs(max_epochs=2)),
+    "curves of one epoch": lambda: figures.loss_curves(make_runs(seeds=1, max_epochs=1)),
+    "curves of an unknown cell": lambda: figures.loss_curves([make_record("rnn", 0) | {"cell": "own"}]),
+    "curves with a diverged run": lambda: figures.loss_curves([*make_runs(), DIVERGED]),
+    "curves of a dead cell": lambda: figures.loss_curves([DEAD, *make_runs(["lstm"])]),
+    "curves of nothing finished": lambda: figures.loss_curves([DEAD]),
+    "overfitting": lambda: figures.overfitting(make_runs(seeds=2), big()),
+    "overfitting without the larger": lambda: figures.overfitting(make_runs(seeds=1), []),
+    "overfitting of one epoch": lambda: figures.overfitting(make_runs(max_epochs=1), big(max_epochs=1)),
+    "overfitting, diverged": lambda: figures.overfitting([make_record("rnn", 0)], [DEAD | {"hidden_size": 512}]),
+    "comparison": lambda: figures.loss_comparison(make_runs()),
+    "comparison of three": lambda: figures.loss_comparison(make_runs(["gru", "rnn", "lstm"])),
+    "comparison of one run": lambda: figures.loss_comparison(make_runs(["gru"], 1, corpus="my.txt")),
+    "comparison, diverged": lambda: figures.loss_comparison([*make_runs(), DIVERGED]),
+    "comparison of nothing finished": lambda: figures.loss_comparison([DEAD]),
+    "difference": lambda: figures.paired_difference(make_runs()),
+    "difference of one seed": lambda: figures.paired_difference(make_runs(seeds=1)),
+    "difference without an RNN": lambda: figures.paired_difference(make_runs(["lstm", "gru"])),
+    "distribution": lambda: figures.temperature_distribution(VOCAB, distributions(25), "A"),
+    "distribution of two": lambda: figures.temperature_distribution("ab", distributions(2, [1]), "a"),
+    "distribution, greedy": lambda: figures.temperature_distribution("ab", {0: np.array([1.0, 0])}, "a"),
+    "temperatures": lambda: figures.temperature_curves(curve_points()),
+    "one temperature": lambda: figures.temperature_curves(curve_points([0.7])),
+    "temperature 0": lambda: figures.temperature_curves(curve_points([0, 0.5, 1])),
+    "no words": lambda: figures.temperature_curves(curve_points(words=None)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_figure_is_whole(case):
+    figure = CASES[case]()
+    assert isinstance(figure, Figure)
+    root = ElementTree.fromstring(figure.svg)
+    assert root.tag.endswith("svg")
+    assert "<dc:date>" not in figure.svg
+    assert not re.search(r'href="(?!#)', figure.svg)  # nothing from elsewhere
+    assert figure.png.startswith(b"\x89PNG")
+    for text in (figure.caption, figure.alt):
+        assert text
+        assert text == text.strip()
+        assert not re.search(r"nan|None|inf\b", text)
+        assert "Shakespeare" not in text
+
+
+@pytest.mark.parametrize("case", ["curves", "comparison", "difference", "distribution", "temperatures"])
+def test_bytes_repeat_whatever_the_readers_settings(case):
+    first = CASES[case]()
+    with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9, "savefig.dpi": 30, "svg.hashsalt": "x"}):
+        again = CASES[case]()
+    assert (first.svg, first.png) == (again.svg, again.png)
+
+
+def test_drawing_changes_no_global_setting():
+    before = dict(matplotlib.rcParams)
+    CASES["curves"]()
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_the_png_has_twice_the_pixels_of_the_page():
+    image = matplotlib.image.imread(io.BytesIO(CASES["comparison"]().png))
+    assert image.shape[1] == pytest.approx(figures.WIDTH * 96 * 2, abs=1)
+
+
+@pytest.mark.parametrize("color", [*figures.COLOURS.values(), figures.INK, figures.GREY])
+def test_colours_are_dark_enough_to_set_text_in(color):
+    channel = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(color)]
+    luminance = np.dot([0.2126, 0.7152, 0.0722], channel)
+    assert 1.05 / (luminance + 0.05) >= 4.5  # WCAG 2, level AA
+
+
+# -----------------------------------------------------------------------------
+# what they say
+
+
+def test_loss_curves_say_where_the_runs_were_best_and_stopped():
+    records = make_runs(["rnn"], 4)
+    figure = figures.loss_curves(records)
+    best = np.mean([r["val_loss_best"] for r in records])
+    assert figure.id == "loss-curves-rnn"
+    assert f"RNN, 4 seeds: validation loss is lowest at epoch 23 to 26 (mean {best:.4f})" in figure.caption
+    assert "training ends at epoch 28 to 31, where validation loss lies" in figure.caption
+    assert "above training loss in the mean." in figure.caption
+
+
+def test_loss_curves_of_short_runs_claim_no_crossing():
+    caption = figures.loss_curves(make_runs(["gru"], 1, max_epochs=2)).caption
+    assert "below training loss in the mean. It is never above." in caption
+
+
+def test_loss_curves_carry_every_epoch_of_every_run():
+    records = make_runs(seeds=2)
+    figure = figures.loss_curves(records)
+    assert figure.id == "loss-curves"
+    assert len(figure.rows) == sum(r["epochs"] for r in records)
+    assert [r["val_loss"] for r in figure.rows if (r["cell"], r["seed"]) == ("lstm", 1)] == records[3]["val_loss"]
+
+
+def test_the_mean_curve_ends_where_the_first_run_stops():
+    records = make_runs(["rnn"], 3)
+    mean = figures.mean_curve(records, "val_loss")
+    assert len(mean) == min(r["epochs"] for r in records)
+    assert mean[0] == pytest.approx(np.mean([r["val_loss"][0] for r in records]))
+
+
+@pytest.mark.parametrize(
+    "case", ["curves with a diverged run", "comparison, diverged", "curves of a dead cell", "overfitting, diverged"]
+)
+def test_diverged_runs_are_named_and_not_drawn(case):
+    figure = CASES[case]()
+    assert "diverged and is in no mean" in figure.caption
+    assert not any(r["cell"] == "rnn" and r["seed"] == 9 for r in figure.rows)
+
+
+def test_the_comparison_gives_the_means_and_every_run():
+    records = make_runs()
+    figure = figures.loss_comparison(records)
+    for cell in ("rnn", "lstm"):
+        mean = study.seed_estimate(study.of(records, cell), "val_loss_last").mean
+        assert f"{cell.upper()} {mean:.4f}" in figure.caption
+    assert len(figure.rows) == 2 * len(records)
+
+
+def test_the_difference_is_captioned_with_its_verdicts():
+    records = make_runs()
+    figure = figures.paired_difference(records)
+    for epoch in ("last", "best"):
+        assert study.rnn_or_lstm(records, epoch).filled in figure.caption
+    values = study.lstm_minus_rnn(records, "best").values
+    assert {r["seed"]: r["lstm_minus_rnn"] for r in figure.rows if r["epoch"] == "best"} == values
+
+
+def test_overfitting_names_both_configurations():
+    figure = figures.overfitting(make_runs(seeds=2), big())
+    for name in ("RNN 256 / 0.001, 2 seeds", "LSTM 512 / 0.002, 2 seeds"):
+        assert name in figure.caption
+    assert {(r["cell"], r["hidden_size"]) for r in figure.rows} == {
+        ("rnn", 256),
+        ("rnn", 512),
+        ("lstm", 256),
+        ("lstm", 512),
+    }
+
+
+def test_the_distribution_says_its_sharpest_and_flattest():
+    p = distributions(25)
+    figure = figures.temperature_distribution(VOCAB, p, "A")
+    assert f"newline, has {p[0.2].max():.3f}" in figure.alt
+    assert f"newline, has {p[10].max():.3f}" in figure.alt
+    assert len(figure.rows) == 3 * 25
+    assert sum(r["probability"] for r in figure.rows) == pytest.approx(3)
+
+
+def test_hostile_characters_are_drawn_and_escaped():
+    vocab = "$*<_`漢\u202e\u0301\x00\t\\|^"
+    figure = figures.temperature_distribution(vocab, distributions(len(vocab)), "$x^2$ *a* <script>\u202e")
+    assert not set("$*<`\u202e") & set(figure.caption)
+    ElementTree.fromstring(figure.svg)
+
+
+@pytest.mark.parametrize(
+    ("c", "name"),
+    [
+        *((c, c) for c in "a$é*"),
+        (" ", "space"),
+        ("\n", "newline"),
+        ("\t", "tab"),
+        *((c, f"U+{ord(c):04X}") for c in "漢\u202e\u0301\x00\xa0"),
+    ],
+)
+def test_characters_are_named_when_they_cannot_be_seen(c, name):
+    assert figures.name_character(c) == name
+
+
+def test_temperature_curves_say_both_ends():
+    figure = figures.temperature_curves(curve_points())
+    assert "1.02 at T = 0.2 and 2.00 at T = 10" in figure.caption
+    assert "90.0 % at T = 0.2 and 90.0 % at T = 10" in figure.caption
+
+
+def test_temperature_curves_without_words_say_so():
+    assert "share of real words: not known" in figures.temperature_curves(curve_points(words=None)).caption
