@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,12 +36,13 @@ import pypandoc
 import typst
 from matplotlib import ft2font, get_data_path
 from matplotlib.font_manager import findSystemFonts
+from nbclient.exceptions import DeadKernelError
 from nbconvert.exporters import MarkdownExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
 import charlm_runs
-from charlm_corpus import ROOT, CharlmError, Corpus, load
+from charlm_corpus import CORPORA, ROOT, CharlmError, Corpus, load
 from charlm_show import Table, boxed, escape_markdown, fenced, visible
 from charlm_study import Study
 
@@ -76,8 +78,8 @@ class Job:
     @property
     def name(self) -> str:
         """The notebook as messages name it; with its cell type, because one notebook is executed for each."""
-        path = self.notebook.relative_to(ROOT) if self.notebook.is_relative_to(ROOT) else self.notebook.name
-        return f"{path} ({self.parameters['cell']})" if "cell" in self.parameters else str(path)
+        cell = f" ({self.parameters['cell']})" if "cell" in self.parameters else ""
+        return f"{self.notebook.parent.name}/{self.notebook.name}{cell}"
 
 
 def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
@@ -108,7 +110,7 @@ def check_parameters(job: Job) -> None:
 # execution
 
 
-def execute(job: Job, build: Path) -> NotebookNode:
+def execute(job: Job, stage: Path) -> NotebookNode:
     """
     The executed notebook. Its standard output goes to ours while it runs.
 
@@ -116,34 +118,33 @@ def execute(job: Job, build: Path) -> NotebookNode:
     build/, with a banner, unless every code cell ran to its end, in order and without an error, and the kernel lived.
     """
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is said here, once
-    build.mkdir(parents=True, exist_ok=True)
-    partial_path = build / f"{re.sub('[^a-z0-9_]+', '-', job.name.lower().removesuffix(')'))}.partial.ipynb"
+    path = stage / "executed.ipynb"
+    path.unlink(missing_ok=True)
     died = None
     try:
         papermill.execute_notebook(
             job.notebook,
-            partial_path,
+            path,
             {k: str(v) if isinstance(v, Path) else v for k, v in job.parameters.items()},
             kernel_name="python3",
             cwd=job.notebook.parent,
             progress_bar=False,
             stdout_file=sys.stdout,
-            stderr_file=sys.stderr,
+            stderr_file=sys.stdout,  # the terminal's standard error is for the one line that says what failed
             extra_arguments=["--log-level=50"],  # the kernel's own talk, not the notebook's
         )
-    except Exception as error:  # a cell that raised, or nbclient's word for a kernel that did not start, or died
+    except Exception as error:  # a cell raised, or the kernel did not start, or died: the notebook tells which
         died = error
-    if not partial_path.exists():
+    if not path.exists():
         raise ReportError(f"{job.name}: did not start: {_last_line(str(died))}")
-    notebook = nbformat.read(partial_path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)
     notebook.cells = [c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
     failure = find_failure(job, notebook, died)
     if failure:
         banner = f"**This notebook is partial: it stopped before its end.** {escape_markdown(str(failure))}"
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(banner, id="partial"))
-        nbformat.write(notebook, partial_path)
+        nbformat.write(notebook, BUILD / f"partial-{job.notebook.name}")
         raise failure
-    partial_path.unlink()
     return notebook
 
 
@@ -162,7 +163,9 @@ def find_failure(job: Job, notebook: NotebookNode, died: Exception | None) -> Ex
     started = [i for i, c in code if c.metadata.papermill.get("start_time")]
     if died:
         where = _cell_name(notebook, started[-1]) if started else "before its first cell"
-        return ReportError(f"{job.name}, {where}: {_last_line(str(died))} (killed, or out of memory?)")
+        dead = isinstance(died, DeadKernelError)
+        why = "the kernel died: killed, out of memory, or ended by the cell" if dead else _last_line(str(died))
+        return ReportError(f"{job.name}, {where}: {why}")
     for n, (i, cell) in enumerate(code, 1):
         if cell.execution_count != n:
             return ReportError(f"{job.name}, {_cell_name(notebook, i)}: was not executed in its turn")
@@ -176,7 +179,7 @@ def _cell_name(notebook: NotebookNode, index: int) -> str:
     """The cell by its place in the notebook as its author knows it, and its first line."""
     written = [c for c in notebook.cells[: index + 1] if "injected-parameters" not in c.metadata.get("tags", [])]
     first = next(line.strip() for line in notebook.cells[index].source.splitlines() if line.strip())
-    return f"cell {len(written)} ({first})"
+    return f"cell {len(written)} ({textwrap.shorten(first, 80, placeholder='…')})"
 
 
 def _last_line(text: str) -> str:
@@ -460,7 +463,8 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
 
 def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Callable[[str], None] = print) -> dict:
     """
-    Execute the notebooks and write report.html, report.pdf, results.json and figures/ into the stage folder.
+    Execute the notebooks and write report.html, report.pdf, results.json, figures/ and timings.json (seconds, which no
+    report holds) into the stage folder.
 
     Returns what results.json holds. A job finds in stage/results.json what the jobs before it showed.
     """
@@ -475,7 +479,7 @@ def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Cal
     for n, job in enumerate(plan, 1):
         say(f"[{n}/{len(plan)}] {job.name}")
         start = time.perf_counter()
-        executed.append((job, execute(job, BUILD)))
+        executed.append((job, execute(job, stage)))
         results = collect(executed, study, stage / "figures")
         (stage / "results.json").write_text(as_json(results), "utf-8")
         timed(job.name, start)
@@ -486,38 +490,43 @@ def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Cal
     start = time.perf_counter()
     make_pdf(markdown, subtitle, stage, say)
     timed("report.pdf", start)
-    (BUILD / "timings.json").write_text(as_json(seconds), "utf-8")
+    (stage / "timings.json").write_text(as_json(seconds), "utf-8")
     return results
+
+
+def folders(study: Study, corpus: Corpus, out: Path | None) -> tuple[Path, Path]:
+    """Where the report and its figures go: report/ and figures/ are for the unchanged study, and for nothing else."""
+    official = ROOT / "report"
+    if out is None:
+        name = corpus.name
+        if study.corpus not in CORPORA:
+            name = f"{re.sub('[^A-Za-z0-9]+', '-', name)}-{corpus.sha256[:6]}"
+        numbers = (f"{k.replace('_', '-')}-{v}" for k, v in vars(study).items() if k != "corpus")
+        out = official if study == Study() else BUILD / "-".join(["report", name, *numbers])
+    elif out.resolve() == official and study != Study():
+        raise CharlmError("report/ is for the unchanged study: choose another folder for this one")
+    elif out.exists() and not out.is_dir():
+        raise CharlmError(f"{out} is a file: give a folder for the report")
+    return out, ROOT / "figures" if out.resolve() == official else out / "figures"
 
 
 def make_report(study: Study, out: Path | None, say: Callable[[str], None] = print) -> Path:
     """Train what the study needs, make its report and put it in place. Returns the report's folder."""
     corpus = load(study.corpus)
-    figures = ROOT / "figures"
-    if out is None:
-        slug = re.sub("[^A-Za-z0-9.]+", "-", corpus.name).strip("-.")
-        out = BUILD / f"report-{slug}-{study.seeds}-seeds-{study.epochs}-epochs"
-        if study == Study():
-            out = ROOT / "report"
-    elif out.resolve() == ROOT / "report" and study != Study():
-        raise CharlmError("report/ is for the unchanged study: choose another folder for this one")
-    if out.exists() and not out.is_dir():
-        raise CharlmError(f"{out} is a file: give a folder for the report")
-    if out.resolve() != ROOT / "report":
-        figures = out / "figures"
-
+    out, figures = folders(study, corpus, out)
     train(study, corpus, say)
     facts = dataclasses.asdict(study) | {"corpus": corpus.name, "corpus_sha256": corpus.sha256}
     subtitle = (
         f"{corpus.name} · {len(corpus.ids):,} characters · "
         f"{study.seeds} {'seed' if study.seeds == 1 else 'seeds'} a model · at most {study.epochs} epochs"
     )
-    given = study.corpus if corpus.name == study.corpus else Path(study.corpus).resolve()
+    given = study.corpus if study.corpus in CORPORA else Path(study.corpus).resolve()
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="stage-") as folder:
         stage = Path(folder)
         results = build(jobs(study, given, stage / "results.json"), facts, subtitle, stage, say)
         place_report(stage, results, out, figures)
+        os.replace(stage / "timings.json", BUILD / "timings.json")
     return out
 
 

@@ -11,6 +11,7 @@ Every file is written under another name, flushed to the disk and renamed, so th
 carries a checksum. Nothing is unpickled.
 """
 
+import argparse
 import ast
 import hashlib
 import inspect
@@ -18,14 +19,19 @@ import json
 import os
 import platform
 import re
+import shutil
 import struct
+import sys
 import textwrap
 import time
+import tomllib
+from asyncio import CancelledError
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import cache
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, replace
+from functools import cache, partial
+from itertools import count, product
 from pathlib import Path
 
 import torch
@@ -36,8 +42,9 @@ from safetensors.torch import save as tensors_to_bytes
 
 import charlm_core as core
 from charlm_core import Config, State
-from charlm_corpus import ROOT, CharlmError, Corpus, replacing
+from charlm_corpus import ROOT, CharlmError, Corpus, load, replacing
 
+STATE = "state.safetensors"
 RUNS = Path(os.environ.get("CHARLM_RUNS", ROOT / "runs"))
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -57,8 +64,9 @@ def code_hash(*functions: Callable) -> str:
 
 
 @cache
-def training_code_hash() -> str:
-    """Hash of the split, the model and the training, the code that decides a run's result."""
+def training_code_hash(cell: str) -> str:
+    """Hash of the code that decides a run's result: the split, the model, the training, and a cell of one's own."""
+    own = () if core.CELLS[cell].__module__.startswith("torch.") else (core.CELLS[cell],)
     return code_hash(
         core.count_chunks,
         core.split_chunks,
@@ -71,6 +79,7 @@ def training_code_hash() -> str:
         core.batch_loss,
         core.evaluate,
         core.train_epoch,
+        *own,
     )
 
 
@@ -80,7 +89,7 @@ def identity(config: Config, corpus: Corpus) -> dict:
         "config": vars(config),
         "corpus_sha256": corpus.sha256,
         "torch": torch.__version__.partition("+")[0],
-        "code": training_code_hash(),
+        "code": training_code_hash(config.cell),
     }
 
 
@@ -151,23 +160,27 @@ def _checksum(tensors: dict[str, torch.Tensor], text: str) -> str:
     return digest.hexdigest()
 
 
-def pack_state(state: State, seconds: list[float]) -> bytes:
-    """A state as bytes, with the seconds that each of its epochs took."""
+def pack_state(state: State, made: list[dict], of: dict) -> bytes:
+    """A state as bytes, with the seconds and the machine of each of its epochs and the identity of its run."""
     best = {} if state.best_weights is state.weights else state.best_weights  # not twice while the last is the best
     groups = (("weights", state.weights), ("best", best), ("moments", state.moments))
-    tensors = {f"{group}/{name}": t for group, of in groups for name, t in of.items()}
-    return pack(tensors, {"history": state.history, "diverged": state.diverged, "seconds": seconds})
+    tensors = {f"{group}/{name}": t for group, of_group in groups for name, t in of_group.items()}
+    return pack(tensors, {"history": state.history, "diverged": state.diverged, "made": made, "identity": of})
 
 
-def unpack_state(data: bytes, where: Path | str) -> tuple[State, list[float]]:
+def unpack_state(data: bytes, where: Path | str, of: dict) -> tuple[State, list[dict]]:
+    """The inverse of pack_state; raises CharlmError when the state is damaged or of another run than `of`."""
     tensors, about = unpack(data, where)
+    if about.get("identity") != of:
+        raise CharlmError(
+            f"{where} is of another run: its configuration, corpus, code or torch differ; remove its folder to train again"
+        )
     groups: dict[str, dict] = {"weights": {}, "best": {}, "moments": {}}
     for key, t in tensors.items():
         group, _, name = key.partition("/")
         groups[group][name] = t
     best = groups["best"] or groups["weights"]
-    state = State(groups["weights"], best, groups["moments"], about["history"], about["diverged"])
-    return state, about["seconds"]
+    return State(groups["weights"], best, groups["moments"], about["history"], about["diverged"]), about["made"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -187,44 +200,70 @@ class Run:
         config = config.resolve()
         return cls(config, corpus, runs / run_id(config, corpus))
 
+    @property
+    def identity(self) -> dict:
+        return identity(self.config, self.corpus)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
     def is_finished(self) -> bool:
         return (self.folder / "run.json").is_file()
 
     def load(self) -> bytes:
         """The packed state to go on from: the stored one, or a new one."""
-        path = self.folder / "state.safetensors"
+        path = self.folder / STATE
         if path.is_file():
             data = path.read_bytes()
-            unpack(data, path)
+            unpack_state(data, path, self.identity)
             return data
         core.split_chunks(core.count_chunks(len(self.corpus.ids), self.config.chunk_length), self.config)  # too short?
-        return pack_state(core.initial_state(len(self.corpus.vocab), self.config), [])
+        return pack_state(core.initial_state(len(self.corpus.vocab), self.config), [], self.identity)
 
-    def save(self, data: bytes) -> State:
-        """Store the packed state; when it is that of a finished run, store the results in its place."""
-        state, seconds = unpack_state(data, "the state")
-        write(self.folder / "state.safetensors", data)
+    def save(self, data: bytes) -> tuple[State, list[dict]]:
+        """Store the packed state, and the results when training is over."""
+        state, made = unpack_state(data, f"the state of {self.name}", self.identity)
+        write(self.folder / STATE, data)
         if core.is_finished(state, self.config):
-            checksums = {}
-            for name, weights in (("best", state.best_weights), ("last", state.weights)):
-                packed = pack(weights, {"run_id": self.folder.name})
-                write(self.folder / f"{name}.safetensors", packed)
-                checksums[f"{name}.safetensors"] = hashlib.sha256(packed).hexdigest()
-            about = {
-                "run_id": self.folder.name,
-                "corpus": self.corpus.name,
-                **identity(self.config, self.corpus),
-                "vocab": self.corpus.vocab,
-                "history": state.history,
-                "diverged": state.diverged,
-                "seconds": seconds,
-                "machine": machine(),
-                "checksums": checksums,
-            }
-            about["sha256"] = _json_checksum(about)
-            write(self.folder / "run.json", (json.dumps(about, indent=1, allow_nan=False) + "\n").encode())
-            (self.folder / "state.safetensors").unlink()
-        return state
+            self.finish(state, made)
+        return state, made
+
+    def recover(self) -> None:
+        """Finish what was killed after its last epoch, and tidy what was killed after that."""
+        if self.is_finished():
+            self.tidy()
+        elif (self.folder / STATE).is_file():
+            state, made = unpack_state(self.load(), self.folder / STATE, self.identity)
+            if core.is_finished(state, self.config):
+                self.finish(state, made)
+
+    def finish(self, state: State, made: list[dict]) -> None:
+        """Store the results in place of the state; run.json comes last, and makes it a finished run."""
+        checksums = {}
+        for name, weights in (("best", state.best_weights), ("last", state.weights)):
+            packed = pack(weights, {"run_id": self.name})
+            write(self.folder / f"{name}.safetensors", packed)
+            checksums[f"{name}.safetensors"] = hashlib.sha256(packed).hexdigest()
+        about = {
+            "run_id": self.name,
+            "corpus": self.corpus.name,
+            **self.identity,
+            "vocab": self.corpus.vocab,
+            "history": state.history,
+            "diverged": state.diverged,
+            "made": made,
+            "checksums": checksums,
+        }
+        about["sha256"] = _json_checksum(about)
+        write(self.folder / "run.json", (json.dumps(about, indent=1, allow_nan=False) + "\n").encode())
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Remove what a finished run does not need: its state, and what a killed process had half written."""
+        (self.folder / STATE).unlink(missing_ok=True)
+        for half in self.folder.glob(".half-*"):
+            shutil.rmtree(half, ignore_errors=True)
 
 
 def _json_checksum(about: dict) -> str:
@@ -238,6 +277,8 @@ def read(folder: Path) -> dict:
         about = json.loads(path.read_bytes())
         if about.pop("sha256") != _json_checksum(about):
             raise ValueError("checksum")
+        if about["run_id"] != folder.name:
+            raise CharlmError(f"{path} is of the run {about['run_id']}; put it back into a folder of that name")
         return about
     except FileNotFoundError:
         raise CharlmError(f"{folder} holds no finished run; train it first") from None
@@ -283,10 +324,10 @@ def record(folder: Path) -> dict:
         "train_loss": [row["train_loss"] for row in history],
         "val_loss": [row["val_loss"] for row in history],
         "diverged": about["diverged"],
-        "seconds": round(sum(about["seconds"]), 3),
+        "seconds": round(sum(m["seconds"] for m in about["made"]), 3),
         "code": about["code"],
         "corpus_sha256": about["corpus_sha256"],
-        "machine": about["machine"],
+        "machine": about["made"][-1]["machine"],
     }
 
 
@@ -308,11 +349,12 @@ def best(records: Sequence[dict]) -> dict:
 
 
 def advance(data: bytes, config: Config, corpus: Corpus) -> bytes:
-    """The packed state one epoch later: the unit of work, here or on any worker."""
+    """The packed state one epoch later: the unit of work, here or on any worker that has the same code and torch."""
     start = time.perf_counter()
-    state, seconds = unpack_state(data, "the state")
+    of = identity(config, corpus)
+    state, made = unpack_state(data, "the state sent to this worker", of)
     state = core.train_epoch(state, corpus, config)
-    return pack_state(state, [*seconds, time.perf_counter() - start])
+    return pack_state(state, [*made, {"seconds": time.perf_counter() - start, "machine": machine()}], of)
 
 
 def plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS) -> dict:
@@ -362,25 +404,30 @@ def sweep(
     corpus: Corpus,
     runs: Path = RUNS,
     workers: int = 0,
+    scheduler: str = "",
+    insecure: bool = False,
     say: Callable[[str], None] = print,
 ) -> list[dict]:
     """Train what is not finished, and return the records of all in the order of `configs`.
 
-    Workers are processes on this machine that compute one epoch at a time; this process stores the state after each,
-    so that a sweep that was stopped goes on from there when it is asked for again. Their number changes nothing but
-    the time. A run that fails twice raises CharlmError, after all the others are done.
+    Workers compute one epoch at a time; this process stores the state after each, so that a sweep that was stopped
+    goes on from there when it is asked for again. They are processes on this machine, or those of the Dask cluster
+    whose `scheduler` is named by its address; their number changes nothing but the time. A run that fails twice
+    raises CharlmError, after all the others are done. Two processes that want one run do not both train it.
     """
     wanted = [Run.of(c, corpus, runs) for c in configs]
     todo = list({r.folder: r for r in wanted if not r.is_finished()}.values())
     todo.sort(key=lambda r: -core.count_parameters(len(corpus.vocab), r.config))  # longest first: no long tail
     with ExitStack() as locks:
-        elsewhere = [r for r in todo if not _claim(r, locks)]
-        mine = [r for r in todo if r not in elsewhere]
-        _train(mine, corpus, workers, say)
-    for run in elsewhere:
-        say(f"{run.folder.name}: another process trains it; waiting")
-        with FileLock(run.folder / "lock"):  # let go by the system when its holder dies
-            _train([] if run.is_finished() else [run], corpus, workers, say)
+        mine = [r for r in todo if _claim(r, locks)]
+        for run in mine:
+            run.recover()
+        _train([r for r in mine if not r.is_finished()], corpus, workers, scheduler, insecure, say)
+    for run in (r for r in todo if r not in mine):
+        say(f"{run.name}: another process trains it; waiting")
+        with FileLock(run.folder / "lock"):  # let go by the system when its holder ends, however it ends
+            run.recover()
+            _train([] if run.is_finished() else [run], corpus, 1, "", False, say)
     return [record(r.folder) for r in wanted]
 
 
@@ -393,27 +440,39 @@ def _claim(run: Run, locks: ExitStack) -> bool:
         return False
     except OSError as e:
         raise CharlmError(
-            f"cannot write to {run.folder}: {e.strerror}; runs need a folder they can be stored in"
+            f"cannot write to {run.folder}: {e.strerror}: runs need a folder they can be stored in"
         ) from e
     return True
 
 
-def _train(todo: list[Run], corpus: Corpus, workers: int, say: Callable[[str], None]) -> None:
+def _train(
+    todo: list[Run], corpus: Corpus, workers: int, scheduler: str, insecure: bool, say: Callable[[str], None]
+) -> None:
     if not todo:
         return
     workers = count_workers(len(todo), todo[0].config, workers)
-    say(f"training {len(todo)} {'run' if len(todo) == 1 else 'runs'}, {workers} at a time")
+    runs = "run" if len(todo) == 1 else "runs"
+    say(f"training {len(todo)} {runs}" + (f" on the workers of {scheduler}" if scheduler else f", {workers} at a time"))
     failures: list[str] = []
-    done = 0
-    for run, state, seconds in _here(todo, corpus) if workers == 1 else _on_workers(todo, corpus, workers, failures):
-        over = core.is_finished(state, run.config)
-        done += over
-        say(f"[{done}/{len(todo)}] {run.folder.name}: {_progress(run.config, state, seconds, over)}")
+    with ExitStack() as stack:
+        if scheduler:
+            epochs = _on_workers(todo, corpus, stack.enter_context(_cluster(scheduler, insecure)), failures)
+        elif workers > 1:
+            epochs = _on_workers(todo, corpus, stack.enter_context(_local_cluster(workers)), failures)
+        else:
+            epochs = _here(todo, corpus)
+        done = 0
+        for run, state, made in epochs:
+            over = core.is_finished(state, run.config)
+            done += over
+            say(f"[{done}/{len(todo)}] {run.name}: {_progress(run.config, state, made, over)}")
     if failures:
-        raise CharlmError(f"{len(failures)} runs failed twice, the others are done: {'; '.join(failures)}")
+        raise CharlmError(
+            f"{len(failures)} of {len(todo)} runs failed twice, the others are done: {'; '.join(failures)}"
+        )
 
 
-def _progress(config: Config, state: State, seconds: list[float], over: bool) -> str:
+def _progress(config: Config, state: State, made: list[dict], over: bool) -> str:
     """One line of text about the epoch that just ended."""
     if state.diverged:
         step = state.diverged["step"]
@@ -423,67 +482,277 @@ def _progress(config: Config, state: State, seconds: list[float], over: bool) ->
             f" try a lower learning rate than {config.learning_rate:g}"
         )
     row = state.history[-1]
-    left = (config.epochs - row["epoch"]) * sum(seconds) / len(seconds) / 60
+    left = (config.epochs - row["epoch"]) * sum(m["seconds"] for m in made) / len(made) / 60
     rest = f"done, best epoch {core.best_epoch(state.history)}" if over else f"at most {left:.1f} min left"
     return f"epoch {row['epoch']}, training {row['train_loss']:.4f}, validation {row['val_loss']:.4f}, {rest}"
 
 
-def _here(todo: list[Run], corpus: Corpus) -> Iterator[tuple[Run, State, list[float]]]:
-    """Train one run after the other in this process, yielding after each epoch."""
+Epoch = tuple[Run, State, list[dict]]  # what training yields after each epoch
+
+
+def _here(todo: list[Run], corpus: Corpus) -> Iterator[Epoch]:
+    """Train one run after the other in this process."""
     for run in todo:
         data = run.load()
         while not run.is_finished():
             data = advance(data, run.config, corpus)
-            yield run, run.save(data), unpack_state(data, run.folder.name)[1]
+            yield run, *run.save(data)
 
 
-def _on_workers(
-    todo: list[Run], corpus: Corpus, workers: int, failures: list[str]
-) -> Iterator[tuple[Run, State, list[float]]]:
-    """The same on Dask workers. A task is one epoch, so a lost worker costs an epoch, which is computed again."""
-    from distributed import Client, LocalCluster, as_completed  # takes a second, which generate.py can do without
+@contextmanager
+def _local_cluster(workers: int):
+    """A Dask client of worker processes on this machine, which nobody outside it can reach."""
+    from distributed import Client, LocalCluster  # takes a second to import, which generate.py can do without
+
+    local = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": None}
+    with LocalCluster(n_workers=workers, threads_per_worker=1, **local) as cluster, Client(cluster) as client:
+        yield client
+
+
+@contextmanager
+def _cluster(scheduler: str, insecure: bool):
+    """A Dask client of the user's own cluster. Certificates for tls:// are those of the user's Dask configuration."""
+    from distributed import Client
+
+    host = scheduler.partition("://")[2].rpartition(":")[0].strip("[]")
+    if not scheduler.startswith("tls://") and host not in ("127.0.0.1", "localhost", "::1") and not insecure:
+        raise CharlmError(
+            f"scheduler {scheduler!r}: whoever reaches a scheduler without TLS runs code on its workers; use tls://, or"
+            " say --insecure (insecure=True) where the network is yours alone"
+        )
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError, TimeoutError, TypeError) as e:
+        raise CharlmError(
+            f"scheduler {scheduler!r} cannot be reached: {e}: is it running, and is this its address?"
+        ) from e
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=60)
+        except TimeoutError:
+            raise CharlmError(
+                f"scheduler {scheduler!r} has had no worker for a minute; start some, then try again"
+            ) from None
+        if any(n != 1 for n in client.nthreads().values()):
+            raise CharlmError(f"scheduler {scheduler!r} has workers with several threads; start them with --nthreads 1")
+        yield client
+
+
+def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str]) -> Iterator[Epoch]:
+    """Train on Dask workers. A task is one epoch, so a lost worker costs an epoch, which is computed again."""
+    import dask
+    from distributed import as_completed
 
     waiting, failed = deque(todo), Counter()
-    with (
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            memory_limit=None,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        shared = client.scatter(corpus, broadcast=True)
-        tasks = as_completed(loop=client.loop)
-        running: dict[str, Run] = {}
+    running: dict[str, Run] = {}
+    tasks = as_completed(loop=client.loop)
+    # The corpus goes to every worker once. A state travels with its task, so that the scheduler still has it to
+    # give to another worker when one dies.
+    shared = client.scatter(corpus, broadcast=True, hash=False)
 
-        def submit(run: Run, data: bytes) -> None:
-            data = client.scatter(data, hash=False)
-            future = client.submit(advance, data, run.config, shared, pure=False, priority=-todo.index(run))
-            running[future.key] = run
-            tasks.add(future)
+    def submit(run: Run, data: bytes) -> None:
+        key = f"{run.name}-{next(numbers)}"
+        running[key] = run
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"}):
+            tasks.add(client.submit(advance, data, run.config, shared, key=key, priority=-todo.index(run)))
 
-        for _ in range(min(len(todo), workers + 1)):  # one more than workers: none idles while a state is stored
+    numbers = count()
+    for _ in range(min(len(todo), len(client.nthreads()) + 1)):  # one more than workers: none idles during a save
+        submit(waiting[0], waiting.popleft().load())
+    for future in tasks:
+        run = running.pop(future.key)
+        try:
+            data = future.result()
+        except (Exception, CancelledError) as e:  # whatever ends a task: once more, from the last stored epoch
+            failed[run.folder] += 1
+            if failed[run.folder] < 2 and not isinstance(e, CharlmError):
+                shared = client.scatter(corpus, broadcast=True, hash=False)
+                submit(run, run.load())
+                continue
+            failures.append(f"{run.name} ({type(e).__name__}: {e})")
+        else:
+            state, made = run.save(data)
+            if not core.is_finished(state, run.config):
+                submit(run, data)
+                yield run, state, made
+                continue
+            yield run, state, made
+        if waiting:
             submit(waiting[0], waiting.popleft().load())
-        for future in tasks:
-            run = running.pop(future.key)
-            try:
-                data = future.result()
-            except CharlmError:
-                raise
-            except Exception as e:  # whatever kills a task or its worker: try once more from the last stored epoch
-                failed[run.folder] += 1
-                if failed[run.folder] < 2:
-                    submit(run, run.load())
-                    continue
-                failures.append(f"{run.folder.name} ({type(e).__name__}: {e})")
-            else:
-                state, seconds = run.save(data), unpack_state(data, run.folder.name)[1]
-                if not core.is_finished(state, run.config):
-                    submit(run, data)
-                yield run, state, seconds
-                if not core.is_finished(state, run.config):
-                    continue
-            if waiting:
-                submit(waiting[0], waiting.popleft().load())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The command line: python -m charlm_runs list | show | train | verify | remove
+
+
+def status(folder: Path, deep: bool = False) -> dict:
+    """What a run folder holds: {"run_id", "status", "epochs", ...} with status finished, diverged, unfinished or
+    damaged (and "problem" then). `deep` also reads the weights."""
+    about = {"run_id": folder.name}
+    try:
+        if (folder / "run.json").is_file():
+            if deep:
+                for which in ("best", "last"):
+                    weights(folder, which)
+            r = record(folder)
+            keys = ("status", "corpus", "epochs", "best_epoch", "val_loss_best", "seconds", "code", "machine")
+            about |= {k: r[k] for k in keys}
+        elif (folder / STATE).is_file():
+            _, state = unpack((folder / STATE).read_bytes(), folder / STATE)
+            history, made, of = state["history"], state["made"], state["identity"]
+            about |= {
+                "status": "unfinished",
+                "epochs": len(history),
+                "best_epoch": core.best_epoch(history),
+                "val_loss_best": min((row["val_loss"] for row in history), default=None),
+                "seconds": round(sum(m["seconds"] for m in made), 3),
+                "code": of["code"],
+                "machine": made[-1]["machine"],
+            }
+            r = of["config"]
+        else:
+            return about | {"status": "unfinished", "epochs": 0}
+        return about | {"code_is_current": r["cell"] in core.CELLS and about["code"] == training_code_hash(r["cell"])}
+    except (CharlmError, KeyError, IndexError) as e:
+        return about | {"status": "damaged", "problem": str(e)}
+
+
+def folders(runs: Path, names: Sequence[str] = ()) -> list[Path]:
+    """The run folders of those names, all when none is given; raises CharlmError for a name that is not there."""
+    for name in names:
+        if not (runs / name).is_dir() or Path(name).name != name:
+            raise CharlmError(f"no run {name!r} in {runs}; `python -m charlm_runs list` shows what is there")
+    return [runs / name for name in names] or sorted(p for p in runs.glob("*") if p.is_dir())
+
+
+def spanned(path: Path) -> tuple[str, list[Config]]:
+    """The corpus and the configurations that a sweep file spans: every combination of the values it lists.
+
+    A key is `corpus` or a field of core.Config, its value one value or a list of them; what is not named keeps its
+    default. Raises CharlmError for a file that cannot be read, an unknown key, or a value that makes no sense.
+    """
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as e:
+        raise CharlmError(f"cannot read {path}: {e.strerror}: give the path of a TOML file") from e
+    except ValueError as e:
+        raise CharlmError(f"{path} is not TOML: {e}") from e
+    corpus = table.pop("corpus", "shakespeare-268k")
+    known = [f.name for f in fields(Config)]
+    for key in table:
+        if key not in known:
+            raise CharlmError(f"{path}: unknown key {key!r}; it may be corpus, {', '.join(known)}")
+    if not isinstance(corpus, str):
+        raise CharlmError(f"{path}: corpus = {corpus!r}: needs one name or path")
+    lists = [value if isinstance(value, list) else [value] for value in table.values()]
+    return corpus, [Config(**dict(zip(table, values, strict=True))) for values in product(*lists)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m charlm_runs", description="Look after trained runs, and train more."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list | show | train | verify | remove")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        it = commands.add_parser(name, help=text, description=text)
+        it.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="folder of the runs (default: runs/)")
+        it.add_argument("--json", action="store_true", help="print JSON instead of text")
+        return it
+
+    command("list", "a line for each run: finished, diverged, unfinished or damaged, and how far it came")
+    it = command("show", "everything that is known of runs: configuration, losses, time, machine, code")
+    it.add_argument("names", nargs="+", metavar="RUN")
+    it = command("train", "train what a TOML file spans, for example: cell = ['rnn', 'lstm'], seed = [0, 1]")
+    it.add_argument("sweep", type=Path, metavar="SWEEP.toml")
+    it.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="processes on this machine (default: one a core)"
+    )
+    it.add_argument("--scheduler", default="", metavar="ADDRESS", help="train on a Dask cluster, as tls://host:8786")
+    it.add_argument("--insecure", action="store_true", help="allow a scheduler on another machine without TLS")
+    it = command("verify", "check the checksum of every file of the runs; exit code 1 when one is damaged")
+    it.add_argument("names", nargs="*", metavar="RUN", help="default: all")
+    it = command("remove", "delete runs for good")
+    it.add_argument("names", nargs="+", metavar="RUN")
+    given = parser.parse_args(arguments)
+    try:
+        shown, good = COMMANDS[given.command](given)
+    except CharlmError as e:
+        print(f"charlm_runs: {e}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "charlm_runs: interrupted; every finished epoch is kept, the same command goes on from there",
+            file=sys.stderr,
+        )
+        return 130
+    if given.json:
+        print(json.dumps(shown, indent=1, allow_nan=False))
+    else:
+        for item in shown:
+            print(_line(item) if given.command != "show" else json.dumps(item, indent=1, allow_nan=False))
+    return 0 if good else 1
+
+
+def _list(given: argparse.Namespace) -> tuple[list[dict], bool]:
+    return [status(folder) for folder in folders(given.runs)], True
+
+
+def _show(given: argparse.Namespace) -> tuple[list[dict], bool]:
+    about = [status(folder) for folder in folders(given.runs, given.names)]
+    done = ("finished", "diverged")
+    full = [record(given.runs / a["run_id"]) if a["status"] in done else a for a in about]
+    return full, all(a["status"] != "damaged" for a in about)
+
+
+def _train_file(given: argparse.Namespace) -> tuple[list[dict], bool]:
+    name, configs = spanned(given.sweep)
+    corpus = load(name)
+    say = partial(print, file=sys.stderr, flush=True)
+    todo = plan(configs, corpus, given.runs)
+    say(
+        f"{corpus.name}: {todo['train']} runs to train, {todo['found']} found; at most {todo['minutes']:.0f} min here, "
+        f"{todo['megabytes']:.0f} MB in {given.runs}"
+    )
+    records = sweep(configs, corpus, given.runs, given.workers, given.scheduler, given.insecure, say)
+    return [status(given.runs / r["run_id"]) for r in records], all(r["status"] == "finished" for r in records)
+
+
+def _verify(given: argparse.Namespace) -> tuple[list[dict], bool]:
+    about = [status(folder, deep=True) for folder in folders(given.runs, given.names)]
+    return about, all(a["status"] != "damaged" for a in about)
+
+
+def _remove(given: argparse.Namespace) -> tuple[list[dict], bool]:
+    gone = []
+    for folder in folders(given.runs, given.names):
+        try:
+            with FileLock(folder / "lock").acquire(timeout=0):
+                shutil.rmtree(folder)
+        except Timeout:
+            raise CharlmError(f"{folder.name} is being trained by another process; stop that first") from None
+        except OSError as e:
+            raise CharlmError(f"cannot remove {folder}: {e.strerror}") from e
+        gone.append({"run_id": folder.name, "status": "removed"})
+    return gone, True
+
+
+COMMANDS = {"list": _list, "show": _show, "train": _train_file, "verify": _verify, "remove": _remove}
+
+
+def _line(about: dict) -> str:
+    """One line of text about a run."""
+    parts = [f"{about['status']:10}  {about['run_id']}"]
+    if about.get("epochs") is not None:
+        parts.append(f"{about['epochs']} epochs")
+    if about.get("val_loss_best") is not None:
+        parts.append(f"validation {about['val_loss_best']:.4f} in epoch {about['best_epoch']}")
+    if about.get("seconds"):
+        parts.append(f"{about['seconds'] / 60:.1f} min on {about['machine']['cpu']}")
+    if about.get("code_is_current") is False:
+        parts.append("made by other code than today's")
+    return ", ".join([*parts, *([about["problem"]] if "problem" in about else [])])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -138,8 +138,9 @@ def test_a_run_stopped_after_an_epoch_goes_on_to_the_same_bits(trained, tiny, ti
 
 def test_a_state_survives_packing_to_the_bit(tiny, tiny_config):
     state = core.train_epoch(core.initial_state(len(tiny.vocab), tiny_config), tiny, tiny_config)
-    again, seconds = runs.unpack_state(runs.pack_state(state, [1.5]), "x")
-    assert (again.history, again.diverged, seconds) == (state.history, None, [1.5])
+    of = runs.identity(tiny_config, tiny)
+    again, made = runs.unpack_state(runs.pack_state(state, [{"seconds": 1.5}], of), "x", of)
+    assert (again.history, again.diverged, made) == (state.history, None, [{"seconds": 1.5}])
     for name in ("weights", "best_weights", "moments"):
         a, b = getattr(state, name), getattr(again, name)
         assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
@@ -175,7 +176,7 @@ def test_the_plan_counts_what_is_there_and_what_is_not(trained, tiny, tiny_confi
 def test_a_damaged_file_is_named_and_never_believed(trained, tmp_path, name, damage):
     import pickle
 
-    folder = tmp_path / "run"
+    folder = tmp_path / trained[0].name
     shutil.copytree(trained[0], folder)
     path = folder / name
     data = bytearray(path.read_bytes())

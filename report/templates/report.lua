@@ -53,14 +53,14 @@ local function data_table(div, caption)
   local grid = blocks:remove(1)
   if html then -- a wide table scrolls by itself, and by keyboard
     local all = wrap('<figure id="' .. div.identifier .. '" class="table"><figcaption>', { pandoc.Plain(caption) },
-      '</figcaption><div class="scroll" role="region" tabindex="0" aria-label="' .. labels[div.identifier] .. '">')
-    all:extend(wrap('', { grid }, '</div>'))
+      '</figcaption><section class="scroll" tabindex="0" aria-label="' .. labels[div.identifier] .. '">')
+    all:extend(wrap('', { grid }, '</section>'))
     all:extend(wrap('<div class="note">', blocks, '</div></figure>'))
     return all
   end
-  local all = wrap('#figure(kind: table, caption: [', { pandoc.Plain(caption) }, '], [')
-  all:insert(grid)
-  all:extend(wrap(#blocks > 0 and '#note[' or '#[', blocks, ']]) <' .. div.identifier .. '>'))
+  grid.identifier, grid.caption = div.identifier, { long = { pandoc.Plain(caption) } }
+  local all = pandoc.Blocks { grid }
+  all:extend(wrap('#note[', blocks, ']'))
   return all
 end
 
@@ -70,7 +70,7 @@ local function samples(div, caption)
     local label, code = div.content[i].content[1], div.content[i].content[2]
     if html then
       all:extend(wrap('<div class="sample"><p>', { pandoc.Plain(label.content) },
-        '</p><pre dir="auto">' .. escaped(code.text) .. '</pre></div>'))
+        '</p><pre dir="auto">\n' .. escaped(code.text) .. '</pre></div>'))
     else
       all:extend(wrap('#sample(' .. quoted(code.text) .. ')[', { pandoc.Plain(label.content) }, ']'))
     end
@@ -100,32 +100,31 @@ local function shape(div)
   if shapes[kind] then return shapes[kind](div, numbered_caption(div)), false end
 end
 
--- The first heading is the title, what comes before the second is the summary. Code is folded after what it shows,
--- together with the silent code before it; that of the summary comes at its end.
+-- The first heading is the title; what comes before the second, in the first notebook, is the summary. Code is folded
+-- after what it shows, together with the silent code before it; the summary's comes at its end.
 local function arrange(doc)
-  local title, summary, rest, code = nil, pandoc.Blocks {}, pandoc.Blocks {}, pandoc.Blocks {}
-  local into = summary
+  local title, summary, rest, code = nil, nil, pandoc.Blocks {}, pandoc.Blocks {}
   for _, block in ipairs(doc.blocks) do
-    if block.t == 'Div' and block.classes[1] == 'code' then
-      code:extend(block.content)
-    elseif block.t == 'Header' and not title then
+    local is_code = block.t == 'Div' and block.classes[1] == 'code'
+    local is_end = is_code and block.classes[2] == 'end' -- of a cell that shows something; without content, of a notebook
+    if block.t == 'Header' and not title then
       title = block.content
     else
-      if block.t == 'Header' and into == summary then
-        into:extend(fold(code))
-        into, code = rest, pandoc.Blocks {}
+      if is_code then code:extend(block.content) end
+      if not summary and (block.t == 'Header' or is_end and #block.content == 0) then
+        rest:extend(fold(code))
+        summary, rest, code = rest, pandoc.Blocks {}, pandoc.Blocks {}
+      elseif summary and is_end then
+        rest:extend(fold(code))
+        code = pandoc.Blocks {}
       end
-      into:insert(block)
-    end
-    if into == rest and block.t == 'Div' and block.classes[2] == 'end' then
-      into:extend(fold(code))
-      code = pandoc.Blocks {}
+      if not is_code then rest:insert(block) end
     end
   end
   title = title or pandoc.Inlines 'Report'
   doc.meta.title = pandoc.MetaInlines(title)
   doc.meta.pagetitle = pandoc.utils.stringify(title)
-  doc.blocks = wrap(html and '<div id="summary">' or '#summary[', summary, html and '</div>' or ']\n#contents')
+  doc.blocks = wrap(html and '<div id="summary">' or '#summary[', summary or {}, html and '</div>' or ']\n#contents')
   doc.blocks:extend(rest)
 end
 

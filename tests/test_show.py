@@ -1,0 +1,134 @@
+"""What a cell shows carries its numbers, and text from a corpus never acts."""
+
+import base64
+import json
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from IPython.core.formatters import DisplayFormatter
+
+from charlm_show import Figure, Finding, Results, Samples, Table, boxed, escape_markdown, fenced, plain, visible
+
+HOSTILE = "`a` $x$ <script>alert(1)</script> | ]]> \\ {{ y }} *b* _i_ [l](http://x.y) #let\n::: div\n```\0\u202e"
+
+
+def shown(thing):
+    """(data, facts): the representations, and the charlm metadata of what Jupyter would store."""
+    data, metadata = DisplayFormatter().format(thing)
+    json.dumps([data, metadata], allow_nan=False)
+    return data, metadata["charlm"]
+
+
+def test_a_figure_carries_both_drawings_its_texts_and_its_numbers():
+    data, facts = shown(Figure("loss", "<svg/>", b"png", "It *falls*.", 'a "line"', [{"x": np.int64(1), "y": np.nan}]))
+    assert data["image/svg+xml"] == "<svg/>"
+    assert base64.b64decode(data["image/png"]) == b"png"
+    assert 'alt="a &quot;line&quot;"' in data["text/html"]
+    assert facts == {
+        "kind": "figure",
+        "id": "loss",
+        "caption": "It *falls*.",
+        "alt": 'a "line"',
+        "rows": [{"x": 1, "y": None}],
+    }
+
+
+def test_a_table_keeps_raw_values_and_shows_formatted_ones():
+    frame = pd.DataFrame({"cell": ["rnn", "lstm"], "loss": [-1.23456, np.nan], "epoch": [28, None]})
+    data, facts = shown(Table("losses", frame, "Losses.", {"loss": "{:.3f}", "epoch": "{:d}"}, "A note."))
+    assert facts["rows"] == [
+        {"cell": "rnn", "loss": -1.23456, "epoch": 28},
+        {"cell": "lstm", "loss": None, "epoch": None},
+    ]
+    assert "| rnn | −1.235 | 28 |" in data["text/markdown"]
+    assert "| lstm | – | – |" in data["text/markdown"]
+    assert "| :--- | ---: | ---: |" in data["text/markdown"]  # text to the left, numbers to the right
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.0, "2"), (28330.0, "28330"), (0.123456, "0.1235"), (1e-5, "1e-05"), (True, "yes"), (None, "–"), ("a-b", "a-b")],
+)
+def test_without_a_format_a_value_is_shown_plainly(value, text):
+    data, _ = shown(Table("t", pd.DataFrame({"x": [value]}, dtype=object), ""))
+    assert f">{text}</td>" in data["text/html"]
+
+
+def test_a_table_without_rows_can_be_shown():
+    data, facts = shown(Table("empty", pd.DataFrame(columns=["a", "b"]), "Nothing."))
+    assert facts["rows"] == []
+    assert "| a | b |" in data["text/markdown"]
+
+
+def test_a_table_refuses_what_it_cannot_keep_apart():
+    with pytest.raises(ValueError, match="two columns of one name"):
+        Table("t", pd.DataFrame([[1, 2]], columns=["a", "a"]), "")
+    with pytest.raises(ValueError, match="formats name columns that the frame lacks: \\['b'\\]"):
+        Table("t", pd.DataFrame({"a": [1]}), "", {"b": "{}"})
+
+
+def test_samples_keep_the_text_to_the_letter_and_show_what_would_act():
+    data, facts = shown(Samples("prompts", [{"label": "prompt 'A'", "text": HOSTILE, "seed": 3}], "Text."))
+    assert facts["items"] == [{"label": "prompt 'A'", "text": HOSTILE, "seed": 3}]
+    assert "<script>" not in data["text/html"]
+    assert "⟨U+0000⟩⟨U+202E⟩" in data["text/html"]
+    with pytest.raises(ValueError, match="label and a text"):
+        Samples("prompts", [{"text": "a"}], "")
+
+
+def test_a_finding_is_filled_from_its_values_with_their_text_escaped():
+    data, facts = shown(
+        Finding("gap", "**{who}**: {gap:+.2f} of {n}, {none}", {"who": "*R*", "gap": -0.5, "n": 3, "none": None})
+    )
+    assert data["text/markdown"] == facts["text"] == "**&#42;R&#42;**: −0.50 of 3, –"
+    assert facts["values"] == {"who": "*R*", "gap": -0.5, "n": 3, "none": None}
+    with pytest.raises(KeyError):
+        shown(Finding("gap", "{absent}", {}))
+
+
+def test_results_show_only_what_they_hold():
+    data, facts = shown(Results({"runs": [1, 2], "extra": 3}))
+    assert data == {"text/plain": "results: runs (2), extra"}
+    assert facts == {"kind": "results", "data": {"runs": [1, 2], "extra": 3}}
+
+
+@pytest.mark.parametrize("id", ["", "Loss", "a b", "a_b", "-a", "a--b", "ü", "../x", "a\n"])
+def test_an_id_is_lower_case_words_with_hyphens(id):
+    with pytest.raises(ValueError, match="lower-case letters"):
+        Finding(id, "", {})
+
+
+def test_what_is_shown_survives_a_notebook_file():
+    data, metadata = Figure("f", "<svg>\n</svg>", b"\x89PNG", "c", "a", [])._repr_mimebundle_()
+    output = nbformat.v4.new_output("display_data", data, metadata=metadata)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("f", outputs=[output])])
+    again = nbformat.reads(nbformat.writes(notebook), as_version=4).cells[0].outputs[0]
+    assert again.data["image/svg+xml"] == "<svg>\n</svg>"
+    assert again.metadata["charlm"]["id"] == "f"
+
+
+def test_visible_names_characters_that_act_and_keeps_those_that_show():
+    assert visible("a\x00\r\x1b\x85\u202e\u2028\ufeff\ud800b") == (
+        "a⟨U+0000⟩⟨U+000D⟩⟨U+001B⟩⟨U+0085⟩⟨U+202E⟩⟨U+2028⟩⟨U+FEFF⟩⟨U+D800⟩b"
+    )
+    assert visible("é\n\t日本 👩‍🔬 می‌خواهم") == "é\n\t日本 👩‍🔬 می‌خواهم"
+
+
+def test_fences_and_boxes_are_longer_than_any_in_what_they_hold():
+    assert fenced("a ```` b").splitlines()[0] == "`````"
+    assert boxed(".x", fenced("::::: a")).splitlines()[0] == ":::::: {.x}"
+
+
+def test_escaped_markdown_has_no_active_character():
+    assert not set("`*_{}[]<>#|$~^\\@\n") & set(escape_markdown(HOSTILE).replace("&#", ""))
+    assert escape_markdown("1. item") == "&#49;&#46; item"
+    assert escape_markdown("plain words, 0.5 and (so) on.") == "plain words, 0.5 and (so) on."
+
+
+def test_plain_is_strict_json():
+    assert plain({1: np.array([1.5, np.inf]), "b": (np.bool_(True), pd.NA, pd.NaT, np.float32(0.5))}) == {
+        "1": [1.5, None],
+        "b": [True, None, None, 0.5],
+    }

@@ -1,0 +1,402 @@
+"""Runs that survive: killed at any moment, wanted twice at once, out of disk, trained on machines that die."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_runs import results, silent
+
+import charlm_runs as runs
+from charlm_corpus import CharlmError
+from charlm_runs import Run
+
+# ---------------------------------------------------------------------------------------------------------------------
+# killed at any moment
+
+# A process that imports once and forks a child for each trial, because importing takes a hundred times longer than
+# training does. A child is killed either at a random one of the moments that matter (a file half written, written but
+# not renamed, renamed) or after a random time, wherever it then is. The next child goes on from what is on the disk.
+TRIALS = """
+import json, os, random, signal, sys, threading, time
+from pathlib import Path
+import charlm_corpus, charlm_core as core, charlm_runs as runs
+
+corpus = charlm_corpus.load(sys.argv[1])
+config = core.Config(**json.loads(sys.argv[2]))
+folder, rng = Path(sys.argv[3]), random.Random(int(sys.argv[4]))
+core.train_epoch(core.initial_state(len(corpus.vocab), config), corpus, config)  # what torch imports at first use
+
+def train(moment, seconds):
+    passed = 0
+    def reach(half=None):
+        nonlocal passed
+        passed += 1
+        if passed == moment:
+            if half is not None:
+                os.ftruncate(half, os.fstat(half).st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+    fsync, rename = os.fsync, os.replace
+    os.fsync = lambda f: (reach(f), fsync(f))
+    os.replace = lambda a, b: (reach(), rename(a, b), reach())
+    if seconds:
+        threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+    runs.sweep([config], corpus, folder, workers=1, say=lambda line: None)
+
+kills = 0
+while True:
+    moment, seconds = rng.choice([(rng.randint(1, 6), None), (None, rng.uniform(0.01, 0.3))])
+    child = os.fork()
+    if child == 0:
+        try:
+            train(moment, seconds)
+            os._exit(0)
+        except BaseException as e:
+            print(repr(e), file=sys.stderr, flush=True)
+            os._exit(1)
+    status = os.waitpid(child, 0)[1]
+    if not os.WIFSIGNALED(status):
+        break
+    kills += 1
+print(json.dumps({"kills": kills, "exit": os.waitstatus_to_exitcode(status)}))
+"""
+
+
+def test_a_run_killed_at_30_random_moments_ends_with_the_same_bits(tiny, tiny_config, tiny_file, tmp_path):
+    config = replace(tiny_config, epochs=12, patience=12)
+    runs.sweep([config], tiny, tmp_path / "whole", say=silent)
+    name = Run.of(config, tiny).name
+    kills, trial = 0, 0
+    while kills < 30:
+        trial += 1
+        folder = tmp_path / f"killed-{trial}"
+        told = subprocess.run(
+            [sys.executable, "-c", TRIALS, str(tiny_file), json.dumps(vars(config)), str(folder), str(trial)],
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert told.returncode == 0, told.stderr
+        outcome = json.loads(told.stdout)
+        assert outcome["exit"] == 0, told.stderr
+        kills += outcome["kills"]
+        assert results(folder / name) == results(tmp_path / "whole" / name)
+        assert sorted(p.name for p in (folder / name).iterdir()) == sorted(
+            ["best.safetensors", "last.safetensors", "lock", "run.json"]
+        )
+
+
+def test_a_run_killed_between_its_last_epoch_and_its_results_is_finished_without_another_epoch(
+    trained, tiny, tiny_config, tmp_path, monkeypatch
+):
+    run = Run.of(tiny_config, tiny, tmp_path)
+    data = run.load()
+    for _ in range(3):
+        data = runs.advance(data, run.config, tiny)
+    runs.write(run.folder / runs.STATE, data)
+    monkeypatch.setattr(runs, "advance", None)
+    runs.sweep([tiny_config], tiny, tmp_path, say=silent)
+    assert results(run.folder) == results(trained[0])
+
+
+def test_sigterm_and_ctrl_c_keep_every_finished_epoch(tiny, tiny_config, tiny_file, tmp_path):
+    config = replace(tiny_config, epochs=200, patience=200)
+    sweep = tmp_path / "sweep.toml"
+    lines = [f"{k} = {json.dumps(v)}" for k, v in {"corpus": str(tiny_file), **vars(config)}.items()]
+    sweep.write_text("\n".join(lines))
+    folder = tmp_path / "runs" / Run.of(config, tiny).name
+    done = 0
+    for how, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "charlm_runs", "train", str(sweep), "--runs", str(tmp_path / "runs")],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for line in process.stderr:  # until it has trained on for some epochs
+            if "epoch" in line and int(line.split("epoch ")[1].split(",")[0]) >= done + 5:
+                break
+        process.send_signal(how)
+        rest = process.communicate(timeout=60)[1]
+        assert process.returncode == code
+        assert "Traceback" not in rest
+        about = runs.status(folder)
+        assert about["status"] == "unfinished" and about["epochs"] >= done + 5
+        done = about["epochs"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# a disk that is full, a folder that cannot be written
+
+
+def test_a_full_disk_ends_with_one_line_and_keeps_the_finished_epochs(trained, tiny, tiny_config, tmp_path):
+    run = Run.of(tiny_config, tiny, tmp_path)
+    run.save(runs.advance(run.load(), run.config, tiny))
+    kept = (run.folder / runs.STATE).read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept) // 2, limits[1]))  # no file can grow larger, as on a full disk
+    try:
+        with pytest.raises(CharlmError, match=r"cannot write .*state\.safetensors"):
+            runs.sweep([tiny_config], tiny, tmp_path, say=silent)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (run.folder / runs.STATE).read_bytes() == kept
+    runs.sweep([tiny_config], tiny, tmp_path, say=silent)
+    assert results(run.folder) == results(trained[0])
+
+
+def test_a_folder_that_cannot_be_written_ends_with_one_line(tiny, tiny_config, tmp_path):
+    (tmp_path / "runs").write_text("a file stands where the folder should be")
+    with pytest.raises(CharlmError, match="cannot write to"):
+        runs.sweep([tiny_config], tiny, tmp_path / "runs", say=silent)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# two processes that want the same run
+
+
+def test_of_two_that_ask_for_one_run_one_trains_and_the_other_waits_and_loads(tiny, tiny_config, tmp_path):
+    config = replace(tiny_config, epochs=6)
+    trained_by, started = [], threading.Event()
+
+    def ask(name):
+        def say(line):
+            if "epoch" in line:
+                trained_by.append(name)
+                started.set()
+
+        asked[name] = runs.sweep([config], tiny, tmp_path, say=say)
+
+    asked = {}
+    first = threading.Thread(target=ask, args=("first",))
+    first.start()
+    started.wait(60)
+    said = []
+    asked["second"] = runs.sweep([config], tiny, tmp_path, say=said.append)
+    first.join()
+    assert trained_by == ["first"] * 6
+    assert said == [f"{Run.of(config, tiny).name}: another process trains it; waiting"]
+    assert asked["first"] == asked["second"]
+
+
+def test_a_lock_left_by_a_dead_process_does_not_block(trained, tiny, tiny_config, tmp_path):
+    run = Run.of(tiny_config, tiny, tmp_path)
+    script = (
+        "import os, sys; from filelock import FileLock; from pathlib import Path; p = Path(sys.argv[1]); "
+        "p.mkdir(parents=True); FileLock(p / 'lock').acquire(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(run.folder)])
+    assert (run.folder / "lock").exists()
+    said = []
+    runs.sweep([tiny_config], tiny, tmp_path, say=said.append)
+    assert results(run.folder) == results(trained[0]) and not any("waiting" in line for line in said)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# other machines
+
+
+@pytest.fixture
+def dask(tmp_path):
+    """Starts Dask's own programs as processes, each in a folder of its own; all are killed in the end."""
+    started = []
+
+    def start(*arguments, folder):
+        (tmp_path / folder).mkdir()
+        env = {**os.environ, "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments],
+            cwd=tmp_path / folder,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def scheduler(dask, tmp_path):
+    """The address of a Dask scheduler on loopback."""
+    file = tmp_path / "scheduler.json"
+    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    dask("scheduler", *options, folder="scheduler")
+    for _ in range(300):
+        if file.exists() and file.read_text().strip().endswith("}"):
+            return json.loads(file.read_text())["address"]
+        time.sleep(0.1)
+    pytest.fail("the scheduler did not start")
+
+
+WORKER = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
+
+
+def test_a_cluster_that_loses_a_worker_ends_with_the_same_bits(dask, scheduler, tiny, tiny_config, tmp_path):
+    configs = [replace(tiny_config, cell=cell, seed=seed, epochs=4) for cell in ("rnn", "lstm") for seed in (0, 1)]
+    local = runs.sweep(configs, tiny, tmp_path / "local", workers=1, say=silent)
+    workers = [dask("worker", scheduler, *WORKER, folder=f"worker-{i}") for i in (1, 2)]
+    said = []
+
+    def say(line):
+        said.append(line)
+        if sum("epoch" in line for line in said) == 5:  # in the middle: about a third of the epochs are done
+            workers[0].send_signal(signal.SIGKILL)
+
+    remote = runs.sweep(configs, tiny, tmp_path / "remote", scheduler=scheduler, say=say)
+    assert workers[0].wait(10) == -signal.SIGKILL and workers[1].poll() is None
+    for a, b in zip(local, remote, strict=True):
+        assert results(tmp_path / "local" / a["run_id"]) == results(tmp_path / "remote" / b["run_id"])
+    assert not list(
+        Path(tmp_path / "worker-2").glob("**/*.safetensors")
+    )  # results went to the client, not to a disk there
+
+
+def test_a_scheduler_elsewhere_without_tls_needs_an_explicit_word(tiny, tiny_config, tmp_path):
+    for address in ("tcp://192.0.2.1:8786", "192.0.2.1:8786", "ws://example.org:1"):
+        with pytest.raises(CharlmError, match=r"without TLS.*insecure"):
+            runs.sweep([tiny_config], tiny, tmp_path, scheduler=address, say=silent)
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(tiny, tiny_config, tmp_path):
+    with pytest.raises(CharlmError, match="cannot be reached"):
+        runs.sweep([tiny_config], tiny, tmp_path, scheduler="tcp://127.0.0.1:9", say=silent)
+
+
+def test_a_run_that_fails_twice_is_reported_and_the_others_are_done(tiny, tiny_config, tmp_path, monkeypatch):
+    bad, good = replace(tiny_config, seed=1), tiny_config
+
+    def broken(data, config, corpus):
+        if config.seed == 1:
+            raise RuntimeError("boom")
+        return advance(data, config, corpus)
+
+    advance = runs.advance
+    monkeypatch.setattr(runs, "advance", broken)
+    from distributed import Client as DaskClient
+
+    def threads(workers):
+        return DaskClient(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
+
+    monkeypatch.setattr(runs, "_local_cluster", threads)
+    with pytest.raises(CharlmError, match=r"1 of 2 runs failed twice.*boom"):
+        runs.sweep([bad, good], tiny, tmp_path, workers=2, say=silent)
+    assert Run.of(good, tiny, tmp_path).is_finished() and not Run.of(bad, tiny, tmp_path).is_finished()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the command line
+
+
+@pytest.fixture
+def charlm_runs(capsys):
+    def call(*arguments):
+        code = runs.main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def some_runs(trained, tiny, tiny_config, tmp_path):
+    """A folder with a finished, an unfinished and a damaged run."""
+    shutil.copytree(trained[0], tmp_path / trained[0].name)
+    run = Run.of(replace(tiny_config, seed=1), tiny, tmp_path)
+    run.save(runs.advance(run.load(), run.config, tiny))
+    damaged = Run.of(replace(tiny_config, seed=2), tiny, tmp_path)
+    damaged.save(runs.advance(damaged.load(), damaged.config, tiny))
+    path = damaged.folder / runs.STATE
+    path.write_bytes(path.read_bytes()[:-1])
+    return tmp_path
+
+
+def test_list_tells_finished_unfinished_and_damaged_runs_apart(charlm_runs, some_runs):
+    code, out, _ = charlm_runs("list", "--runs", some_runs)
+    assert code == 0
+    assert {line.split()[1][5:].split("-")[2]: line.split()[0] for line in out.splitlines()} == {
+        "seed0": "finished",
+        "seed1": "unfinished",
+        "seed2": "damaged",
+    }
+    code, out, _ = charlm_runs("list", "--runs", some_runs, "--json")
+    about = {a["status"]: a for a in json.loads(out)}
+    assert about["unfinished"]["epochs"] == 1 and about["finished"]["epochs"] == 3
+    assert about["finished"]["machine"]["cpu"] and about["finished"]["seconds"] > 0
+    assert about["finished"]["code_is_current"] is True
+    assert "state.safetensors" in about["damaged"]["problem"]
+
+
+def test_verify_finds_damage_in_any_file_and_says_so_in_its_exit_code(charlm_runs, trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / trained[0].name)
+    assert charlm_runs("verify", "--runs", tmp_path)[0] == 0
+    path = tmp_path / trained[0].name / "last.safetensors"
+    path.write_bytes(path.read_bytes() + b"x")
+    code, out, _ = charlm_runs("verify", "--runs", tmp_path)
+    assert code == 1 and "damaged" in out and "last.safetensors" in out
+
+
+def test_show_gives_the_whole_record(charlm_runs, trained):
+    code, out, _ = charlm_runs("show", trained[1]["run_id"], "--runs", trained[0].parent, "--json")
+    assert code == 0 and json.loads(out) == [trained[1]]
+
+
+def test_remove_deletes_a_run_and_nothing_else(charlm_runs, some_runs, trained):
+    code, out, _ = charlm_runs("remove", trained[1]["run_id"], "--runs", some_runs)
+    assert code == 0 and "removed" in out
+    assert len(list(some_runs.iterdir())) == 2
+    code, _, err = charlm_runs("remove", "../" + some_runs.name, "--runs", some_runs)
+    assert code == 2 and "no run" in err and some_runs.exists()
+
+
+def test_train_spans_every_combination_that_the_file_lists(charlm_runs, tiny_file, tmp_path):
+    sweep = tmp_path / "sweep.toml"
+    sweep.write_text(
+        f'corpus = "{tiny_file}"\ncell = ["rnn", "gru"]\nseed = [0, 1]\nhidden_size = 8\nepochs = 1\nbatch_size = 8\n'
+    )
+    code, out, err = charlm_runs("train", sweep, "--runs", tmp_path / "runs", "--workers", 1, "--json")
+    assert code == 0
+    assert sorted(a["run_id"].rpartition("-")[0] for a in json.loads(out)) == [
+        "gru-8-lr0.001-seed0",
+        "gru-8-lr0.001-seed1",
+        "rnn-8-lr0.001-seed0",
+        "rnn-8-lr0.001-seed1",
+    ]
+    assert "4 runs to train, 0 found" in err
+    code, _, err = charlm_runs("train", sweep, "--runs", tmp_path / "runs")
+    assert code == 0 and "0 runs to train, 4 found" in err
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("hidden = 8", "unknown key 'hidden'"),
+        ("seed = [0, -1]", "seed = -1"),
+        ("cell = ", "is not TOML"),
+        ('corpus = ["a", "b"]', "needs one name"),
+        ('corpus = "/no/such/file"', "no file"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line(charlm_runs, tmp_path, text, message):
+    (tmp_path / "sweep.toml").write_text(text)
+    code, out, err = charlm_runs("train", tmp_path / "sweep.toml", "--runs", tmp_path)
+    assert (code, out) == (2, "") and message in err and len(err.splitlines()) == 1
+
+
+def test_train_says_when_a_run_diverged(charlm_runs, tiny_file, tmp_path):
+    sweep = tmp_path / "sweep.toml"
+    sweep.write_text(f'corpus = "{tiny_file}"\ncell = "rnn"\nlearning_rate = 1e38\nhidden_size = 8\nbatch_size = 8\n')
+    code, out, _ = charlm_runs("train", sweep, "--runs", tmp_path / "runs", "--workers", 1)
+    assert code == 1 and out.startswith("diverged")
