@@ -6,6 +6,10 @@ The report: the notebooks, executed, as one HTML file and one PDF with the same 
 
 Everything is made in build/ and put in place as one set at the end. When a cell fails there is no report but one line
 that names it, and the earlier report stays as it was.
+
+What a notebook shows comes from charlm_show; its first heading is the title of its section, that of the summary the
+title of the report. Of the cells' tags, `hide` leaves a cell out of the report, and `once` leaves it out where the
+notebook is executed again. A link such as [Figure](#fig-loss) reads "Figure 3" in the report.
 """
 
 import argparse
@@ -91,7 +95,7 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
         ("1_training", {"cell": "lstm", **common}, {"figure", "table", "results"}),
         ("2_loss_comparison", common | overfit, {"figure", "table", "finding"}),
         ("3_temperature_study", common, {"figure", "table", "samples"}),
-        ("0_summary", {"results": results}, set()),
+        ("0_summary", {"results": results}, {"finding", "table"}),
     ]
     return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]
 
@@ -317,7 +321,7 @@ def as_markdown(notebook: NotebookNode, parameters: dict, hidden: set[str]) -> s
 
 
 def folded(cell: NotebookNode) -> str:
-    """A code cell and what it wrote to standard output, for the filter to fold away."""
+    """A code cell and what it wrote to standard output, for the filter to fold away after what the cell showed."""
     if not cell.source.strip():
         return ""
     # The kernel cuts a stream where it pleases: joined, it is the same every time.
@@ -386,7 +390,7 @@ def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], No
             source, folder / "report.pdf", root=folder, font_paths=[fonts], ignore_system_fonts=not rare - missing
         )
     except typst.TypstError as error:
-        raise ReportError(f"the report as PDF: {_last_line(str(error))}") from error
+        raise ReportError(f"the report as PDF: {error.message}") from error
 
 
 def _uncovered(characters: set[str], fonts: Sequence[str | Path]) -> set[str]:
@@ -474,8 +478,6 @@ def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Cal
     def timed(what: str, start: float) -> None:
         seconds[what] = round(time.perf_counter() - start, 2)
 
-    for job in plan:
-        check_parameters(job)
     for n, job in enumerate(plan, 1):
         say(f"[{n}/{len(plan)}] {job.name}")
         start = time.perf_counter()
@@ -514,7 +516,6 @@ def make_report(study: Study, out: Path | None, say: Callable[[str], None] = pri
     """Train what the study needs, make its report and put it in place. Returns the report's folder."""
     corpus = load(study.corpus)
     out, figures = folders(study, corpus, out)
-    train(study, corpus, say)
     facts = dataclasses.asdict(study) | {"corpus": corpus.name, "corpus_sha256": corpus.sha256}
     subtitle = (
         f"{corpus.name} · {len(corpus.ids):,} characters · "
@@ -524,24 +525,31 @@ def make_report(study: Study, out: Path | None, say: Callable[[str], None] = pri
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="stage-") as folder:
         stage = Path(folder)
-        results = build(jobs(study, given, stage / "results.json"), facts, subtitle, stage, say)
+        plan = jobs(study, given, stage / "results.json")
+        for job in plan:
+            check_parameters(job)  # before hours of training
+        runs = train(study, corpus, say)
+        results = build(plan, facts, subtitle, stage, say)
+        absent = {r["run_id"] for r in runs} - {r["run_id"] for r in results["runs"]}
+        if absent:
+            raise ReportError(f"no notebook shows the runs {', '.join(sorted(absent))}")
         place_report(stage, results, out, figures)
         os.replace(stage / "timings.json", BUILD / "timings.json")
     return out
 
 
-def train(study: Study, corpus: Corpus, say: Callable[[str], None]) -> None:
-    """Say what is going to be trained, and train it; the notebooks then find the runs they ask for."""
+def train(study: Study, corpus: Corpus, say: Callable[[str], None]) -> list[dict]:
+    """Say what is going to be trained, and train it: the runs that the notebooks are to find."""
     configs = study.configurations()
     todo = charlm_runs.plan(configs, corpus)
     if todo["train"]:
         say(
-            f"{corpus.name}: {todo['train']} runs to train, {todo['found']} found; at most {todo['minutes']:.0f} min, "
+            f"{corpus.name}: {todo['train']} runs to train, {todo['found']} found; at most {todo['minutes']:.1f} min, "
             f"{todo['megabytes']:.0f} MB in {charlm_runs.RUNS}"
         )
     else:
         say(f"{corpus.name}: all {todo['found']} runs are trained")
-    charlm_runs.sweep(configs, corpus, say=say)
+    return charlm_runs.sweep(configs, corpus, say=say)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -574,6 +582,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (CharlmError, ReportError) as error:
         print(f"charlm_report: {error}", file=sys.stderr)
         return 2 if isinstance(error, CharlmError) else 1
+    except OSError as error:
+        print(f"charlm_report: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("charlm_report: interrupted; what is trained is kept", file=sys.stderr)
         return 130

@@ -569,7 +569,7 @@ def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str]) ->
                 shared = client.scatter(corpus, broadcast=True, hash=False)
                 submit(run, run.load())
                 continue
-            failures.append(f"{run.name} ({type(e).__name__}: {e})")
+            failures.append(f"{run.name} ({type(e).__name__}: {str(e).partition(chr(10))[0]})")
         else:
             state, made = run.save(data)
             if not core.is_finished(state, run.config):
@@ -755,4 +755,6 @@ def _line(about: dict) -> str:
 
 
 if __name__ == "__main__":
+    from charlm_runs import main  # workers on other machines must find what is sent to them under this name
+
     sys.exit(main())

@@ -338,7 +338,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 def run_with(monkeypatch, job, tiny_file, out):
     """The command's exit code when its plan is this one job."""
-    monkeypatch.setattr(report, "train", lambda *arguments: None)
+    monkeypatch.setattr(report, "train", lambda *arguments: [])
     monkeypatch.setattr(report, "jobs", lambda *arguments: [job])
     return report.main(["--corpus", str(tiny_file), "--out", str(out)])
 
@@ -389,6 +389,15 @@ def test_a_mistyped_parameter_is_an_error_before_anything_runs(notebooks, elsewh
     assert "training.ipynb: no parameter 'cel'; its parameters cell has corpus, cell" in line
 
 
+def test_a_run_that_no_notebook_shows_is_missed(notebooks, elsewhere, tiny_file, monkeypatch, capfd):
+    path = notebook(elsewhere.parent / "few.ipynb", "md:# T")
+    monkeypatch.setattr(report, "train", lambda *arguments: [{"run_id": "rnn-7"}])
+    monkeypatch.setattr(report, "jobs", lambda *arguments: [report.Job(path, {}, frozenset())])
+    assert report.main(["--corpus", str(tiny_file), "--out", str(elsewhere)]) == 1
+    assert capfd.readouterr().err == "charlm_report: no notebook shows the runs rnn-7\n"
+    assert {(elsewhere / name).read_text() for name in report.DOCUMENTS} == {"earlier"}
+
+
 def saved(*cells):
     """A notebook as papermill saves it, whatever happened: every cell "completed"."""
     made = nbformat.v4.new_notebook()
@@ -420,7 +429,7 @@ def test_ctrl_c_says_so_and_leaves_no_kernel(tmp_path, tiny_file):
         import sys, charlm_report as report
         from pathlib import Path
         report.BUILD = Path({str(tmp_path / "build")!r})
-        report.train = lambda *arguments: None
+        report.train = lambda *arguments: []
         report.jobs = lambda *arguments: [report.Job(Path({str(path)!r}), {{}}, frozenset())]
         sys.exit(report.main(["--corpus", {str(tiny_file)!r}, "--out", {str(tmp_path / "out")!r}]))
     """)

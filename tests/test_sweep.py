@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from test_runs import results, silent
@@ -27,7 +26,6 @@ from charlm_runs import Run
 # not renamed, renamed) or after a random time, wherever it then is. The next child goes on from what is on the disk.
 TRIALS = """
 import json, os, random, signal, sys, threading, time
-from pathlib import Path
 import charlm_corpus, charlm_core as core, charlm_runs as runs
 
 corpus = charlm_corpus.load(sys.argv[1])
@@ -109,9 +107,7 @@ def test_a_run_killed_between_its_last_epoch_and_its_results_is_finished_without
 
 def test_sigterm_and_ctrl_c_keep_every_finished_epoch(tiny, tiny_config, tiny_file, tmp_path):
     config = replace(tiny_config, epochs=200, patience=200)
-    sweep = tmp_path / "sweep.toml"
-    lines = [f"{k} = {json.dumps(v)}" for k, v in {"corpus": str(tiny_file), **vars(config)}.items()]
-    sweep.write_text("\n".join(lines))
+    sweep = write_sweep(tmp_path, tiny_file, vars(config))
     folder = tmp_path / "runs" / Run.of(config, tiny).name
     done = 0
     for how, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
@@ -244,24 +240,35 @@ def scheduler(dask, tmp_path):
 WORKER = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"]
 
 
-def test_a_cluster_that_loses_a_worker_ends_with_the_same_bits(dask, scheduler, tiny, tiny_config, tmp_path):
+def test_a_cluster_that_loses_a_worker_ends_with_the_same_bits(dask, scheduler, tiny, tiny_config, tiny_file, tmp_path):
     configs = [replace(tiny_config, cell=cell, seed=seed, epochs=4) for cell in ("rnn", "lstm") for seed in (0, 1)]
     local = runs.sweep(configs, tiny, tmp_path / "local", workers=1, say=silent)
     workers = [dask("worker", scheduler, *WORKER, folder=f"worker-{i}") for i in (1, 2)]
-    said = []
-
-    def say(line):
-        said.append(line)
-        if sum("epoch" in line for line in said) == 5:  # in the middle: about a third of the epochs are done
+    sweep = write_sweep(
+        tmp_path, tiny_file, {**vars(tiny_config), "epochs": 4, "cell": ["rnn", "lstm"], "seed": [0, 1]}
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "charlm_runs", "train", sweep, "--runs", tmp_path / "remote", "--scheduler", scheduler],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    epochs = 0
+    for line in process.stderr:
+        epochs += "epoch" in line
+        if epochs == 5 and workers[0].poll() is None:  # in the middle: about a third of the epochs are done
             workers[0].send_signal(signal.SIGKILL)
+            workers[0].wait()
+    assert process.wait() == 0
+    assert workers[0].returncode == -signal.SIGKILL and workers[1].poll() is None
+    for record in local:
+        assert results(tmp_path / "local" / record["run_id"]) == results(tmp_path / "remote" / record["run_id"])
+    assert not list((tmp_path / "worker-2").glob("**/*.safetensors"))  # results went to the client, not to a disk there
 
-    remote = runs.sweep(configs, tiny, tmp_path / "remote", scheduler=scheduler, say=say)
-    assert workers[0].wait(10) == -signal.SIGKILL and workers[1].poll() is None
-    for a, b in zip(local, remote, strict=True):
-        assert results(tmp_path / "local" / a["run_id"]) == results(tmp_path / "remote" / b["run_id"])
-    assert not list(
-        Path(tmp_path / "worker-2").glob("**/*.safetensors")
-    )  # results went to the client, not to a disk there
+
+def write_sweep(folder, corpus, values):
+    path = folder / "sweep.toml"
+    path.write_text("\n".join(f"{k} = {json.dumps(v)}" for k, v in {"corpus": str(corpus), **values}.items()))
+    return path
 
 
 def test_a_scheduler_elsewhere_without_tls_needs_an_explicit_word(tiny, tiny_config, tmp_path):
