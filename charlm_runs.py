@@ -45,7 +45,7 @@ from charlm_core import Config, State
 from charlm_corpus import ROOT, CharlmError, Corpus, load, replacing
 
 STATE = "state.safetensors"
-RUNS = Path(os.environ.get("CHARLM_RUNS", ROOT / "runs"))
+RUNS = Path(os.environ.get("CHARLM_RUNS", ROOT / "runs")).resolve()
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Identity: what a run is named by

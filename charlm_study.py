@@ -325,7 +325,7 @@ def run_table(records):
                 "validation, last": r["val_loss_last"] if done else None,
                 "training, best": r["train_loss_best"],
                 "validation, best": r["val_loss_best"],
-                "run": r["run_id"],
+                "run": r["run_id"].rpartition("-")[2],
             }
         )
     caption = (
@@ -517,7 +517,7 @@ def corpus_table(corpus, config):
         "of these for validation": f"{len(validation):,}",
         "source": known["source"] or "a text of the user's",
         "licence": known["licence"] or "not known",
-        "sha256": known["sha256"],
+        "sha256": known["sha256"][:16] + "…",
     }
     frame = pd.DataFrame({"corpus": rows.keys(), known["title"]: rows.values()})
     return Table(f"corpus-{config.cell}", frame, "What the models are trained on.")

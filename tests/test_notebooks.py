@@ -1,0 +1,127 @@
+"""The real notebooks on a small text of the user's own: the whole way from `make report` to what a reader opens."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from statistics import mean, stdev
+
+import pytest
+from pypdf import PdfReader
+from test_report import Page
+
+from charlm_corpus import ROOT
+
+
+@pytest.fixture(scope="module")
+def make(tiny_file, tmp_path_factory):
+    """Makes the report of a small study as a process, in folders of its own: what it said, and the report's folder."""
+    folder = tmp_path_factory.mktemp("report")
+    env = {**os.environ, "CHARLM_RUNS": str(folder / "runs")}
+    options = ["--corpus", str(tiny_file), "--seeds", "3", "--epochs", "2", "--out", str(folder / "out")]
+
+    def make():
+        command = [sys.executable, "-m", "charlm_report", *options]
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout, folder / "out"
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def made(make):
+    return make()
+
+
+@pytest.fixture(scope="module")
+def results(made):
+    return json.loads((made[1] / "results.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def html(made):
+    return (made[1] / "report.html").read_text("utf-8")
+
+
+def table(html, id):
+    """The cells of a table of the page, row by row."""
+    found = re.search(rf'id="tbl-{id}".*?</table>', html, re.S)[0]
+    rows = re.findall(r"<tr.*?</tr>", found, re.S)
+    return [[re.sub(r"<.*?>", "", c).strip() for c in re.findall(r"<t[dh].*?</t[dh]>", row, re.S)] for row in rows]
+
+
+def test_before_training_it_says_what_it_is_going_to_do(made):
+    assert re.search(r"12 runs to train, 0 found; at most [\d.]+ min, \d+ MB", made[0])
+
+
+def test_results_hold_every_run_of_both_cells_and_both_configurations(results):
+    kinds = sorted((r["cell"], r["hidden_size"], r["learning_rate"], r["seed"]) for r in results["runs"])
+    sizes = ((256, 0.001), (512, 0.002))
+    assert kinds == sorted((cell, *size, seed) for cell in ("rnn", "lstm") for size in sizes for seed in range(3))
+    for run in results["runs"]:
+        assert len(run["val_loss"]) == len(run["train_loss"]) == run["epochs"] == 2
+
+
+def test_the_loss_table_is_computed_from_the_runs(results, html):
+    header, *rows = table(html, "losses")
+    assert header[:6] == ["cell", "epoch", "loss", "seeds", "mean", "standard deviation"]
+    part = {"training": "train_loss", "validation": "val_loss"}
+    assert len(rows) == 8
+    for cell, epoch, loss, seeds, shown_mean, shown_sd in (row[:6] for row in rows):
+        values = [
+            run[f"{part[loss]}_{epoch}"]
+            for run in results["runs"]
+            if run["cell"] == cell.lower() and run["hidden_size"] == 256
+        ]
+        assert int(seeds) == len(values) == 3
+        assert (shown_mean, shown_sd) == (f"{mean(values):.4f}", f"{stdev(values):.4f}")
+
+
+def test_published_numbers_stand_only_beside_the_studys_own_corpus(html):
+    assert "published" not in table(html, "losses")[0]
+
+
+def test_the_prose_does_not_take_the_readers_text_for_shakespeare(html):
+    prose = re.sub(r"<details.*?</details>", "", html, flags=re.S)
+    assert "shakespeare" not in prose.lower()
+    assert "tiny.txt" in prose
+
+
+def test_the_study_of_temperature_has_its_prompts_and_temperatures(results):
+    prompts = results["samples"]["prompts"]
+    assert len({item["text"][0] for item in prompts}) == 5
+    assert all(len(item["text"]) > 100 and item["temperature"] == 0.5 for item in prompts)
+    temperatures = [0.2, 0.5, 1.0, 2.0, 5.0, 10.0]
+    assert [item["temperature"] for item in results["samples"]["temperatures"]] == temperatures
+    assert [row["T"] for row in results["tables"]["temperature-measures"]] == temperatures
+
+
+def test_the_page_is_self_contained_with_links_that_arrive_and_alternative_texts(html):
+    page = Page(html)
+    for attribute in ("src", "href", "srcset", "poster"):
+        assert [a for a in page.every(attribute) if not a.startswith(("#", "data:"))] == []
+    assert re.findall(r"@import|url\((?!['\"]?(?:data:|#))", html) == []
+    ids = page.every("id")
+    assert len(ids) == len(set(ids))
+    assert {h[1:] for h in page.every("href") if h.startswith("#")} <= set(ids)
+    images = [attributes for tag, attributes in page.tags if tag == "img"]
+    assert images and all(image.get("alt") for image in images)
+
+
+def test_the_pdf_prints_the_same_losses_and_samples(made, results, html):
+    text = "".join(page.extract_text() for page in PdfReader(made[1] / "report.pdf").pages).replace("\u2212", "-")
+    for row in table(html, "losses")[1:]:
+        assert row[4] in text and row[5] in text
+    squeezed = re.sub(r"\s+", "", text)
+    for item in results["samples"]["prompts"]:
+        assert re.sub(r"\s+", "", item["text"])[:40] in squeezed
+
+
+def test_rendering_again_trains_nothing_and_gives_the_same_bytes(made, make):
+    _, out = made
+    before = {p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    said, _ = make()
+    assert "all 12 runs are trained" in said and "epoch" not in said
+    assert {p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
