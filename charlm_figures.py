@@ -1,5 +1,4 @@
-"""
-The figures: one style, one function a figure, each giving the drawing, a caption with the finding, a text that
+"""The figures: one style, one function a figure, each giving the drawing, a caption with the finding, a text that
 says what is seen, and the rows of numbers behind it. All sentences are computed from the data.
 
 A figure is 5.2 inches wide with letters of 10 points, so that it can be read on a phone: panels stand below each
@@ -8,20 +7,24 @@ other. Nothing here touches pyplot or global state, and the same numbers give th
 
 import io
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 from matplotlib import font_manager, rc_context, style
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 import charlm_study as study
 from charlm_show import Figure, escape_markdown
+from charlm_study import Records
 from charlm_text import entropy
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # style
 
 WIDTH = 5.2  # inches
@@ -58,17 +61,17 @@ STYLE = {
 styled = style.context(["default", STYLE])  # from the defaults: a reader's own settings change no figure
 
 
-def colour(cell):
+def colour(cell: str) -> str:
     return COLOURS.get(cell, INK)
 
 
-def panels(n, height, **kwargs):
+def panels(n: int, height: float, **kwargs: bool) -> tuple[Canvas, list[Axes]]:
     """A canvas with n axes below each other, each so many inches high."""
     canvas = Canvas(figsize=(WIDTH, n * height), layout="constrained")
     return canvas, list(canvas.subplots(n, 1, squeeze=False, **kwargs)[:, 0])
 
 
-def finish(canvas, id, caption, alt, rows):
+def finish(canvas: Canvas, id: str, caption: str, alt: str, rows: list[dict]) -> Figure:
     """Draw to SVG, and to PNG at twice the pixels of a plain screen."""
     svg, png = io.StringIO(), io.BytesIO()
     with rc_context({"svg.hashsalt": id}):  # without it the ids inside are random
@@ -77,27 +80,27 @@ def finish(canvas, id, caption, alt, rows):
     return Figure(id, svg.getvalue(), png.getvalue(), caption.strip(), alt.strip(), rows)
 
 
-def span(values):
+def span(values: Sequence[int]) -> str:
     """'28' or '28 to 31'."""
     return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
 
 
-def signed(number):
+def signed(number: float) -> str:
     """Four digits with a sign, a real minus."""
     return f"{number:+.4f}".replace("-", "−")
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # training
 
 
-def mean_curve(records, key):
+def mean_curve(records: Records, key: str) -> np.ndarray:
     """Mean over seeds for the epochs that all of them reached: (epochs,)."""
     reached = min(r["epochs"] for r in records)
     return np.mean([r[key][:reached] for r in records], axis=0)
 
 
-def draw_curves(ax, records, c):
+def draw_curves(ax: Axes, records: Records, c: str) -> None:
     """Mean over seeds bold, validation solid and training dashed; every seed thin, its best and last epoch marked."""
     mark = "." if max(r["epochs"] for r in records) == 1 else None  # a line of one point cannot be seen
     for key, dashes, alpha in (("train_loss", DASHED, 0.55), ("val_loss", "solid", 1)):
@@ -110,7 +113,7 @@ def draw_curves(ax, records, c):
         ax.plot(r["epochs"], r["val_loss_last"], "s", mfc="none", mec=c, mew=1.1, ms=7, zorder=3)
 
 
-def label_curves(ax, records, c):
+def label_curves(ax: Axes, records: Records, c: str) -> None:
     """The names of the two mean curves at their right end, the upper one's above and the lower one's below."""
     longest = max(r["epochs"] for r in records)
     train, val = mean_curve(records, "train_loss")[-1], mean_curve(records, "val_loss")[-1]
@@ -119,7 +122,7 @@ def label_curves(ax, records, c):
         ax.annotate(name, (longest, y), color=c, **where)
 
 
-def frame_curves(canvas, axes, lines=()):
+def frame_curves(canvas: Canvas, axes: Sequence[Axes], lines: Sequence[Line2D] = ()) -> None:
     """What all panels with curves share, once the curves are in them, and below them what the marks mean."""
     handles = [
         *lines,
@@ -135,7 +138,7 @@ def frame_curves(canvas, axes, lines=()):
     axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
-def curve_rows(records):
+def curve_rows(records: Records) -> list[dict]:
     about = ("cell", "hidden_size", "learning_rate", "seed")
     return [
         {k: r[k] for k in about} | {"epoch": i + 1, "train_loss": r["train_loss"][i], "val_loss": r["val_loss"][i]}
@@ -144,7 +147,7 @@ def curve_rows(records):
     ]
 
 
-def curve_finding(name, records):
+def curve_finding(name: str, records: Records) -> str:
     """What the curves of one configuration show."""
     if not records:
         return f"{name}: no run finished."
@@ -161,7 +164,7 @@ def curve_finding(name, records):
     )
 
 
-def curve_sight(name, records):
+def curve_sight(name: str, records: Records) -> str:
     """What the eye sees of the mean curves of one configuration."""
     if not records:
         return f"{name}: nothing drawn."
@@ -173,7 +176,7 @@ def curve_sight(name, records):
 
 
 @styled
-def loss_curves(records):
+def loss_curves(records: Records) -> Figure:
     """Training and validation loss by epoch, a panel for each cell."""
     study.check_alike(records)
     done = {c: study.finished(study.of(records, c)) for c in study.cells(records)}
@@ -199,9 +202,8 @@ def loss_curves(records):
 
 
 @styled
-def overfitting(base, large):
-    """
-    Loss curves of two configurations, the base in the cell's colour and the larger in black, a panel a cell. large
+def overfitting(base: Records, large: Records) -> Figure:
+    """Loss curves of two configurations, the base in the cell's colour and the larger in black, a panel a cell. large
     may be empty.
     """
     shown = study.cells([*base, *large])
@@ -229,14 +231,14 @@ def overfitting(base, large):
     return finish(canvas, "overfitting", caption, "Loss by epoch. " + " ".join(sights), rows)
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # comparison
 
 EPOCHS = {"last": "last epoch", "best": "best epoch"}
 
 
 @styled
-def loss_comparison(records):
+def loss_comparison(records: Records) -> Figure:
     """Validation loss of every seed at the last and the best epoch, lines between runs of one seed."""
     study.check_alike(records)
     done = study.finished(records)
@@ -279,7 +281,7 @@ def loss_comparison(records):
 
 
 @styled
-def paired_difference(records):
+def paired_difference(records: Records) -> Figure:
     """LSTM minus RNN in validation loss: each seed, the mean with its interval, and what is too little to matter."""
     canvas, (ax,) = panels(1, 2.7)
     ax.axvspan(-study.MARGIN, study.MARGIN, color="#ECECEC", lw=0)
@@ -318,16 +320,16 @@ def paired_difference(records):
     return finish(canvas, "paired-difference", caption, alt, rows)
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # temperature
 
 
 @cache
-def _font():
+def _font() -> FT2Font:
     return font_manager.get_font(font_manager.findfont(STYLE["font.family"]))
 
 
-def name_character(c):
+def name_character(c: str) -> str:
     """The character itself where it can be seen and drawn, else its name (space, newline, tab) or code point."""
     names = {" ": "space", "\n": "newline", "\t": "tab"}
     if c in names:
@@ -338,9 +340,8 @@ def name_character(c):
 
 
 @styled
-def temperature_distribution(vocab, probabilities, context):
-    """
-    How the next-character distribution changes with temperature. probabilities: {temperature: (vocabulary,)}, all
+def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray], context: str) -> Figure:
+    """How the next-character distribution changes with temperature. probabilities: {temperature: (vocabulary,)}, all
     after the text context. Shown are the 15 most probable characters (at the temperature nearest to 1, which orders
     them as any other does) and the rest as one bar.
     """
@@ -386,9 +387,8 @@ def temperature_distribution(vocab, probabilities, context):
 
 
 @styled
-def temperature_curves(rows):
-    """
-    Entropy and real-word rate against temperature. rows: dicts of temperature, entropy, entropy_low, entropy_high
+def temperature_curves(rows: list[dict]) -> Figure:
+    """Entropy and real-word rate against temperature. rows: dicts of temperature, entropy, entropy_low, entropy_high
     (mean nats per character and its interval), real_words, real_words_low, real_words_high (shares); None where
     there is no number. Temperature 0 has no place on a logarithmic axis and is left out.
     """

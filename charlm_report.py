@@ -1,5 +1,4 @@
-"""
-The report: the notebooks, executed, as one HTML file and one PDF with the same content.
+"""The report: the notebooks, executed, as one HTML file and one PDF with the same content.
 
     train what is missing → papermill executes each notebook → what the cells showed is collected into results.json
     → nbconvert writes one Markdown document → pandoc makes it HTML, and typst markup that becomes the PDF
@@ -67,7 +66,7 @@ class ReportError(Exception):
     """A notebook that failed or shows what the report cannot take: one line that says which, where and why."""
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # which notebooks, with which parameters
 
 
@@ -110,13 +109,12 @@ def check_parameters(job: Job) -> None:
             )
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # execution
 
 
 def execute(job: Job, stage: Path) -> NotebookNode:
-    """
-    The executed notebook. Its standard output goes to ours while it runs.
+    """The executed notebook. Its standard output goes to ours while it runs.
 
     Raises ReportError (CharlmError, when that is what the cell raised) and leaves the notebook as far as it came in
     build/, with a banner, unless every code cell ran to its end, in order and without an error, and the kernel lived.
@@ -191,7 +189,7 @@ def _last_line(text: str) -> str:
     return visible(lines[-1]) if lines else ""
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # what the cells showed
 
 
@@ -202,8 +200,7 @@ def shown_things(notebook: NotebookNode) -> list[tuple[NotebookNode, dict]]:
 
 
 def collect(executed: Sequence[tuple[Job, NotebookNode]], study: dict, figures: Path) -> dict:
-    """
-    The content of results.json, and the figures' files. Raises ReportError when two notebooks show one id or key,
+    """The content of results.json, and the figures' files. Raises ReportError when two notebooks show one id or key,
     or when the whole does not follow the schema.
     """
     results: dict = {"schema": 1, "study": study, "runs": []}
@@ -270,7 +267,7 @@ def provenance(runs: list[dict]) -> dict:
     }
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # one document
 
 
@@ -340,7 +337,7 @@ def shown_output(output: NotebookNode) -> str:
     return fenced(visible(output.data.get("text/plain", "")))
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # HTML and PDF
 
 
@@ -406,14 +403,13 @@ def _uncovered(characters: set[str], fonts: Sequence[str | Path]) -> set[str]:
     return set(map(chr, left))
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # putting it in place
 
 
 def place(files: dict[Path, Path], stale: Sequence[Path] = ()) -> None:
-    """
-    Put files (target: source) in place as one set, and take away the stale ones. On any failure, Ctrl-C included, all
-    targets are as they were before.
+    """Put files (target: source) in place as one set, and take away the stale ones. On any failure, Ctrl-C included,
+    all targets are as they were before.
     """
     new = {target: target.with_name(f".{target.name}.new") for target in files}
     old = {target: target.with_name(f".{target.name}.old") for target in [*files, *stale]}
@@ -461,14 +457,13 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
         raise CharlmError(f"cannot write to {out}: {error.strerror}; the report that was there is kept") from error
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # the command
 
 
 def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Callable[[str], None] = print) -> dict:
-    """
-    Execute the notebooks and write report.html, report.pdf, results.json, figures/ and timings.json (seconds, which no
-    report holds) into the stage folder.
+    """Execute the notebooks and write report.html, report.pdf, results.json, figures/ and timings.json (seconds, which
+    no report holds) into the stage folder.
 
     Returns what results.json holds. A job finds in stage/results.json what the jobs before it showed.
     """

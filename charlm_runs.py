@@ -16,6 +16,7 @@ import ast
 import hashlib
 import inspect
 import json
+import logging
 import os
 import platform
 import re
@@ -505,7 +506,9 @@ def _local_cluster(workers: int):
     from distributed import Client, LocalCluster  # takes a second to import, which generate.py can do without
 
     local = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": None}
-    with LocalCluster(n_workers=workers, threads_per_worker=1, **local) as cluster, Client(cluster) as client:
+    # A terminal sends Ctrl-C to the workers too; it is this process that answers it, and ends them.
+    quiet = {"preload": "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)", "silence_logs": logging.ERROR}
+    with LocalCluster(n_workers=workers, threads_per_worker=1, **local, **quiet) as cluster, Client(cluster) as client:
         yield client
 
 

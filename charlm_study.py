@@ -1,11 +1,11 @@
-"""
-What the runs say: pure functions from run records to estimates, verdicts, tables and sentences.
+"""What the runs say: pure functions from run records to estimates, verdicts, tables and sentences.
 
 A run record is the dict that charlm_runs gives and results.json holds under "runs". Losses are in nats per
 character. A run whose loss stopped being a finite number ("diverged") enters no mean; what is shown names it.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,18 +13,21 @@ import pandas as pd
 from scipy import stats
 
 import charlm_core as core
-from charlm_corpus import CharlmError, facts
+from charlm_corpus import CharlmError, Corpus, facts
 from charlm_show import Finding, Samples, Table
 
-# -----------------------------------------------------------------------------
+Record = dict  # a run
+Records = Sequence[Record]
+Key = str | Callable[[Record], float | None]  # a field of a record, or a function of one
+
+# ---------------------------------------------------------------------------------------------------------------------
 # the study: which runs a report is made of
 
 
 @dataclass(frozen=True)
 class Study:
-    """
-    The runs behind a report: seeds 0, 1, … of an RNN and an LSTM under the source study's protocol, and of both with the
-    larger configuration it began with. The defaults are the full study; anything else is a study of its own.
+    """The runs behind a report: seeds 0, 1, … of an RNN and an LSTM under the source study's protocol, and of both with
+    the larger configuration it began with. The defaults are the full study; anything else is a study of its own.
     """
 
     corpus: str = "shakespeare-268k"  # a name in data/corpora.toml, or a path
@@ -32,7 +35,7 @@ class Study:
     epochs: int = core.Config.epochs
     overfit_seeds: int = 3  # of the larger configuration, or as many as `seeds` where that is fewer
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.seeds < 1 or self.epochs < 1 or self.overfit_seeds < 0:
             raise CharlmError(
                 f"seeds = {self.seeds}, epochs = {self.epochs}, overfit_seeds = {self.overfit_seeds}: seeds and epochs "
@@ -40,25 +43,25 @@ class Study:
             )
 
     @classmethod
-    def quick(cls):
+    def quick(cls) -> "Study":
         """A minute's worth, to see what a report looks like."""
         return cls(seeds=1, epochs=2, overfit_seeds=0)
 
-    def main(self, cell):
+    def main(self, cell: str) -> list[core.Config]:
         """Configurations of one cell under the protocol, a list by seed."""
         return [core.Config(cell=cell, epochs=self.epochs, seed=seed) for seed in range(self.seeds)]
 
-    def overfitting(self, cell):
+    def overfitting(self, cell: str) -> list[core.Config]:
         """Configurations of one cell with twice the hidden size and twice the learning rate."""
         seeds = range(min(self.seeds, self.overfit_seeds))
         twice = {"hidden_size": 2 * core.Config.hidden_size, "learning_rate": 2 * core.Config.learning_rate}
         return [core.Config(cell=cell, epochs=self.epochs, seed=seed, **twice) for seed in seeds]
 
-    def configurations(self):
+    def configurations(self) -> list[core.Config]:
         return [c for kind in (self.main, self.overfitting) for cell in ("rnn", "lstm") for c in kind(cell)]
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # the published numbers: one run a model, every loss at the last epoch
 
 PUBLISHED = {
@@ -93,32 +96,32 @@ STUDY = {
 }
 
 
-def published(records):
+def published(records: Records) -> dict[str, dict]:
     """The published numbers that may stand beside these runs, {cell: numbers}: none unless all follow STUDY."""
     if any(r[key] != value for r in records for key, value in STUDY.items()):
         return {}
     return {c: PUBLISHED[c] for c in cells(records) if c in PUBLISHED}
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # choosing and reading records
 
 
-def finished(records):
+def finished(records: Records) -> list[Record]:
     return [r for r in records if r["status"] == "finished"]
 
 
-def of(records, cell):
+def of(records: Records, cell: str) -> list[Record]:
     return [r for r in records if r["cell"] == cell]
 
 
-def cells(records):
+def cells(records: Records) -> list[str]:
     """The cells present, in the order in which everything is shown: rnn, lstm, gru, then any others."""
     order = ["rnn", "lstm", "gru"]
     return sorted({r["cell"] for r in records}, key=lambda c: (order.index(c) if c in order else len(order), c))
 
 
-def check_alike(records):
+def check_alike(records: Records) -> None:
     """ValueError where runs of one cell differ in more than their seed: their mean would mean nothing."""
     for cell in cells(records):
         kinds = {tuple(r[key] for key in [*STUDY, "precision"]) for r in of(records, cell)}
@@ -127,7 +130,7 @@ def check_alike(records):
             raise ValueError(f"{cell} runs differ in more than their seed, or repeat a seed: {kinds}, seeds {seeds}")
 
 
-def crossing_epoch(record):
+def crossing_epoch(record: Record) -> int | None:
     """The first epoch (from 1) whose validation loss is above its training loss; None where there is none."""
     pairs = zip(record["train_loss"], record["val_loss"], strict=True)
     return next(
@@ -135,21 +138,21 @@ def crossing_epoch(record):
     )
 
 
-def gap(record):
+def gap(record: Record) -> float:
     """Validation minus training loss at the last epoch."""
     return record["val_loss_last"] - record["train_loss_last"]
 
 
-def rise(record):
+def rise(record: Record) -> float:
     """How far validation loss at the last epoch lies above its lowest value."""
     return record["val_loss_last"] - record["val_loss_best"]
 
 
-def configuration(record):
+def configuration(record: Record) -> str:
     return f"{record['hidden_size']} / {record['learning_rate']:g}"
 
 
-def diverged_note(records):
+def diverged_note(records: Records) -> str:
     """A sentence that names the diverged runs; empty where there is none."""
     lost = [r for r in records if r["status"] == "diverged"]
     if not lost:
@@ -160,11 +163,11 @@ def diverged_note(records):
     return f"{count(len(lost), 'run')} diverged and {'is' if len(lost) == 1 else 'are'} in no mean: {names}."
 
 
-def count(n, noun):
+def count(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # estimates and verdicts
 
 MARGIN = 0.01  # nats per character: the smallest difference that matters
@@ -186,26 +189,26 @@ decides:
 class Estimate:
     """The mean of one number a seed. Under two seeds there is no sd (n - 1 degrees of freedom) and no interval."""
 
-    values: dict  # seed -> value
+    values: dict[int, float]  # seed -> value
     mean: float | None
     sd: float | None
     interval: tuple[float, float] | None  # 95 %, Student's t
-    dropped: tuple = ()  # seeds that could not be paired
+    dropped: tuple[int, ...] = ()  # seeds that could not be paired
 
     @property
-    def n(self):
+    def n(self) -> int:
         return len(self.values)
 
     @property
-    def low(self):
+    def low(self) -> float | None:
         return self.interval and self.interval[0]
 
     @property
-    def high(self):
+    def high(self) -> float | None:
         return self.interval and self.interval[1]
 
 
-def estimate(values, dropped=()):
+def estimate(values: dict[int, float], dropped: Sequence[int] = ()) -> Estimate:
     """Estimate of the mean from {seed: value}. A spread of zero gives an interval of width zero."""
     x = np.array(list(values.values()), dtype=float)
     if len(x) < 2:
@@ -215,16 +218,15 @@ def estimate(values, dropped=()):
     return Estimate(values, mean, sd, (mean - half, mean + half), tuple(dropped))
 
 
-def seed_estimate(records, key):
+def seed_estimate(records: Records, key: Key) -> Estimate:
     """Estimate of key, a field of the record or a function of it, over the finished runs that have it."""
     get = key if callable(key) else lambda r: r[key]
     values = {r["seed"]: get(r) for r in sorted(finished(records), key=lambda r: r["seed"])}
     return estimate({s: v for s, v in values.items() if v is not None})
 
 
-def paired_difference(a_records, b_records, key):
-    """
-    Estimate of a - b over the seeds that finished in both; the others are in dropped. A seed splits the corpus in
+def paired_difference(a_records: Records, b_records: Records, key: Key) -> Estimate:
+    """Estimate of a - b over the seeds that finished in both; the others are in dropped. A seed splits the corpus in
     the same way for every cell, so the difference within a seed is free of the luck of the split.
     """
     check_alike(a_records)
@@ -235,9 +237,8 @@ def paired_difference(a_records, b_records, key):
     return estimate({s: a[s] - b[s] for s in shared}, dropped=sorted(seeds - set(shared)))
 
 
-def verdict(interval, n, claimed_sign, margin=MARGIN):
-    """
-    What VERDICT_RULE says of a difference claimed to be above zero (claimed_sign 1) or below it (-1), from its 95 %
+def verdict(interval: tuple[float, float] | None, n: int, claimed_sign: int, margin: float = MARGIN) -> str:
+    """What VERDICT_RULE says of a difference claimed to be above zero (claimed_sign 1) or below it (-1), from its 95 %
     interval (low, high) and the number of seeds behind it.
     """
     if n < MIN_SEEDS or interval is None:
@@ -250,13 +251,13 @@ def verdict(interval, n, claimed_sign, margin=MARGIN):
     return "too close to call"
 
 
-def verdict_of_both(first, second):
+def verdict_of_both(first: str, second: str) -> str:
     """The verdict on a claim with two parts that both have to hold: that of the weaker part."""
     order = ["not judged", "refuted", "no difference that matters", "too close to call", "confirmed"]
     return min(first, second, key=order.index)
 
 
-def in_words(e, than):
+def in_words(e: Estimate, than: str) -> str:
     """A difference as '0.0312 nats lower than <than> (95 % interval 0.0280 to 0.0344 lower; 5 seeds)'."""
     if e.mean is None:
         return "not known"
@@ -273,7 +274,7 @@ def in_words(e, than):
     return f"{words} (95 % interval {reach}; {count(e.n, 'seed')})"
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # tables
 
 FORMATS = {
@@ -291,20 +292,20 @@ FORMATS = {
 }
 
 
-def make_table(id, rows, caption, note="", formats=None):
+def make_table(id: str, rows: list[dict], caption: str, note: str = "", formats: dict[str, str] | None = None) -> Table:
     """Table with the formats that FORMATS (or formats, first) has for its columns."""
     frame = pd.DataFrame(rows, dtype=object)  # so that None stays None, and whole numbers beside it stay whole
     formats = {c: f for c, f in (FORMATS | (formats or {})).items() if c in frame.columns}
     return Table(id, frame, caption, formats, note)
 
 
-def _against_published(e, value):
+def _against_published(e: Estimate, value: float | None) -> dict:
     """Columns with a published number and how many standard deviations it lies from an estimate's mean."""
     away = (value - e.mean) / e.sd if None not in (value, e.mean) and e.sd else None
     return {"published": value, "deviations away": away}
 
 
-def run_table(records):
+def run_table(records: Records) -> Table:
     """A row a run: where it stopped, its best and its crossing epoch, its losses. The caption has what all share."""
     order = cells(records)
     shown = sorted(records, key=lambda r: (order.index(r["cell"]), r["hidden_size"], r["learning_rate"], r["seed"]))
@@ -337,7 +338,7 @@ def run_table(records):
     return make_table(id, rows, caption, diverged_note(records))
 
 
-def loss_table(records):
+def loss_table(records: Records) -> Table:
     """Mean loss of each cell at the last and the best epoch, beside the published value where there is one."""
     check_alike(records)
     known = published(records)
@@ -359,7 +360,7 @@ def loss_table(records):
     return make_table("losses", rows, caption, diverged_note(records))
 
 
-def stopping_table(records):
+def stopping_table(records: Records) -> Table:
     """When training stopped, when it was best, and when validation passed training loss, beside the published."""
     check_alike(records)
     known = published(records)
@@ -389,9 +390,8 @@ def stopping_table(records):
     return make_table("stopping", rows, caption, " ".join([*notes, diverged_note(records)]).strip(), formats)
 
 
-def overfitting_table(base, large):
-    """
-    The larger and faster configuration against the base for each cell of base, paired over seeds. Judged: base has
+def overfitting_table(base: Records, large: Records) -> Table:
+    """The larger and faster configuration against the base for each cell of base, paired over seeds. Judged: base has
     the lower validation loss (last and best epoch); large overfits, which is to say that its gap (validation minus
     training loss at the last epoch) is larger than base's and that its validation loss ends above its own lowest.
     Without any run of large nothing is judged.
@@ -423,18 +423,17 @@ def overfitting_table(base, large):
     return make_table("overfitting", rows, caption, diverged_note([*base, *large]), formats)
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # sentences
 
 
-def lstm_minus_rnn(records, epoch):
+def lstm_minus_rnn(records: Records, epoch: str) -> Estimate:
     """Estimate of the difference in validation loss at the "last" or the "best" epoch."""
     return paired_difference(of(records, "lstm"), of(records, "rnn"), f"val_loss_{epoch}")
 
 
-def rnn_or_lstm(records, epoch):
-    """
-    Which of the two has the lower validation loss at the "last" or the "best" epoch: a Finding. The question takes
+def rnn_or_lstm(records: Records, epoch: str) -> Finding:
+    """Which of the two has the lower validation loss at the "last" or the "best" epoch: a Finding. The question takes
     no side; the study's claim, made of the last epoch, is judged where the runs follow its protocol.
     """
     e = lstm_minus_rnn(records, epoch)
@@ -460,7 +459,7 @@ def rnn_or_lstm(records, epoch):
     return Finding(f"rnn-or-lstm-{epoch}", text, values)
 
 
-def overfitting(base, large):
+def overfitting(base: Records, large: Records) -> Finding:
     """The two claims about the larger configuration, judged for each cell: a Finding. large may be empty."""
     if not large:
         return Finding("overfitting-verdicts", "No run of a larger configuration was made: *not judged*.", {})
@@ -478,15 +477,15 @@ def overfitting(base, large):
     return Finding("overfitting-verdicts", "\n".join(lines), values)
 
 
-def verdict_rule():
+def verdict_rule() -> Finding:
     return Finding("verdict-rule", VERDICT_RULE, {"margin": MARGIN, "min_seeds": MIN_SEEDS})
 
 
-def training_title(cell):
+def training_title(cell: str) -> Finding:
     return Finding(f"title-{cell}", "# Training the {cell}", {"cell": cell.upper()})
 
 
-def chosen_run(record):
+def chosen_run(record: Record) -> Finding:
     """Which run the temperature study uses, and why."""
     text = (
         "All text below comes from the run with the lowest validation loss: {cell}, seed {seed}, with the weights of epoch "
@@ -500,11 +499,11 @@ def chosen_run(record):
     )
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # what was trained on what
 
 
-def corpus_table(corpus, config):
+def corpus_table(corpus: Corpus, config: core.Config) -> Table:
     known = facts(corpus)
     n = core.count_chunks(len(corpus.ids), config.chunk_length)
     train, validation = core.split_chunks(n, config)
@@ -523,7 +522,7 @@ def corpus_table(corpus, config):
     return Table(f"corpus-{config.cell}", frame, "What the models are trained on.")
 
 
-def model_table(corpus, config):
+def model_table(corpus: Corpus, config: core.Config) -> Table:
     resolved = config.resolve()
     rows = {
         "cell": config.cell.upper(),
@@ -538,16 +537,16 @@ def model_table(corpus, config):
     return Table(f"model-{config.cell}", frame, f"The {config.cell.upper()} and how it is trained.")
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # the summary, from what the other notebooks found (the content of results.json)
 
 
-def main_runs(results):
+def main_runs(results: dict) -> list[Record]:
     """The runs under the protocol, without those of the larger configuration."""
     return [r for r in results["runs"] if r["hidden_size"] == core.Config.hidden_size]
 
 
-def summary_title(results):
+def summary_title(results: dict) -> Finding:
     runs = main_runs(results)
     text = (
         "An RNN and an LSTM were trained to predict {corpus} character by character, {seeds} with different random seeds. "
@@ -559,12 +558,12 @@ def summary_title(results):
     return Finding("summary", text, values)
 
 
-def summary_headline(results, epoch):
+def summary_headline(results: dict, epoch: str) -> Finding:
     finding = rnn_or_lstm(main_runs(results), epoch)
     return replace(finding, id=f"summary-{finding.id}")
 
 
-def summary_table(results):
+def summary_table(results: dict) -> Table:
     runs = main_runs(results)
     known = published(runs)
     rows = []
@@ -582,10 +581,10 @@ def summary_table(results):
     return make_table("summary", rows, caption, diverged_note(runs), {"stopped at": "{:.1f}"})
 
 
-def summary_samples(results):
+def summary_samples(results: dict) -> Samples:
     items = results["samples"]["prompts"][:2]
     return Samples("summary", items, "What the best model writes at T = 0.5 after a prompt of one character.")
 
 
-def summary_temperature(results):
+def summary_temperature(results: dict) -> Finding:
     return Finding("summary-temperature", results["findings"]["temperature-words"]["text"], {})

@@ -1,18 +1,20 @@
-"""
-What temperature does to a model's distribution and to its text: measures, tables and sentences computed from them.
+"""What temperature does to a model's distribution and to its text: measures, tables and sentences computed from them.
 
 Two kinds of text are looked at. Validation text, which the model was not trained on, shows the distribution itself: its
 entropy, and its loss as a prediction of what really follows. Text that the model draws shows what a reader gets.
 """
 
 import math
+from collections.abc import Container
 
 import numpy as np
 from scipy.special import log_softmax
+from torch import Tensor
 
 import charlm_core as core
 import charlm_text
-from charlm_show import Finding
+from charlm_corpus import Corpus
+from charlm_show import Finding, Table
 from charlm_study import estimate, make_table
 
 MAX_LOGITS = 30_000_000  # numbers held at a time: what bounds the memory for a large vocabulary
@@ -20,9 +22,10 @@ UNLIKELY = 0.01  # a character the model gives less than this at T = 1 counts as
 N_GRAM = 4  # characters: long enough to tell repetition, short enough for many to be distinct
 
 
-def validation_logits(weights, config, corpus, at_most=500):
-    """
-    Logits (time, chunks, vocabulary) and the characters that really follow (time, chunks), on the first validation
+def validation_logits(
+    weights: dict[str, Tensor], config: core.Config, corpus: Corpus, at_most: int = 500
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits (time, chunks, vocabulary) and the characters that really follow (time, chunks), on the first validation
     chunks of the run's own split.
     """
     _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
@@ -30,9 +33,10 @@ def validation_logits(weights, config, corpus, at_most=500):
     return core.chunk_logits(weights, config, corpus.ids, chunks[:few])
 
 
-def measures(logits, targets, drawn, lexicon):
-    """
-    A row a temperature, from the logits (time, chunks, vocabulary) and characters (time, chunks) of validation text
+def measures(
+    logits: np.ndarray, targets: np.ndarray, drawn: dict[float, list[str]], lexicon: Container[str]
+) -> list[dict]:
+    """A row a temperature, from the logits (time, chunks, vocabulary) and characters (time, chunks) of validation text
     and the texts drawn, {temperature: texts}. Means and their 95 % intervals: entropy and loss (nats per character)
     over chunks, share of real words over words. unlikely: probability of drawing a character below UNLIKELY at T = 1.
     """
@@ -55,14 +59,14 @@ def measures(logits, targets, drawn, lexicon):
     return rows
 
 
-def real_distinct(text, drawn):
+def real_distinct(text: str, drawn: dict[float, list[str]]) -> float | None:
     """The measure `distinct` of as much real text, in pieces as long, as was drawn at each temperature."""
     texts = next(iter(drawn.values()))
     starts = np.linspace(0, max(0, len(text) - len(texts[0])), len(texts)).astype(int)
     return charlm_text.distinct([text[i : i + len(texts[0])] for i in starts], N_GRAM)
 
 
-def table(rows, samples):
+def table(rows: list[dict], samples: int) -> Table:
     shown = [
         {
             "T": r["temperature"],
@@ -88,7 +92,7 @@ def table(rows, samples):
     return make_table("temperature-measures", shown, caption, formats=formats)
 
 
-def heading_table(drawn):
+def heading_table(drawn: dict[str, list[str]]) -> Table:
     """For each prompt, the share of texts that begin with a speaker's name on a line of its own."""
     rows = []
     for prompt, texts in drawn.items():
@@ -104,7 +108,7 @@ def heading_table(drawn):
     return make_table("headings", rows, caption, formats=dict.fromkeys(("headings", "low", "high"), "{:.1%}"))
 
 
-def what_changes(rows, vocabulary_size):
+def what_changes(rows: list[dict], vocabulary_size: int) -> Finding:
     cold, hot = rows[0], rows[-1]
     return Finding(
         "temperature-entropy",
@@ -121,7 +125,7 @@ def what_changes(rows, vocabulary_size):
     )
 
 
-def what_does_not(rows):
+def what_does_not(rows: list[dict]) -> Finding:
     best = min(rows, key=lambda r: r["loss"])
     at = {r["temperature"]: r for r in rows}
     others = "; ".join(f"{r['loss']:.3f} at T = {r['temperature']:g}" for r in rows if r is not best)
@@ -135,7 +139,7 @@ def what_does_not(rows):
     return Finding("temperature-loss", text, {"t": best["temperature"], "loss": best["loss"], "others": others})
 
 
-def what_is_read(rows):
+def what_is_read(rows: list[dict]) -> Finding:
     """The real-word rates, and up to where and from where on they are high and low."""
     known = [r for r in rows if r["real_words"] is not None]
     if not known:
@@ -153,7 +157,7 @@ def what_is_read(rows):
     return Finding("temperature-words", text, values)
 
 
-def why_it_helps(rows, real):
+def why_it_helps(rows: list[dict], real: float | None) -> Finding:
     """T = 0.5 against T = 1: how often an unlikely character is drawn, and what that does to words and variety."""
     at = {r["temperature"]: r for r in rows}
     half, one = at[0.5], at[1.0]

@@ -24,7 +24,7 @@ def make_record(cell="rnn", seed=0, *, epochs=None, shift=0.0, diverged=False, *
     at = min(range(ran), key=val.__getitem__) if ran else None
     pick = lambda losses, i: losses[i] if ran else None  # noqa: E731
     return {
-        "run_id": f"{cell}-{config['hidden_size']}-lr{config['learning_rate']:g}-seed{seed}",
+        "run_id": f"{cell}-{config['hidden_size']}-lr{config['learning_rate']:g}-seed{seed}-{cell}{seed:08d}",
         "cell": cell,
         "layers": 2,
         "batch_size": 64,

@@ -1,6 +1,7 @@
 """Runs: what names them, what is stored, that nothing damaged is believed, that a sweep is the same however it is made."""
 
 import json
+import pickle
 import shutil
 from dataclasses import replace
 
@@ -172,41 +173,76 @@ def test_the_plan_counts_what_is_there_and_what_is_not(trained, tiny, tiny_confi
 
 
 @pytest.mark.parametrize("name", ["run.json", "best.safetensors", "last.safetensors"])
-@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "foreign", "pickle"])
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "foreign", "pickle", "delete"])
 def test_a_damaged_file_is_named_and_never_believed(trained, tmp_path, name, damage):
-    import pickle
-
     folder = tmp_path / trained[0].name
     shutil.copytree(trained[0], folder)
-    path = folder / name
+    spoil(folder / name, damage)
+    with pytest.raises(CharlmError, match="no finished run" if (name, damage) == ("run.json", "delete") else name):
+        runs.weights(folder, name.partition(".")[0] if "safetensors" in name else "best")
+    deep = runs.status(folder, deep=True)["status"]
+    assert deep == ("unfinished" if (name, damage) == ("run.json", "delete") else "damaged")
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "foreign", "pickle", "delete"])
+def test_a_damaged_state_is_named_and_not_gone_on_from(trained, tiny, tiny_config, tmp_path, damage):
+    run = Run.of(tiny_config, tiny, tmp_path)
+    run.save(runs.advance(run.load(), run.config, tiny))
+    spoil(run.folder / runs.STATE, damage)
+    if damage == "delete":  # nothing to go on from: from the start
+        runs.sweep([tiny_config], tiny, tmp_path, say=silent)
+        assert results(run.folder) == results(trained[0])
+        return
+    with pytest.raises(CharlmError, match=r"state\.safetensors"):
+        runs.sweep([tiny_config], tiny, tmp_path, say=silent)
+
+
+@pytest.mark.parametrize("where", [0, 4, 9, 100, 300, -200, -5])
+def test_a_flipped_bit_anywhere_in_a_state_is_found(tiny, tiny_config, tmp_path, where):
+    run = Run.of(tiny_config, tiny, tmp_path)
+    data = bytearray(run.load())
+    data[where] ^= 1
+    with pytest.raises(CharlmError, match="it"):
+        runs.unpack_state(bytes(data), "it", run.identity)
+
+
+def test_the_state_of_another_run_is_not_gone_on_from(tiny, tiny_config, tmp_path):
+    run, other = (Run.of(replace(tiny_config, seed=s), tiny, tmp_path) for s in (0, 1))
+    other.save(runs.advance(other.load(), other.config, tiny))
+    run.folder.mkdir()
+    shutil.copy(other.folder / runs.STATE, run.folder)
+    with pytest.raises(CharlmError, match="is of another run"):
+        runs.sweep([tiny_config], tiny, tmp_path, say=silent)
+
+
+def test_a_run_whose_results_were_deleted_is_trained_again(trained, tiny, tiny_config, tmp_path):
+    folder = tmp_path / trained[0].name
+    shutil.copytree(trained[0], folder)
+    (folder / "run.json").unlink()
+    spoil(folder / "best.safetensors", "flip")
+    runs.sweep([tiny_config], tiny, tmp_path, say=silent)
+    assert results(folder) == results(trained[0])
+
+
+def test_a_folder_under_another_runs_name_is_not_taken_for_it(trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "rnn-1-seed0-000000000000")
+    with pytest.raises(CharlmError, match=trained[0].name):
+        runs.record(tmp_path / "rnn-1-seed0-000000000000")
+
+
+def spoil(path, damage):
     data = bytearray(path.read_bytes())
     if damage == "flip":
         data[len(data) // 2] ^= 4
-    path.write_bytes(
-        {
-            "truncate": data[: len(data) // 2],
-            "flip": data,
-            "empty": b"",
-            "foreign": b'{"a": 1}',
-            "pickle": pickle.dumps(Bomb()),
-        }[damage]
-    )
-    with pytest.raises(CharlmError, match=name):
-        runs.weights(folder, name.partition(".")[0] if "safetensors" in name else "best")
+    if damage == "delete":
+        path.unlink()
+    else:
+        half = data[: len(data) // 2]
+        bomb = pickle.dumps(Bomb())
+        content = {"truncate": half, "flip": data, "empty": b"", "foreign": b'{"a": 1}', "pickle": bomb}
+        path.write_bytes(content[damage])
 
 
 class Bomb:
     def __reduce__(self):
         return (pytest.fail, ("a pickle was executed",))
-
-
-@pytest.mark.parametrize("where", [4, 300, -5])
-def test_a_damaged_state_is_named_and_not_gone_on_from(tiny, tiny_config, tmp_path, where):
-    run = Run.of(tiny_config, tiny, tmp_path)
-    run.save(runs.advance(run.load(), run.config, tiny))
-    path = run.folder / "state.safetensors"
-    data = bytearray(path.read_bytes())
-    data[where] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(CharlmError, match=r"state\.safetensors"):
-        runs.sweep([tiny_config], tiny, tmp_path, say=silent)

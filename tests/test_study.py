@@ -287,7 +287,7 @@ def test_run_table_has_a_row_a_run_and_its_name():
     records = make_runs(["lstm"], 3)
     table = study.run_table(records[::-1])
     assert table.id == "runs-lstm"
-    assert list(table.frame["run"]) == [r["run_id"] for r in records]
+    assert list(table.frame["run"]) == [r["run_id"].rpartition("-")[2] for r in records]
     assert list(table.frame["validation, best"]) == [r["val_loss_best"] for r in records]
     assert table.caption.startswith("3 runs: LSTM, hidden size / learning rate 256 / 0.001.")
 

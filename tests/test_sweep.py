@@ -15,7 +15,8 @@ import pytest
 from test_runs import results, silent
 
 import charlm_runs as runs
-from charlm_corpus import CharlmError
+from charlm_core import Config
+from charlm_corpus import ROOT, CharlmError
 from charlm_runs import Run
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -25,7 +26,8 @@ from charlm_runs import Run
 # training does. A child is killed either at a random one of the moments that matter (a file half written, written but
 # not renamed, renamed) or after a random time, wherever it then is. The next child goes on from what is on the disk.
 TRIALS = """
-import json, os, random, signal, sys, threading, time
+import json, os, random, signal, sys, threading
+from pathlib import Path
 import charlm_corpus, charlm_core as core, charlm_runs as runs
 
 corpus = charlm_corpus.load(sys.argv[1])
@@ -105,28 +107,64 @@ def test_a_run_killed_between_its_last_epoch_and_its_results_is_finished_without
     assert results(run.folder) == results(trained[0])
 
 
-def test_sigterm_and_ctrl_c_keep_every_finished_epoch(tiny, tiny_config, tiny_file, tmp_path):
-    config = replace(tiny_config, epochs=200, patience=200)
-    sweep = write_sweep(tmp_path, tiny_file, vars(config))
-    folder = tmp_path / "runs" / Run.of(config, tiny).name
-    done = 0
-    for how, code in ((signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)):
+@pytest.fixture
+def start():
+    """Starts Python as a terminal would, in a process group of its own; killed in the end."""
+    started = []
+
+    def start(*arguments, **env):
         process = subprocess.Popen(
-            [sys.executable, "-m", "charlm_runs", "train", str(sweep), "--runs", str(tmp_path / "runs")],
-            stderr=subprocess.PIPE,
+            [sys.executable, *map(str, arguments)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
-        for line in process.stderr:  # until it has trained on for some epochs
-            if "epoch" in line and int(line.split("epoch ")[1].split(",")[0]) >= done + 5:
-                break
-        process.send_signal(how)
-        rest = process.communicate(timeout=60)[1]
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_ctrl_c_and_sigterm_keep_every_finished_epoch(start, tiny_config, tiny_file, tiny, tmp_path):
+    values = {**vars(tiny_config), "epochs": 500, "patience": 500, "cell": ["rnn", "lstm"]}
+    sweep = write_sweep(tmp_path, tiny_file, values)
+    folders = [Run.of(Config(**{**values, "cell": c}), tiny, tmp_path / "runs").folder for c in values["cell"]]
+    done = [0, 0]
+    for stop, code in (
+        (lambda process: os.killpg(process.pid, signal.SIGINT), 130),  # what a terminal does: workers get it too
+        (lambda process: process.terminate(), -signal.SIGTERM),
+    ):
+        process = start("-m", "charlm_runs", "train", sweep, "--runs", tmp_path / "runs", "--workers", 2)
+        epochs = 0
+        while epochs < 6:
+            epochs += "epoch" in process.stdout.readline()
+        stop(process)
+        rest = process.communicate(timeout=60)[0]
         assert process.returncode == code
-        assert "Traceback" not in rest
-        about = runs.status(folder)
-        assert about["status"] == "unfinished" and about["epochs"] >= done + 5
-        done = about["epochs"]
+        assert "Traceback" not in rest and "WARNING" not in rest
+        now = [runs.status(folder) for folder in folders]
+        assert [about["status"] for about in now] == ["unfinished"] * 2
+        assert sum(about["epochs"] for about in now) >= sum(done) + 6
+        done = [about["epochs"] for about in now]
+
+
+def test_a_report_that_was_interrupted_trains_only_what_was_missing(start, tiny_file, tmp_path):
+    report = ("-m", "charlm_report", "--corpus", tiny_file, "--seeds", 2, "--epochs", 3, "--out", tmp_path / "out")
+    process = start(*report, CHARLM_RUNS=str(tmp_path / "runs"))
+    while ", done, " not in process.stdout.readline():
+        pass
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate(timeout=60)[0].endswith("charlm_report: interrupted; what is trained is kept\n")
+    assert process.returncode == 130 and not (tmp_path / "out").exists()
+    finished = len(list(tmp_path.glob("runs/*/run.json")))
+    again = start(*report, CHARLM_RUNS=str(tmp_path / "runs"))
+    assert f"{8 - finished} runs to train, {finished} found" in again.stdout.readline() and finished >= 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
