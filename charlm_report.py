@@ -534,17 +534,10 @@ def make_report(study: Study, out: Path | None, say: Callable[[str], None] = pri
 
 
 def train(study: Study, corpus: Corpus, say: Callable[[str], None]) -> list[dict]:
-    """Say what is going to be trained, and train it: the runs that the notebooks are to find."""
-    configs = study.configurations()
-    todo = charlm_runs.plan(configs, corpus)
-    if todo["train"]:
-        say(
-            f"{corpus.name}: {todo['train']} runs to train, {todo['found']} found; at most {todo['minutes']:.1f} min, "
-            f"{todo['megabytes']:.0f} MB in {charlm_runs.RUNS}"
-        )
-    else:
-        say(f"{corpus.name}: all {todo['found']} runs are trained")
-    return charlm_runs.sweep(configs, corpus, say=say)
+    """Train what is missing: the runs that the notebooks are to find."""
+    records = charlm_runs.sweep(study.configurations(), corpus, say=say)
+    say(f"{corpus.name}: all {len(records)} runs are trained")
+    return records
 
 
 def parser() -> argparse.ArgumentParser:

@@ -358,10 +358,10 @@ def advance(data: bytes, config: Config, corpus: Corpus) -> bytes:
     return pack_state(state, [*made, {"seconds": time.perf_counter() - start, "machine": machine()}], of)
 
 
-def plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS) -> dict:
-    """What a sweep is going to do: runs to train and found, and the minutes and megabytes to expect.
+def plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS, workers: int = 0) -> dict:
+    """What a sweep is going to do: runs to train and found, and the minutes and megabytes to expect here.
 
-    Minutes are estimated from one timed step of each kind of run, as if all epochs were needed: an upper bound.
+    Minutes are estimated from a few timed steps of each kind of run, as if all epochs were needed: an upper bound.
     """
     todo = [r for r in (Run.of(c, corpus, runs) for c in dict.fromkeys(configs)) if not r.is_finished()]
     seconds, size = 0.0, 0
@@ -370,12 +370,12 @@ def plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS) -> dict:
         kind = replace(run.config, seed=0)
         if kind not in timed:
             timed[kind] = _epoch_seconds(kind, corpus)
-        seconds += timed[kind] * run.config.epochs
+        seconds += timed[kind] * (run.config.epochs - status(run.folder).get("epochs", 0))
         size += 2 * 4 * core.count_parameters(len(corpus.vocab), run.config)
     return {
         "train": len(todo),
         "found": len(set(configs)) - len(todo),
-        "minutes": seconds / 60 / count_workers(len(todo), todo[0].config if todo else None),
+        "minutes": seconds / 60 / count_workers(len(todo), todo[0].config if todo else None, workers),
         "megabytes": size / 1e6,
     }
 
@@ -419,6 +419,12 @@ def sweep(
     wanted = [Run.of(c, corpus, runs) for c in configs]
     todo = list({r.folder: r for r in wanted if not r.is_finished()}.values())
     todo.sort(key=lambda r: -core.count_parameters(len(corpus.vocab), r.config))  # longest first: no long tail
+    if todo:
+        it = plan(configs, corpus, runs, workers)
+        say(
+            f"{corpus.name}: {it['train']} runs to train, {it['found']} found; at most {it['minutes']:.1f} min on this "
+            f"machine, {it['megabytes']:.0f} MB in {runs}"
+        )
     with ExitStack() as locks:
         mine = [r for r in todo if _claim(r, locks)]
         for run in mine:
@@ -712,11 +718,6 @@ def _train_file(given: argparse.Namespace) -> tuple[list[dict], bool]:
     name, configs = spanned(given.sweep)
     corpus = load(name)
     say = partial(print, file=sys.stderr, flush=True)
-    todo = plan(configs, corpus, given.runs)
-    say(
-        f"{corpus.name}: {todo['train']} runs to train, {todo['found']} found; at most {todo['minutes']:.0f} min here, "
-        f"{todo['megabytes']:.0f} MB in {given.runs}"
-    )
     records = sweep(configs, corpus, given.runs, given.workers, given.scheduler, given.insecure, say)
     return [status(given.runs / r["run_id"]) for r in records], all(r["status"] == "finished" for r in records)
 

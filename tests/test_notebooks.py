@@ -53,7 +53,7 @@ def table(html, id):
 
 
 def test_before_training_it_says_what_it_is_going_to_do(made):
-    assert re.search(r"12 runs to train, 0 found; at most [\d.]+ min, \d+ MB", made[0])
+    assert re.search(r"12 runs to train, 0 found; at most [\d.]+ min on this machine, \d+ MB", made[0])
 
 
 def test_results_hold_every_run_of_both_cells_and_both_configurations(results):

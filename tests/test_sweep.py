@@ -217,7 +217,7 @@ def test_of_two_that_ask_for_one_run_one_trains_and_the_other_waits_and_loads(ti
     asked["second"] = runs.sweep([config], tiny, tmp_path, say=said.append)
     first.join()
     assert trained_by == ["first"] * 6
-    assert said == [f"{Run.of(config, tiny).name}: another process trains it; waiting"]
+    assert said[1:] == [f"{Run.of(config, tiny).name}: another process trains it; waiting"]
     assert asked["first"] == asked["second"]
 
 
@@ -421,7 +421,7 @@ def test_train_spans_every_combination_that_the_file_lists(charlm_runs, tiny_fil
     ]
     assert "4 runs to train, 0 found" in err
     code, _, err = charlm_runs("train", sweep, "--runs", tmp_path / "runs")
-    assert code == 0 and "0 runs to train, 4 found" in err
+    assert code == 0 and err == ""
 
 
 @pytest.mark.parametrize(
