@@ -4,6 +4,7 @@ The house itself: one set of versions, make's targets, imports that go one way, 
 
 import ast
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -363,3 +364,22 @@ def test_the_readmes_commands_run_from_top_to_bottom(commands, readers_checkout)
 
 def test_every_runnable_mark_in_the_readme_has_its_block():
     assert README.count("<!-- runnable -->") == len(runnable_commands())
+
+
+def test_the_readmes_answer_is_that_of_the_committed_report():
+    results = json.loads((ROOT / "report" / "results.json").read_text("utf-8"))
+    answer = re.search(r"<!-- results -->\n(.*?)<!-- /results -->", README, re.S)[1]
+    for row in results["tables"]["summary"]:
+        cells = [row["cell"], row["last epoch"], f"{row['published']:.4f}", row["best epoch"]]
+        cells += [f"{row['stopped at']:.1f}", str(row["seeds"])]
+        assert f"| {' | '.join(cells)} |" in answer
+    for epoch in ("best", "last"):
+        assert results["findings"][f"rnn-or-lstm-{epoch}"]["text"] in answer
+
+
+def test_the_committed_report_is_of_five_seeds_a_cell_close_to_the_published_losses():
+    results = json.loads((ROOT / "report" / "results.json").read_text("utf-8"))
+    for cell, published in (("rnn", 1.6059), ("lstm", 1.6002)):
+        losses = [r["val_loss_last"] for r in results["runs"] if r["cell"] == cell and r["hidden_size"] == 256]
+        assert len(losses) == 5
+        assert abs(sum(losses) / 5 - published) < 0.03
