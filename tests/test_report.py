@@ -439,6 +439,8 @@ def test_ctrl_c_says_so_and_leaves_no_kernel(tmp_path, tiny_file):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # a shell starts what it runs in the background with Ctrl-C ignored, and that is inherited
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     kernel = next(int(line.split()[1]) for line in process.stdout if line.startswith("kernel"))
     os.killpg(process.pid, signal.SIGINT)

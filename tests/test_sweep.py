@@ -121,6 +121,8 @@ def start():
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # a shell starts what it runs in the background with Ctrl-C ignored, and that is inherited
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         started.append(process)
         return process
