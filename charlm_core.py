@@ -9,7 +9,6 @@ have a stream of their own, so an RNN and an LSTM of one seed see the same split
 computed from the state that the epoch before it left, on any machine of the same kind, to the same bits.
 """
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -459,8 +458,3 @@ def sample(
             drawn = draw(temperature_softmax(logits, temperatures[:, None]), u[:, t])
             text[:, t] = np.where(t >= ends, drawn, text[:, t])
     return [decode(row[: end + length], vocab) for row, end in zip(text, ends, strict=True)]
-
-
-def config_json(config: Config) -> str:
-    """The configuration as one line of JSON with sorted keys: what is stored, hashed and sent."""
-    return json.dumps(vars(config), sort_keys=True)
