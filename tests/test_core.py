@@ -298,6 +298,22 @@ def test_a_text_does_not_depend_on_its_batch(cell, hidden):
     assert beside_another[0] == many[4]
 
 
+@pytest.mark.parametrize("cell", core.CELLS)
+def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(cell):
+    config = Config(cell=cell, device="cpu", precision="float32")
+    step = core.Stepper(core.initial_weights(65, config), config)
+
+    def logits(rows):
+        state = step.zero_state(rows)
+        for t in range(5):
+            out, state = step((7 * np.arange(rows) + t) % 65, state)
+        return out
+
+    many = logits(100)
+    for rows in (1, 2, 3, 7, 8, 30):
+        assert np.array_equal(logits(rows), many[:rows])
+
+
 def test_a_sample_is_its_prompt_and_length_characters_more(trained):
     import charlm_runs
 
