@@ -14,6 +14,7 @@ import os
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from typing import get_args
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from charlm_corpus import CharlmError, Corpus, decode, encode
 # Configuration: what decides the result of a run, besides the corpus
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+SPLITS = ("shuffled", "sequential")
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")
 
@@ -47,6 +49,8 @@ class Config:
     epochs: int = 50  # at most
     patience: int = 5  # epochs without a better validation loss before training stops
     seed: int = 0
+    split: str = "shuffled"  # or sequential: the last chunks of the text are validation
+    split_seed: int | None = None  # shuffles the chunks where it is given, in place of the seed
     device: str = "auto"  # cuda, mps or cpu; auto takes the first that is there
     precision: str = "auto"  # float32 or bfloat16 (autocast); auto: see resolve()
     threads: int = 1  # of the CPU; part of a run's identity, because sums round differently with more
@@ -56,10 +60,13 @@ class Config:
             value = getattr(self, f.name)
             if f.type is float and type(value) is int:
                 object.__setattr__(self, f.name, value := float(value))
-            if type(value) is not f.type:
-                raise CharlmError(f"{f.name} = {value!r}: needs {'an' if f.type is int else 'a'} {f.type.__name__}")
+            kinds = get_args(f.type) or (f.type,)
+            if type(value) not in kinds:
+                needs = " or ".join(kind.__name__ for kind in kinds)
+                raise CharlmError(f"{f.name} = {value!r}: needs a value of type {needs}")
         for name, choices in (
             ("cell", tuple(CELLS)),
+            ("split", SPLITS),
             ("device", ("auto", *DEVICES)),
             ("precision", ("auto", *PRECISIONS)),
         ):
@@ -73,8 +80,9 @@ class Config:
             raise CharlmError(f"learning_rate = {self.learning_rate}: needs a positive number")
         if not 0 < self.validation_share < 1:
             raise CharlmError(f"validation_share = {self.validation_share}: needs a number between 0 and 1")
-        if not 0 <= self.seed < 2**32:
-            raise CharlmError(f"seed = {self.seed}: needs a whole number from 0 to {2**32 - 1}")
+        for name in ("seed", "split_seed"):
+            if not 0 <= (getattr(self, name) or 0) < 2**32:
+                raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number from 0 to {2**32 - 1}")
 
     def resolve(self) -> "Config":
         """The same configuration with `auto` replaced by what this machine has, as a run must be named by it.
@@ -108,14 +116,19 @@ def count_chunks(n_characters: int, chunk_length: int) -> int:
 
 def split_chunks(n_chunks: int, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Training and validation chunk numbers, (n_train,) and (n_validation,): a shuffle, of which the first part
-    (rounded down) is validation. Neighbouring chunks therefore stand on both sides, as in the source study."""
+    (rounded down) is validation. Neighbouring chunks therefore stand on both sides, as in the source study. A
+    sequential split takes as many from the end of the text instead."""
     n_validation = int(n_chunks * config.validation_share)
     if n_validation < 1 or n_chunks - n_validation < 1:
         raise CharlmError(
             f"the corpus is too short: {n_chunks} chunks of {config.chunk_length} characters cannot give one for training"
             f" and one for validation at a share of {config.validation_share:g}; use a longer text or shorter chunks"
         )
-    shuffled = np.random.default_rng([config.seed, SPLIT_STREAM]).permutation(n_chunks)
+    if config.split == "sequential":
+        chunks = np.arange(n_chunks)
+        return chunks[:-n_validation], chunks[-n_validation:]
+    seed = config.seed if config.split_seed is None else config.split_seed
+    shuffled = np.random.default_rng([seed, SPLIT_STREAM]).permutation(n_chunks)
     return np.sort(shuffled[n_validation:]), np.sort(shuffled[:n_validation])
 
 

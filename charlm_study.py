@@ -91,6 +91,8 @@ STUDY = {
     "batch_size": 64,
     "chunk_length": 30,
     "validation_share": 0.2,
+    "split": "shuffled",
+    "split_seed": None,
     "max_epochs": 50,
     "patience": 5,
 }

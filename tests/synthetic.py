@@ -30,6 +30,8 @@ def make_record(cell="rnn", seed=0, *, epochs=None, shift=0.0, diverged=False, *
         "batch_size": 64,
         "chunk_length": 30,
         "validation_share": 0.2,
+        "split": "shuffled",
+        "split_seed": None,
         "patience": 5,
         "seed": seed,
         "precision": "float32",

@@ -40,6 +40,9 @@ def test_the_default_configuration_is_the_protocol_of_the_study():
         ("patience", 0),
         ("seed", -1),
         ("seed", 2**32),
+        ("split", "random"),
+        ("split_seed", "seed"),
+        ("split_seed", -1),
         ("precision", "float16"),
         ("device", "tpu"),
     ],
@@ -78,6 +81,19 @@ def test_the_split_uses_every_chunk_once_and_depends_on_the_seed_only():
     other_cell = core.split_chunks(100, Config(seed=3, cell="rnn", hidden_size=8))
     assert np.array_equal(other_cell[1], validation)
     assert not np.array_equal(core.split_chunks(100, Config(seed=4))[1], validation)
+
+
+def test_a_split_seed_takes_the_place_of_the_seed_for_the_split_alone():
+    train, validation = core.split_chunks(100, Config(seed=3))
+    other = core.split_chunks(100, Config(seed=7, split_seed=3))
+    assert np.array_equal(other[0], train) and np.array_equal(other[1], validation)
+    a, b, c = (core.initial_weights(5, Config(hidden_size=4, **k)) for k in ({}, {"split_seed": 9}, {"seed": 9}))
+    assert torch.equal(a["head.weight"], b["head.weight"]) and not torch.equal(a["head.weight"], c["head.weight"])
+
+
+def test_a_sequential_split_keeps_the_end_of_the_text_for_validation():
+    train, validation = core.split_chunks(10, Config(split="sequential"))
+    assert train.tolist() == list(range(8)) and validation.tolist() == [8, 9]
 
 
 @pytest.mark.parametrize("n_characters, n_chunks", [(0, 0), (30, 0), (31, 1), (60, 1), (61, 2)])
