@@ -12,13 +12,14 @@ REPORT = $(VENV_PYTHON) -m charlm_report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:
 	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"}
 
 .DELETE_ON_ERROR:
-.PHONY: help report quick test tidy lab corpus clean clean-runs lock
+.PHONY: help report quick test bench tidy lab corpus clean clean-runs lock
 
 help:
 	@echo 'make report      train what is missing, execute the notebooks, write report/report.html and report.pdf'
 	@echo '                 SEEDS=1 EPOCHS=2 CORPUS=my.txt OUT=elsewhere: each is optional, alone or together'
 	@echo 'make quick       the same on a small scale, about a minute, into build/'
 	@echo 'make test        format, lint, corpus, tests'
+	@echo 'make bench       measure the speed, under ten minutes, into build/bench.md (QUICK=1: under two)'
 	@echo 'make tidy        format the code, and clear what running left in the notebooks'
 	@echo 'make lab         JupyterLab in notebooks/'
 	@echo 'make corpus      fetch and verify the two corpora of the study (the others do it when they need it)'
@@ -39,6 +40,9 @@ test: corpus
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m pytest
+
+bench: .venv/ready
+	@$(VENV_PYTHON) benchmarks/bench.py $${QUICK:+--quick}
 
 tidy: .venv/ready
 	$(VENV_PYTHON) -m nbconvert --clear-output --ClearMetadataPreprocessor.enabled=True \

@@ -11,9 +11,10 @@ computed from the state that the epoch before it left, on any machine of the sam
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -319,11 +320,14 @@ def temperature_softmax(logits: np.ndarray, temperature: np.ndarray | float) -> 
     """
     z = np.asarray(logits, np.float64)
     z = z - z.max(axis=-1, keepdims=True)
-    t = np.broadcast_to(np.asarray(temperature, np.float64), (*z.shape[:-1], 1))
-    greedy = np.arange(z.shape[-1]) == z.argmax(axis=-1)[..., None]
+    t = np.asarray(temperature, np.float64)
     with np.errstate(over="ignore"):  # a tiny T takes z / T to -inf, and exp of it to the right answer, 0
-        p = np.where(t > 0, np.exp(z / np.where(t > 0, t, 1)), greedy)
-    return p / p.sum(axis=-1, keepdims=True)
+        p = np.exp(z / np.where(t > 0, t, 1))
+    if not t.all():
+        greedy = np.arange(z.shape[-1]) == z.argmax(axis=-1)[..., None]
+        p = np.where(t > 0, p, greedy)
+    p /= p.sum(axis=-1, keepdims=True)
+    return p
 
 
 def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
@@ -334,61 +338,54 @@ def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     return (cumulative <= threshold[:, None]).sum(axis=-1)
 
 
-class Stepper:
-    """A trained model that reads one character at a time: float32 on one CPU thread, whatever it was trained in.
+def linear(weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
+    """x (rows, in) → x @ weight.T + bias (rows, out), where the bits of a row do not depend on the rows beside it.
 
-    The bits of a row must not depend on the rows beside it. A matrix product sums a row in the same order for every
-    batch of MIN_ROWS or more (below, BLAS takes other routines), so smaller batches are filled up to that.
+    oneDNN sums a row in the same order whatever their number, from weights that it packs once. Other libraries take
+    other routes for few rows, so there the input is filled up to eight.
     """
+    if torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get("architecture") == "x86_64":
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 8)
+        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
+    return lambda x: F.linear(F.pad(x, (0, 0, 0, max(0, 8 - len(x)))), weight, bias)[: len(x)]
 
-    MIN_ROWS = 8
+
+class Stepper:
+    """A trained model that reads one character at a time, in float32 on the CPU, whatever it was trained in."""
 
     def __init__(self, weights: dict[str, Tensor], config: Config) -> None:
         w = {name: tensor.float() for name, tensor in weights.items()}
         self.cell, self.layers, self.hidden_size = config.cell, [], config.hidden_size
         for i in range(config.layers):
             w_x, w_h, b_x, b_h = (w[f"rnn.{n}_l{i}"] for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-            if config.cell == "gru":  # the reset gate acts between the two biases, so they stay apart
-                self.layers.append((w_x.T.contiguous(), b_x, w_h.T.contiguous(), b_h))
-            else:
-                self.layers.append((w_x.T.contiguous(), b_x + b_h, w_h.T.contiguous(), torch.zeros_like(b_h)))
-        self.head = w["head.weight"].T.contiguous(), w["head.bias"]
+            # A matrix times a one-hot vector is a column of the matrix: the first layer looks it up.
+            columns = (w_x.T + b_x).contiguous()
+            self.layers.append((linear(w_x, b_x) if i else partial(F.embedding, weight=columns), linear(w_h, b_h)))
+        self.head = linear(w["head.weight"], w["head.bias"])
 
     def zero_state(self, rows: int) -> list[tuple[Tensor, Tensor]]:
         """Hidden and cell state of every layer, each (rows, hidden); only the LSTM uses the second."""
-        rows = max(rows, self.MIN_ROWS)
         return [(torch.zeros(rows, self.hidden_size), torch.zeros(rows, self.hidden_size)) for _ in self.layers]
 
+    @torch.inference_mode()
     def __call__(self, ids: np.ndarray, state: list[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, list]:
         """ids (rows,) → logits (rows, vocabulary) in float32, and the state after them."""
-        padded = np.zeros(len(state[0][0]), np.int64)
-        padded[: len(ids)] = ids
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            with torch.no_grad():
-                x, after = None, []
-                for (w_x, b_x, w_h, b_h), (h, c) in zip(self.layers, state, strict=True):
-                    # A one-hot row times a matrix is that row of the matrix: the first layer looks it up.
-                    from_x = w_x[torch.from_numpy(padded)] + b_x if x is None else torch.addmm(b_x, x, w_x)
-                    h, c = self.advance(from_x, h, c, w_h, b_h)
-                    after.append((h, c))
-                    x = h
-                logits = torch.addmm(self.head[1], x, self.head[0])
-        finally:
-            torch.set_num_threads(threads)
-        return logits[: len(ids)].numpy(), after
+        x, after = torch.from_numpy(ids.astype(np.int64, copy=False)), []
+        for (from_x, from_h), (h, c) in zip(self.layers, state, strict=True):
+            x, c = self.advance(from_x(x), from_h(h), h, c)
+            after.append((x, c))
+        return self.head(x).numpy(), after
 
-    def advance(self, from_x: Tensor, h: Tensor, c: Tensor, w_h: Tensor, b_h: Tensor) -> tuple[Tensor, Tensor]:
-        """One step of a cell as PyTorch defines it; from_x and h @ w_h are (rows, gates × hidden)."""
+    def advance(self, from_x: Tensor, from_h: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """One step of a cell as PyTorch defines it; from_x and from_h are (rows, gates × hidden)."""
         if self.cell == "rnn":
-            return from_x.addmm_(h, w_h).tanh_(), c
+            return from_x.add_(from_h).tanh_(), c
         if self.cell == "lstm":
-            i, f, g, o = from_x.addmm_(h, w_h).chunk(4, dim=1)
-            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-            return torch.sigmoid(o) * torch.tanh(c), c
+            i, f, g, o = from_x.add_(from_h).chunk(4, dim=1)
+            c = f.sigmoid_().mul(c).addcmul_(i.sigmoid_(), g.tanh_())
+            return o.sigmoid_().mul(c.tanh()), c
         r_x, z_x, n_x = from_x.chunk(3, dim=1)
-        r_h, z_h, n_h = torch.addmm(b_h, h, w_h).chunk(3, dim=1)
+        r_h, z_h, n_h = from_h.chunk(3, dim=1)
         n = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * n_h)
         z = torch.sigmoid(z_x + z_h)
         return (1 - z) * n + z * h, c
@@ -459,15 +456,15 @@ def sample(
     once = {prompt: encode(prompt, vocab) for prompt in dict.fromkeys(prompts)}
     known = [once[prompt] for prompt in prompts]
     ends = np.array([len(k) for k in known])  # where the drawn text begins
-    text = np.zeros((len(prompts), ends.max() + length), np.int64)
-    for row, k in zip(text, known, strict=True):
-        row[: len(k)] = k
-    u = uniforms(seed, np.asarray(numbers), np.arange(text.shape[1]))
+    text = np.zeros((ends.max() + length, len(prompts)), np.int64)  # (time, samples)
+    for sample, k in enumerate(known):
+        text[: len(k), sample] = k
+    u = uniforms(seed, np.asarray(numbers), np.arange(len(text))).T.copy()  # (time, samples)
     step = Stepper(weights, config)
     state = step.zero_state(len(prompts))
-    for t in range(1, text.shape[1]):
-        logits, state = step(text[:, t - 1], state)
+    for t in range(1, len(text)):
+        logits, state = step(text[t - 1], state)
         if t >= ends.min():
-            drawn = draw(temperature_softmax(logits, temperatures[:, None]), u[:, t])
-            text[:, t] = np.where(t >= ends, drawn, text[:, t])
-    return [decode(row[: end + length], vocab) for row, end in zip(text, ends, strict=True)]
+            drawn = draw(temperature_softmax(logits, temperatures[:, None]), u[t])
+            text[t] = drawn if t >= ends.max() else np.where(t >= ends, drawn, text[t])
+    return [decode(text[: end + length, sample], vocab) for sample, end in enumerate(ends)]

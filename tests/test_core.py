@@ -314,8 +314,11 @@ def test_a_text_does_not_depend_on_its_batch(cell, hidden):
     assert beside_another[0] == many[4]
 
 
+@pytest.mark.parametrize("one_dnn", [True, False])
 @pytest.mark.parametrize("cell", core.CELLS)
-def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(cell):
+def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(cell, one_dnn, monkeypatch):
+    if not one_dnn:
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     config = Config(cell=cell, device="cpu", precision="float32")
     step = core.Stepper(core.initial_weights(65, config), config)
 
@@ -328,6 +331,22 @@ def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(cell):
     many = logits(100)
     for rows in (1, 2, 3, 7, 8, 30):
         assert np.array_equal(logits(rows), many[:rows])
+
+
+@pytest.mark.parametrize("rows", [1, 30, 300])
+def test_the_bits_of_a_row_do_not_depend_on_the_number_of_threads(rows):
+    threads = torch.get_num_threads()
+    config = Config(device="cpu", precision="float32")
+    step = core.Stepper(core.initial_weights(65, config), config)
+    found = []
+    try:
+        for n in (1, 2):
+            torch.set_num_threads(n)
+            logits, state = step(np.arange(rows) % 65, step.zero_state(rows))
+            found.append(step(logits.argmax(axis=1), state)[0])
+    finally:
+        torch.set_num_threads(threads)
+    assert np.array_equal(*found)
 
 
 def test_a_sample_is_its_prompt_and_length_characters_more(trained):

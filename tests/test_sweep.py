@@ -343,6 +343,12 @@ def test_a_run_that_fails_twice_is_reported_and_the_others_are_done(tiny, tiny_c
     assert Run.of(good, tiny, tmp_path).is_finished() and not Run.of(bad, tiny, tmp_path).is_finished()
 
 
+def test_local_workers_keep_the_memory_that_they_free():
+    with runs._local_cluster(1) as client:
+        found = {name: client.submit(os.environ.get, name).result() for name in runs.KEEP_MEMORY}
+    assert found == runs.KEEP_MEMORY
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # the command line
 
