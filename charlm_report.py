@@ -26,6 +26,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -35,6 +36,7 @@ import jsonschema
 import nbformat
 import pandas as pd
 import papermill
+import psutil
 import pypandoc
 import typst
 from matplotlib import ft2font, get_data_path
@@ -120,8 +122,7 @@ def execute(job: Job, stage: Path) -> NotebookNode:
     build/, with a banner, unless every code cell ran to its end, in order and without an error, and the kernel lived.
     """
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is said here, once
-    path = stage / "executed.ipynb"
-    path.unlink(missing_ok=True)
+    path = stage / f"executed-{hashlib.sha256(repr(job).encode()).hexdigest()[:8]}.ipynb"
     died = None
     try:
         papermill.execute_notebook(
@@ -462,10 +463,11 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
 
 
 def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Callable[[str], None] = print) -> dict:
-    """Execute the notebooks and write report.html, report.pdf, results.json, figures/ and timings.json (seconds, which
-    no report holds) into the stage folder.
+    """Execute the notebooks, as many at a time as there are cores, and write report.html, report.pdf, results.json,
+    figures/ and timings.json (seconds, which no report holds) into the stage folder.
 
-    Returns what results.json holds. A job finds in stage/results.json what the jobs before it showed.
+    Returns what results.json holds. The last job comes after all others, and finds in stage/results.json what they
+    showed.
     """
     executed: list[tuple[Job, NotebookNode]] = []
     seconds: dict[str, float] = {}
@@ -473,13 +475,27 @@ def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Cal
     def timed(what: str, start: float) -> None:
         seconds[what] = round(time.perf_counter() - start, 2)
 
-    for n, job in enumerate(plan, 1):
-        say(f"[{n}/{len(plan)}] {job.name}")
+    def one(job: Job) -> NotebookNode:
         start = time.perf_counter()
-        executed.append((job, execute(job, stage)))
+        notebook = execute(job, stage)
+        timed(job.name, start)
+        return notebook
+
+    for together in (plan[:-1], plan[-1:]):
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            try:
+                for job, notebook in zip(together, pool.map(one, together), strict=True):
+                    executed.append((job, notebook))
+                    say(f"[{len(executed)}/{len(plan)}] {job.name}")
+            except KeyboardInterrupt:  # it reaches this thread alone: without their kernels, the others end too
+                for kernel in psutil.Process().children():
+                    kernel.kill()
+                pool.shutdown(cancel_futures=True)
+                for job in together:
+                    (BUILD / f"partial-{job.notebook.name}").unlink(missing_ok=True)
+                raise
         results = collect(executed, study, stage / "figures")
         (stage / "results.json").write_text(as_json(results), "utf-8")
-        timed(job.name, start)
     markdown = document(executed, results)
     start = time.perf_counter()
     make_html(markdown, subtitle, stage)

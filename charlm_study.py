@@ -24,6 +24,10 @@ Key = str | Callable[[Record], float | None]  # a field of a record, or a functi
 # the study: which runs a report is made of
 
 
+# The configuration that the source study began with.
+LARGER = {"hidden_size": 2 * core.Config.hidden_size, "learning_rate": 2 * core.Config.learning_rate}
+
+
 @dataclass(frozen=True)
 class Study:
     """The runs behind a report: seeds 0, 1, … of an RNN and an LSTM under the source study's protocol, and of both with
@@ -54,8 +58,7 @@ class Study:
     def overfitting(self, cell: str) -> list[core.Config]:
         """Configurations of one cell with twice the hidden size and twice the learning rate."""
         seeds = range(min(self.seeds, self.overfit_seeds))
-        twice = {"hidden_size": 2 * core.Config.hidden_size, "learning_rate": 2 * core.Config.learning_rate}
-        return [core.Config(cell=cell, epochs=self.epochs, seed=seed, **twice) for seed in seeds]
+        return [core.Config(cell=cell, epochs=self.epochs, seed=seed, **LARGER) for seed in seeds]
 
     def configurations(self) -> list[core.Config]:
         return [c for kind in (self.main, self.overfitting) for cell in ("rnn", "lstm") for c in kind(cell)]
@@ -425,6 +428,30 @@ def overfitting_table(base: Records, large: Records) -> Table:
     return make_table("overfitting", rows, caption, diverged_note([*base, *large]), formats)
 
 
+def precision_table(records: Records) -> Table:
+    """bfloat16 against float32 for each cell and configuration, paired over seeds. Equivalent: the 95 % interval of the
+    difference in the best validation loss lies inside ±MARGIN.
+    """
+    rows = []
+    kinds = sorted(
+        {(r["hidden_size"], r["learning_rate"], r["cell"]) for r in records}, key=lambda k: (*k[:2], k[2] != "rnn")
+    )
+    for kind in kinds:
+        of_kind = [r for r in records if (r["hidden_size"], r["learning_rate"], r["cell"]) == kind]
+        sides = {p: [r for r in of_kind if r["precision"] == p] for p in core.PRECISIONS}
+        e = paired_difference(sides["bfloat16"], sides["float32"], "val_loss_best")
+        row = {"cell": kind[2].upper(), "hidden size / learning rate": configuration(of_kind[0]), "seeds": e.n}
+        row |= {p: seed_estimate(side, "val_loss_best").mean for p, side in sides.items()}
+        same = verdict(e.interval, e.n, 1) == "no difference that matters"
+        rows.append(row | {"estimate": e.mean, "low": e.low, "high": e.high, "equivalent": same})
+    caption = (
+        "Best validation loss in nats per character after training in float32 and in bfloat16 (autocast): means over "
+        f"seeds, the paired difference and its 95 % interval. Equivalent: the interval lies inside ±{MARGIN:g}."
+    )
+    formats = dict.fromkeys(core.PRECISIONS, "{:.4f}")
+    return make_table("precision", rows, caption, diverged_note(records), formats)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # sentences
 
@@ -477,6 +504,21 @@ def overfitting(base: Records, large: Records) -> Finding:
             f"*{last}* at the last epoch, *{best}* at the best."
         )
     return Finding("overfitting-verdicts", "\n".join(lines), values)
+
+
+def precision_check(records: Records) -> Finding:
+    """For which configurations bfloat16 may stand for float32: a Finding. records may be empty."""
+    if not records:
+        return Finding("precision-check", "Whether bfloat16 is equivalent to float32 is not known for this corpus.", {})
+    rows = precision_table(records).frame.to_dict("records")
+    names = {
+        same: [f"{r['cell']} {r['hidden size / learning rate']}" for r in rows if r["equivalent"] is same]
+        for same in (True, False)
+    }
+    text = "**bfloat16 is equivalent to float32** for {same}." if names[True] else "**bfloat16 is equivalent nowhere.**"
+    if names[False]:
+        text += ' That it is has not been shown for {other}, which `precision = "auto"` trains in float32.'
+    return Finding("precision-check", text, {"same": ", ".join(names[True]), "other": ", ".join(names[False])})
 
 
 def verdict_rule() -> Finding:

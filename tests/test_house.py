@@ -35,6 +35,7 @@ ORDER = [
     "charlm_text",
     "charlm_runs",
     "charlm_study",
+    "charlm_studies",
     "charlm_temperature",
     "charlm_figures",
     "charlm_report",

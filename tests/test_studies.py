@@ -1,0 +1,97 @@
+"""Long studies: which runs they are made of, and how their records are kept."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from synthetic import make_record
+
+import charlm_core as core
+import charlm_corpus
+import charlm_runs
+import charlm_studies as studies
+from charlm_corpus import CharlmError
+
+
+@pytest.fixture(scope="module")
+def shakespeare():
+    return charlm_corpus.load("shakespeare-268k")
+
+
+@pytest.mark.parametrize("name", studies.CONFIGURATIONS)
+def test_a_study_trains_each_of_its_runs_once(name, shakespeare):
+    configs = studies.CONFIGURATIONS[name](shakespeare)
+    assert len(set(configs)) == len(configs) > 0
+
+
+def test_equal_parameters_means_within_one_percent_of_each_other(shakespeare):
+    counts = {core.count_parameters(len(shakespeare.vocab), c) for c in studies.parameters(shakespeare)}
+    assert len(counts) == 3 and max(counts) < 1.01 * min(counts)
+
+
+def test_the_crossed_study_takes_every_split_with_every_seed():
+    crossed = [(c.seed, c.seed if c.split_seed is None else c.split_seed) for c in studies.split(None)]
+    assert sorted(crossed) == sorted(2 * [(a, b) for a in range(4) for b in range(4)])
+
+
+def test_names_of_studies():
+    assert studies.check_names(["cells", "split", "cells"]) == ["cells", "split"]
+    assert studies.check_names(["all"]) == list(studies.CONFIGURATIONS)
+    with pytest.raises(CharlmError, match=r"no study 'cell'.*precision, cells"):
+        studies.check_names(["cell"])
+
+
+@pytest.fixture
+def small(monkeypatch, tiny_config, tmp_path):
+    """A study of two tiny runs, with runs and studies in a folder of the test's own."""
+    monkeypatch.setitem(studies.CONFIGURATIONS, "cells", lambda corpus: [tiny_config, replace(tiny_config, seed=1)])
+    sweep = charlm_runs.sweep
+    monkeypatch.setattr(charlm_runs, "sweep", lambda configs, corpus, say: sweep(configs, corpus, tmp_path, 1, say=say))
+    return tmp_path
+
+
+def test_a_study_of_the_reports_corpus_is_kept_and_read_back(small, tiny, monkeypatch):
+    monkeypatch.setitem(charlm_corpus.CORPORA[studies.Study.corpus], "sha256", tiny.sha256)
+    said = []
+    records = studies.make("cells", tiny, said.append, small / "studies")
+    assert said[-1] == "studies/cells.json: 2 runs"
+    assert studies.read("cells", tiny, small / "studies") == json.loads(json.dumps(records))
+    assert [r["seed"] for r in records] == [0, 1]
+
+
+def test_a_study_of_another_corpus_is_not_kept(small, tiny):
+    studies.make("cells", tiny, lambda line: None, small / "studies")
+    assert not (small / "studies").exists()
+
+
+def test_a_study_that_was_not_made_for_a_corpus_has_no_runs(small, tiny):
+    (small / "cells.json").write_text(json.dumps({"corpus_sha256": "another", "runs": [1]}))
+    assert studies.read("cells", tiny, small) == []
+    assert "make report STUDIES=cells" in studies.made_with("cells", []).filled
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+def test_a_damaged_study_is_one_line(small, tiny, text):
+    (small / "cells.json").write_text(text)
+    with pytest.raises(CharlmError, match=r"cells.json is damaged.*repository"):
+        studies.read("cells", tiny, small)
+
+
+def test_a_study_says_what_made_it_and_whether_the_code_is_todays():
+    made = {"machine": {"cpu": "Some CPU"}, "seconds": 1800.0}
+    today = make_record("rnn", 0) | made | {"code": charlm_runs.training_code_hash("rnn")}
+    text = studies.made_with("cells", [today] * 4).filled
+    assert (
+        "4 runs, 2.0 hours of one core of Some CPU, in float32, made once with today's training code"
+        in text.replace("&#39;", "'")
+    )
+    assert "has changed since" in studies.made_with("cells", [today, today | {"code": "old"}]).filled
+
+
+@pytest.mark.parametrize("path", sorted(studies.STUDIES.glob("*.json")), ids=lambda path: path.stem)
+def test_a_committed_study_holds_the_runs_it_says(path, shakespeare):
+    records = studies.read(path.stem, shakespeare)
+    configs = studies.CONFIGURATIONS[path.stem](shakespeare)
+    assert [
+        (r["cell"], r["hidden_size"], r["learning_rate"], r["seed"], r["split"], r["split_seed"]) for r in records
+    ] == [(c.cell, c.hidden_size, c.learning_rate, c.seed, c.split, c.split_seed) for c in configs]
