@@ -33,6 +33,7 @@ ORDER = [
     "charlm_corpus",
     "charlm_core",
     "charlm_text",
+    "charlm_ngram",
     "charlm_runs",
     "charlm_study",
     "charlm_temperature",
