@@ -37,6 +37,7 @@ ORDER = [
     "charlm_runs",
     "charlm_study",
     "charlm_temperature",
+    "charlm_meaning",
     "charlm_figures",
     "charlm_report",
     "generate",
