@@ -429,19 +429,20 @@ def temperature_curves(rows: list[dict]) -> Figure:
 DASHES = {"rnn": "solid", "lstm": (0, (5, 2)), "gru": (0, (2, 1.5))}  # lines that may lie on one another
 
 
-def nothing_drawn(id: str) -> Figure:
+def nothing_drawn(note: str, id: str) -> Figure:
     """The figure that stands where no run finished."""
     canvas, (ax,) = panels(1, 1)
     ax.axis("off")
     ax.text(0.5, 0.5, "no run finished", ha="center")
-    return finish(canvas, id, "No run finished.", "No run finished, nothing is drawn.", [])
+    return finish(canvas, id, f"No run finished. {note}", "No run finished, nothing is drawn.", [])
 
 
 @styled
 def ngram_floor(runs: Records) -> Figure:
     """Loss of n-gram models by order, on validation and on training chunks, and the loss of each cell across it."""
-    if not (runs := study.finished(runs)):
-        return nothing_drawn("ngram-floor")
+    note, runs = study.diverged_note(runs), study.finished(runs)
+    if not runs:
+        return nothing_drawn(note, "ngram-floor")
     study.check_alike(runs)
     seeds = meaning.one_a_seed(runs)
     orders = range(1, meaning.ORDERS + 1)
@@ -476,7 +477,7 @@ def ngram_floor(runs: Records) -> Figure:
     )
     caption = (
         "Loss of n-gram models by order, on validation and on training chunks, each seed thin, the mean bold; level lines: "
-        f"the cells' validation loss at the best epoch, from a zero state. {said}"
+        f"the cells' validation loss at the best epoch, from a zero state. {said} {note}"
     )
     rows = [
         {"order": k, "seed": r["seed"]} | {key: float(r[key][k - 1]) for key in ("ngram", "ngram_train")}
@@ -489,8 +490,9 @@ def ngram_floor(runs: Records) -> Figure:
 @styled
 def loss_by_position(runs: Records) -> Figure:
     """Loss by position in the chunk, from a zero state and with the state carried on, a panel for each cell."""
-    if not (runs := study.finished(runs)):
-        return nothing_drawn("loss-by-position")
+    note, runs = study.diverged_note(runs), study.finished(runs)
+    if not runs:
+        return nothing_drawn(note, "loss-by-position")
     study.check_alike(runs)
     order = meaning.best_order(runs)
     shown = study.cells(runs)
@@ -528,15 +530,16 @@ def loss_by_position(runs: Records) -> Figure:
     ]
     canvas.legend(handles=key, loc="outside lower center", ncols=3, columnspacing=1.2)
     seen = "; ".join(sights)
-    caption = f"Validation loss by position in the chunk, each seed thin, the mean bold. {seen}."
+    caption = f"Validation loss by position in the chunk, each seed thin, the mean bold. {seen}. {note}"
     return finish(canvas, "loss-by-position", caption, f"Lines over the position. {seen}.", rows)
 
 
 @styled
 def gap_steps(runs: Records) -> Figure:
     """The losses between which the gap of the last epoch lies: every seed, and the mean with its interval."""
-    if not (runs := study.finished(runs)):
-        return nothing_drawn("gap-steps")
+    note, runs = study.diverged_note(runs), study.finished(runs)
+    if not runs:
+        return nothing_drawn(note, "gap-steps")
     study.check_alike(runs)
     shown = study.cells(runs)
     canvas, (ax,) = panels(1, 3.4)
@@ -562,5 +565,5 @@ def gap_steps(runs: Records) -> Figure:
     key.append(Line2D([], [], color=GREY, marker="o", ms=5, ls="", alpha=0.5, label="one seed"))
     canvas.legend(handles=key, loc="outside lower center", ncols=3, columnspacing=1.2)
     seen = "; ".join(sights)
-    caption = f"What lies between training and validation loss at the last epoch. {seen}."
+    caption = f"What lies between training and validation loss at the last epoch. {seen}. {note}"
     return finish(canvas, "gap-steps", caption, f"Rows of dots, one row a loss. {seen}.", rows)

@@ -291,14 +291,15 @@ def _listed(head: str, lines: list[str]) -> str:
 
 
 def scale_table(runs: Records, vocabulary_size: int) -> Table:
-    """The loss of each cell between those of predictors that know less, in three units."""
+    """The loss of each cell beside those of other predictors, in three units."""
     note, runs = study.diverged_note(runs), study.finished(runs)
     study.check_alike(runs)
     order = best_order(runs) if runs else 1
-    grams = {"n-gram, order 1: how often each occurs": 1, f"n-gram, order {order}: the best": order}
+    grams = {1: "how often each occurs"} | ({order: "the best"} if order > 1 else {})
     even = study.estimate({r["seed"]: math.log(vocabulary_size) for r in runs})
     rows = [_scale_row(f"all {vocabulary_size} characters alike", even)]
-    rows += [_scale_row(name, study.seed_estimate(one_a_seed(runs), ngram(k))) for name, k in grams.items()]
+    for k, name in grams.items():
+        rows.append(_scale_row(f"n-gram, order {k}: {name}", study.seed_estimate(one_a_seed(runs), ngram(k))))
     for cell in study.cells(runs):
         ours = study.of(runs, cell)
         accuracy = study.seed_estimate(ours, "accuracy").mean
@@ -397,7 +398,7 @@ def carried_on(runs: Records) -> Finding:
         lines.append(
             f"That it lowers the loss of the {cell.upper()}: *{judged}*, the loss is "
             f"{study.in_words(e, 'from a zero state')}; that it does so in the last third of the chunks: *{judged_late}*, "
-            f"{study.in_words(late, 'from a zero state')}. The loss is then "
+            f"{study.in_words(late, 'from a zero state')}. Carried on, its loss is "
             f"{study.in_words(above, 'that of the n-gram model, given the text before the chunk too')}."
         )
         values |= _values(cell, e) | _values(f"{cell}_late", late) | _values(f"{cell}_above", above)
@@ -407,7 +408,7 @@ def carried_on(runs: Records) -> Finding:
 
 def gap_table(runs: Records) -> Table:
     """From the recorded training loss to the validation loss of the last epoch, step by step."""
-    runs = study.finished(runs)
+    note, runs = study.diverged_note(runs), study.finished(runs)
     study.check_alike(runs)
     steps = dict(zip(list(GAP)[1:], (rest_step, size_step, equal_gap), strict=True))
     rows = []
@@ -422,7 +423,7 @@ def gap_table(runs: Records) -> Table:
         "the weights of the end; on as many training chunks as there are for validation; and the validation loss. Step: the "
         "difference to the line above and its 95 % interval."
     )
-    return study.make_table("gap", rows, caption, formats={"step": "{:+.4f}"})
+    return study.make_table("gap", rows, caption, note, {"step": "{:+.4f}"})
 
 
 def is_it_size(runs: Records) -> Finding:
