@@ -39,7 +39,7 @@ def score(model: core.CharModel, ids: np.ndarray, chunks: np.ndarray, config: co
     was the right one: both (time, chunks)."""
     with _reading(config):
         batches = core.batches(ids, chunks, _in_rows(model, config))
-        losses, hits = zip(*(_score(model(inputs), targets) for inputs, targets in batches), strict=True)
+        losses, hits = zip(*(_compare(model(inputs), targets) for inputs, targets in batches), strict=True)
     return torch.cat(losses, dim=1), torch.cat(hits, dim=1)
 
 
@@ -72,7 +72,7 @@ def score_carried(model: core.CharModel, ids: np.ndarray, chunks: np.ndarray, co
                 wanted = [row for row in np.flatnonzero(inside) if step >= 0 and int(now[row]) in column]
                 if wanted:
                     at = [column[int(now[row])] for row in wanted]
-                    losses[:, at], _ = _score(model.head(hidden[:, wanted]), targets[:, wanted])
+                    losses[:, at], _ = _compare(model.head(hidden[:, wanted]), targets[:, wanted])
     return losses
 
 
@@ -84,7 +84,7 @@ def _reading(config: core.Config):
         yield
 
 
-def _score(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+def _compare(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Loss and hit of each character: logits (time, rows, vocabulary) and targets (time, rows) → both (time, rows)."""
     losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
     return losses.view(targets.shape), logits.argmax(-1) == targets
@@ -135,7 +135,7 @@ def measure_once(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     """What measure finds, kept in the run's folder: it takes longer than all else here. It is measured again when the
     code changes or the file is damaged; a folder that cannot be written is no reason to stop."""
     path = folder / "meaning.safetensors"
-    code = code_hash(measure, score, score_carried, _reading, _score, _where, _in_rows, equal_part)
+    code = code_hash(measure, score, score_carried, _reading, _compare, _where, _in_rows, equal_part)
     about = {"code": code, "constants": [BEFORE, STRETCH, ROWS, MAX_LOGITS]}
     with suppress(OSError, CharlmError):
         kept, of = unpack(path.read_bytes(), path)
@@ -334,11 +334,14 @@ def beyond_frequencies(runs: Records) -> Finding:
         "too close to call": "has learnt too little beyond how often each character occurs to be told from nothing",
         "not judged": f"is not judged, for want of {study.MIN_SEEDS} seeds",
     }
-    head, lines, values = "**What is learnt beyond the frequencies of characters.**", [], {}
+    head = (
+        "**What is learnt beyond the frequencies of characters,** which are all that the n-gram model of order 1 knows."
+    )
+    lines, values = [], {}
     for cell in study.cells(runs):
         e = study.seed_estimate(study.of(runs, cell), above_ngram(1))
         judged = study.verdict(e.interval, e.n, claimed_sign=-1)
-        lines.append(f"The {cell.upper()} {says[judged]}: its loss is {study.in_words(e, 'from them alone')}.")
+        lines.append(f"The {cell.upper()} {says[judged]}: its loss is {study.in_words(e, 'that of order 1')}.")
         values |= _values(cell, e) | {f"{cell}_verdict": judged}
     return Finding("beyond-frequencies", _listed(head, lines), values)
 
@@ -397,8 +400,8 @@ def carried_on(runs: Records) -> Finding:
         judged, judged_late = (study.verdict(x.interval, x.n, claimed_sign=-1) for x in (e, late))
         lines.append(
             f"That it lowers the loss of the {cell.upper()}: *{judged}*, the loss is "
-            f"{study.in_words(e, 'from a zero state')}; that it does so in the last third of the chunks: *{judged_late}*, "
-            f"{study.in_words(late, 'from a zero state')}. Carried on, its loss is "
+            f"{study.in_words(e, 'that from a zero state')}; that it does so in the last third of the chunks: *{judged_late}*, "
+            f"{study.in_words(late, 'that from a zero state')}. Carried on, its loss is "
             f"{study.in_words(above, 'that of the n-gram model, given the text before the chunk too')}."
         )
         values |= _values(cell, e) | _values(f"{cell}_late", late) | _values(f"{cell}_above", above)
@@ -455,7 +458,7 @@ def is_it_size(runs: Records) -> Finding:
             text += " So there is no gap to explain."
         else:
             text += (
-                f" On an equal part of the training chunks the training loss is {study.in_words(size, 'on all of them')}: "
+                f" On an equal part of the training chunks the training loss is {study.in_words(size, 'that on all of them')}: "
                 f"{says[cause]}."
             )
         lines.append(text)
@@ -474,7 +477,7 @@ def neighbours(shuffled: Records, sequential: Records) -> Finding | None:
     grams = study.paired_difference(one_a_seed(sequential), one_a_seed(shuffled), ngram(order))
     lines = [
         "**Neighbours in both sets.** With the end of the text for validation in place of chunks from all over it, the loss of "
-        f"the n-gram model of order {{order}} is {study.in_words(grams, 'on the shuffled splits')}."
+        f"the n-gram model of order {{order}} is {study.in_words(grams, 'that on the shuffled splits')}."
     ]
     values = {"order": order} | _values("ngram", grams)
     for cell in (c for c in study.cells(shuffled) if c in study.cells(sequential)):
@@ -482,8 +485,8 @@ def neighbours(shuffled: Records, sequential: Records) -> Finding | None:
         loss, gap = (study.paired_difference(*pair, key) for key in ("loss", equal_gap))
         judged = study.verdict(gap.interval, gap.n, claimed_sign=1)
         lines.append(
-            f"{cell.upper()}: its loss at the best epoch is {study.in_words(loss, 'on the shuffled splits')}. That the gap at "
-            f"the last epoch is wider: *{judged}*, it is {study.in_words(gap, 'on the shuffled splits')}."
+            f"{cell.upper()}: its loss at the best epoch is {study.in_words(loss, 'that on the shuffled splits')}. That the gap at "
+            f"the last epoch is wider: *{judged}*, it is {study.in_words(gap, 'that on the shuffled splits')}."
         )
         values |= _values(cell, loss) | _values(f"{cell}_gap", gap) | {f"{cell}_gap_verdict": judged}
     return Finding("neighbours", " ".join(lines), values)

@@ -310,7 +310,7 @@ def test_neighbours_are_judged_where_there_are_runs_of_both_splits():
     means = [finding.values[f"{name}_mean"] for name in ("ngram", "rnn", "rnn_gap")]
     assert means == pytest.approx([0.1, 0.1, 0.2])
     assert finding.values["rnn_gap_verdict"] == "confirmed"
-    assert "order 3 is 0.1000 nats higher than on the shuffled splits" in finding.filled
+    assert "order 3 is 0.1000 nats higher than that on the shuffled splits" in finding.filled
     assert meaning.neighbours(shuffled, []) is meaning.neighbours([], sequential) is None
 
 
