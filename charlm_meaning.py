@@ -133,10 +133,10 @@ def measure(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
 
 def measure_once(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     """What measure finds, kept in the run's folder: it takes longer than all else here. It is measured again when the
-    code changes or the file is damaged; a folder that cannot be written is no reason to stop."""
+    code has changed, or the file is damaged or of another run; a folder that cannot be written is no reason to stop."""
     path = folder / "meaning.safetensors"
     code = code_hash(measure, score, score_carried, _reading, _compare, _where, _in_rows, equal_part)
-    about = {"code": code, "constants": [BEFORE, STRETCH, ROWS, MAX_LOGITS]}
+    about = {"run_id": folder.name, "code": code, "constants": [BEFORE, STRETCH, ROWS, MAX_LOGITS]}
     with suppress(OSError, CharlmError):
         kept, of = unpack(path.read_bytes(), path)
         if of == about:

@@ -140,6 +140,15 @@ def test_a_run_is_measured_again_when_the_code_has_changed(folder, tiny, times, 
     assert len(times) == 2
 
 
+def test_what_was_kept_of_another_run_is_not_believed(folder, tiny, times):
+    meaning.measure_once(folder, tiny)
+    kept = folder / "meaning.safetensors"
+    tensors, about = charlm_runs.unpack(kept.read_bytes(), kept)
+    kept.write_bytes(charlm_runs.pack(tensors, about | {"run_id": "another"}))
+    meaning.measure_once(folder, tiny)
+    assert len(times) == 2
+
+
 def test_a_folder_that_cannot_be_written_is_measured_every_time(folder, tiny, times, monkeypatch):
     def refuse(path, data):
         raise CharlmError("cannot write")
