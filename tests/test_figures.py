@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from synthetic import make_record, make_runs
+from synthetic import make_measured, make_record, make_runs
 
 import charlm_figures as figures
 import charlm_study as study
@@ -66,6 +66,19 @@ CASES = {
     "one temperature": lambda: figures.temperature_curves(curve_points([0.7])),
     "temperature 0": lambda: figures.temperature_curves(curve_points([0, 0.5, 1])),
     "no words": lambda: figures.temperature_curves(curve_points(words=None)),
+    "n-gram floor": lambda: figures.ngram_floor(make_measured()),
+    "n-gram floor of one run": lambda: figures.ngram_floor(make_measured(["gru"], 1)),
+    "n-gram floor, diverged": lambda: figures.ngram_floor([*make_measured(["lstm"]), DIVERGED]),
+    "n-gram floor of nothing finished": lambda: figures.ngram_floor([DEAD]),
+    "n-gram floor, all alike": lambda: figures.ngram_floor(make_measured(loss=1.5, ngram=1.5)),
+    "positions": lambda: figures.loss_by_position(make_measured()),
+    "positions of one run": lambda: figures.loss_by_position(make_measured(["gru"], 1)),
+    "positions, diverged": lambda: figures.loss_by_position([*make_measured(["lstm"]), DIVERGED]),
+    "positions of nothing finished": lambda: figures.loss_by_position([DEAD]),
+    "gap": lambda: figures.gap_steps(make_measured()),
+    "gap of one run": lambda: figures.gap_steps(make_measured(["gru"], 1)),
+    "gap, diverged": lambda: figures.gap_steps([*make_measured(["lstm"]), DIVERGED]),
+    "gap of nothing finished": lambda: figures.gap_steps([DEAD]),
 }
 
 
@@ -85,7 +98,10 @@ def test_every_figure_is_whole(case):
         assert "Shakespeare" not in text
 
 
-@pytest.mark.parametrize("case", ["curves", "comparison", "difference", "distribution", "temperatures"])
+REPEATED = ["curves", "comparison", "difference", "distribution", "temperatures", "n-gram floor", "positions", "gap"]
+
+
+@pytest.mark.parametrize("case", REPEATED)
 def test_bytes_repeat_whatever_the_readers_settings(case):
     first = CASES[case]()
     with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9, "savefig.dpi": 30, "svg.hashsalt": "x"}):
@@ -146,12 +162,22 @@ def test_the_mean_curve_ends_where_the_first_run_stops():
 
 
 @pytest.mark.parametrize(
-    "case", ["curves with a diverged run", "comparison, diverged", "curves of a dead cell", "overfitting, diverged"]
+    "case",
+    [
+        "curves with a diverged run",
+        "comparison, diverged",
+        "curves of a dead cell",
+        "overfitting, diverged",
+        "n-gram floor, diverged",
+        "positions, diverged",
+        "gap, diverged",
+        "gap of nothing finished",
+    ],
 )
 def test_diverged_runs_are_named_and_not_drawn(case):
     figure = CASES[case]()
     assert "diverged and is in no mean" in figure.caption
-    assert not any(r["cell"] == "rnn" and r["seed"] == 9 for r in figure.rows)
+    assert not any(r.get("cell") == "rnn" and r["seed"] == 9 for r in figure.rows)
 
 
 def test_the_comparison_gives_the_means_and_every_run():
@@ -222,3 +248,25 @@ def test_temperature_curves_say_both_ends():
 
 def test_temperature_curves_without_words_say_so():
     assert "share of real words: not known" in figures.temperature_curves(curve_points(words=None)).caption
+
+
+def test_the_ngram_floor_says_the_best_order_and_every_cell():
+    figure = figures.ngram_floor(make_measured(seeds=3))
+    assert "is 1.5000, at order 3; RNN 1.6010, LSTM 1.6010." in figure.caption
+    assert len(figure.rows) == 3 * 8
+    assert {r["ngram"] for r in figure.rows if r["order"] == 2} == {2.0}
+
+
+def test_loss_by_position_says_both_ends_of_both_ways_to_read():
+    figure = figures.loss_by_position(make_measured(["rnn"], 1))
+    assert "RNN: from 2.40 to 1.40 from a zero state, from 1.55 to 1.55 with the state carried on" in figure.caption
+    assert [r["zero"] for r in figure.rows] == pytest.approx([2.4, 1.6, 1.4, 1.4, 1.4, 1.4])
+
+
+def test_the_gap_gives_every_loss_of_every_run():
+    runs = make_measured(["rnn"], 2, gap=0.25)
+    figure = figures.gap_steps(runs)
+    validation = [r["value"] for r in figure.rows if r["loss"] == "validation"]
+    assert validation == [r["last_validation"] for r in runs]
+    assert f"validation {np.mean(validation):.4f}" in figure.caption
+    assert len(figure.rows) == 4 * 2

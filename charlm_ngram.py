@@ -1,0 +1,130 @@
+"""A character n-gram model with interpolated Kneser-Ney smoothing: what a loss can be reached by counting alone.
+
+Own code, because the libraries that have it (nltk, KenLM) are made for words, count one Python tuple at a time or want
+files and a compiler; here all characters of a text are counted and scored at once by sorting whole numbers.
+
+R. Kneser and H. Ney, Improved backing-off for m-gram language modeling, ICASSP 1995. The interpolated form and the
+discount are those of S. F. Chen and J. Goodman, An empirical study of smoothing techniques for language modeling,
+Computer Speech and Language 13, 1999, section 2.7.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+FALLBACK = 0.5  # the discount where a text is too small, or too regular, to estimate one
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of the distinct grams of one length, discounted: what of them a probability is made of."""
+
+    seen: np.ndarray  # (grams,) count of the gram less the discount
+    total: np.ndarray  # (contexts,) sum of the counts of the grams that begin with the context
+    spare: np.ndarray  # (contexts,) what the discount took from them, for the order below
+
+    @classmethod
+    def of(cls, counts: np.ndarray, contexts: np.ndarray, n_contexts: int) -> "Counts":
+        """From the count of each distinct gram and the number of its context, both (grams,)."""
+        d = discount(counts)
+        total = np.bincount(contexts, counts, n_contexts)
+        return cls(counts - d, total, d * np.bincount(contexts, minlength=n_contexts))
+
+    def interpolate(self, grams: np.ndarray, contexts: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """Probability of the last character of each gram from that of the order below. All arrays have one shape; a gram
+        or a context that was never counted is -1. A context that nothing follows leaves `below` as it is."""
+        total = np.where(contexts >= 0, _at(self.total, contexts), 0)
+        seen = np.where(grams >= 0, _at(self.seen, grams), 0)
+        return np.where(total > 0, (seen + _at(self.spare, contexts) * below) / np.maximum(total, 1), below)
+
+
+def discount(counts: np.ndarray) -> float:
+    """D = n1 / (n1 + 2 n2), with n1 grams counted once and n2 twice. Without any of either the formula says nothing (D = 0
+    would leave no probability for what was not seen, D = 1 none for what was seen once), and D is FALLBACK."""
+    n1, n2 = np.count_nonzero(counts == 1), np.count_nonzero(counts == 2)
+    return n1 / (n1 + 2 * n2) if n1 and n2 else FALLBACK
+
+
+class NGram:
+    """The model of order n, and with it those of all the orders below: a character given the n - 1 before it.
+
+    p(c | context) = (count(context c) - D) / count(context) + D · kinds(context) / count(context) · p(c | shorter context)
+
+    where kinds(context) is how many different characters follow it, and the first term is 0 for what was not seen. Below
+    the order n a gram's count is not how often it occurs but how many different characters stand before it (the start of
+    a sequence counts as one); below order 1 every character of the vocabulary has the same probability.
+    """
+
+    def __init__(self, sequences: Sequence[np.ndarray], order: int, vocabulary_size: int) -> None:
+        """sequences: arrays of ids, of any lengths; no gram reaches over the end of one. ValueError where order is under 1
+        or there is nothing to count."""
+        if order < 1 or not sum(map(len, sequences)):
+            raise ValueError(
+                f"order {order} and {len(sequences)} sequences: needs an order of at least 1 and a character"
+            )
+        self.order, self.vocabulary_size = order, vocabulary_size
+        self.keys = [np.zeros(1, np.int64)]  # of each length: context · V + character of its distinct grams, sorted
+        self.occurring: list[Counts] = []  # of lengths from 1: grams counted by how often they occur
+        self.preceded: list[Counts] = []  # and by how many different characters stand before them
+        ids = self._checked(np.concatenate(list(sequences)))  # (characters,)
+        place = np.concatenate([np.arange(len(s)) for s in sequences])  # of each character in its sequence
+        shorter = np.zeros(len(ids), np.int64)  # number of the gram, one character shorter, that ends at each character
+        for length in range(1, order + 1):
+            ends = np.flatnonzero(place >= length - 1)  # where grams of this length end
+            keys, first, gram, occurs = np.unique(
+                shorter[ends - 1] * vocabulary_size + ids[ends],
+                return_index=True,
+                return_inverse=True,
+                return_counts=True,
+            )
+            if length > 1:
+                # A distinct gram is one different character before the shorter gram that it ends in.
+                before = np.bincount(shorter[ends[first]], minlength=len(self.keys[-1]))
+                before[np.unique(shorter[place == length - 2])] += 1  # the start of a sequence
+                self.preceded.append(self._counts(before, length - 1))
+            self.keys.append(keys)
+            self.occurring.append(self._counts(occurs, length))
+            shorter = np.full(len(ids), -1)
+            shorter[ends] = gram
+
+    def _counts(self, counts: np.ndarray, length: int) -> Counts:
+        return Counts.of(counts, self.keys[length] // self.vocabulary_size, len(self.keys[length - 1]))
+
+    def log_probabilities(self, ids: np.ndarray) -> np.ndarray:
+        """Natural logarithms of the probabilities of all characters but the first, given up to order - 1 before them:
+        (..., time) of ids gives (..., time - 1) of float64, for one sequence or for rows of equal length. Where fewer
+        than order - 1 characters stand before, it is the model of the order that needs no more."""
+        return self.by_order(ids)[-1]
+
+    def by_order(self, ids: np.ndarray) -> np.ndarray:
+        """The same for every order from 1 to this one: (order, ..., time - 1)."""
+        ids = self._checked(ids)
+        time = np.arange(ids.shape[-1])
+        results = np.empty((self.order, *ids.shape))
+        p = np.full(ids.shape, 1 / self.vocabulary_size)  # of the order below, as the orders above go on from it
+        grams = np.zeros(ids.shape, np.int64)  # number of the gram of the length below that ends at each character
+        for i in range(self.order):
+            contexts = np.where(time >= i, np.roll(grams, 1, axis=-1), -1)
+            grams = _find(self.keys[i + 1], np.where(contexts >= 0, contexts * self.vocabulary_size + ids, -1))
+            results[i] = np.where(time >= i, self.occurring[i].interpolate(grams, contexts, p), results[i - 1])
+            if i < self.order - 1:
+                p = self.preceded[i].interpolate(grams, contexts, p)
+        return np.log(results[..., 1:])
+
+    def _checked(self, ids: np.ndarray) -> np.ndarray:
+        ids = np.asarray(ids).astype(np.int64)
+        if ids.size and not 0 <= ids.min() <= ids.max() < self.vocabulary_size:
+            raise ValueError(f"ids from {ids.min()} to {ids.max()}: the vocabulary has {self.vocabulary_size}")
+        return ids
+
+
+def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Where each wanted number stands in the sorted keys, -1 where it does not."""
+    at = np.searchsorted(keys, wanted)
+    return np.where(_at(keys, np.minimum(at, len(keys) - 1)) == wanted, at, -1) if len(keys) else np.full(at.shape, -1)
+
+
+def _at(values: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """values[indices], and anything where an index is -1, even if there are no values."""
+    return values[indices] if len(values) else np.zeros(indices.shape)
