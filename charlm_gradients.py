@@ -12,7 +12,7 @@ k, and those of several {cell: {seed: curve}}. Ratios are averaged over seeds as
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,12 +29,13 @@ from charlm_study import Estimate, estimate
 Curves = dict[str, dict[int, np.ndarray]]  # cell -> seed -> median norm by steps back
 Models = Iterable[tuple[dict[str, Tensor], core.Config]]
 
-CHARACTERS = 2400  # read for each curve: 80 chunks of 30
+CHARACTERS = 1920  # read for each curve: 64 chunks of 30
 LONG = 100  # characters of a window that reaches further back than training did
 NEAR, FAR = 1, 20  # steps back whose ratio is judged
 VANISHED = 0.1  # of the norm at NEAR: what is less at FAR has vanished
 MARGIN = 2.0  # a factor between two cells' ratios that is too small to matter
 TINY = float(np.finfo(np.float32).smallest_subnormal)  # what stands for a gradient that float32 has rounded to zero
+CHANGE = 1e-6  # nats: the smallest change of a loss that float32 can tell
 
 RULE = f"""\
 What is judged is the ratio of the norm {FAR} steps back to the norm {NEAR} step back: the geometric mean over seeds and its
@@ -128,20 +129,23 @@ def changes(weights: dict[str, Tensor], config: core.Config, ids: np.ndarray) ->
 
 
 def curves(models: Models, corpus: Corpus, length: int | None = None) -> Curves:
-    """The curves of models (weights, configuration), over windows of `length`, by default the chunk length."""
-    found: Curves = {}
-    for weights, config in models:
-        ids = windows(corpus, config, length or config.chunk_length)
-        found.setdefault(config.cell, {})[config.seed] = np.median(norms(weights, config, ids), axis=1)
-    return {cell: found[cell] for cell in study.cells([{"cell": c} for c in found])}
+    """The curve of each model (weights, configuration), over windows of `length`, by default its chunk length."""
+
+    def curve(weights: dict[str, Tensor], config: core.Config) -> np.ndarray:
+        return np.median(norms(weights, config, windows(corpus, config, length or config.chunk_length)), axis=1)
+
+    return by_cell_and_seed(models, curve)
 
 
 def replacements(models: Models, corpus: Corpus) -> Curves:
-    """changes() on validation chunks in place of norms: {cell: {seed: (2,)}}."""
+    """changes() of each model on its validation chunks: {cell: {seed: (2,)}}."""
+    return by_cell_and_seed(models, lambda w, config: changes(w, config, windows(corpus, config, config.chunk_length)))
+
+
+def by_cell_and_seed(models: Models, measure: Callable[[dict[str, Tensor], core.Config], np.ndarray]) -> Curves:
     found: Curves = {}
     for weights, config in models:
-        ids = windows(corpus, config, config.chunk_length)
-        found.setdefault(config.cell, {})[config.seed] = changes(weights, config, ids)
+        found.setdefault(config.cell, {})[config.seed] = measure(weights, config)
     return {cell: found[cell] for cell in study.cells([{"cell": c} for c in found])}
 
 
@@ -149,11 +153,11 @@ def replacements(models: Models, corpus: Corpus) -> Curves:
 # judging
 
 
-def log_ratio(far: float, near: float) -> float | None:
-    """log10(far / near); a far of zero counts as TINY. None where near is zero or one of them is not finite."""
-    if not (near > 0 and math.isfinite(near) and math.isfinite(far)):
+def log_ratio(far: float, near: float, tiny: float = TINY) -> float | None:
+    """log10(far / near), where a far below `tiny` counts as that. None where near is, or one of them is not finite."""
+    if not (near >= tiny and math.isfinite(near) and math.isfinite(far)):
         return None
-    return math.log10(max(far, TINY)) - math.log10(near)
+    return math.log10(max(far, tiny)) - math.log10(near)
 
 
 def fall(curve: np.ndarray) -> float | None:
@@ -200,34 +204,41 @@ def factor(log: float | None) -> float | None:
     return None if log is None else 10.0**log
 
 
+def two_digits(number: float) -> str:
+    """'170', '0.017', '8.6e-05'."""
+    return f"{float(f'{number:.2g}'):g}"
+
+
 def in_words(e: Estimate) -> str:
     """An estimate of a logarithm as the number: '0.017 (95 % interval 0.013 to 0.021; 5 seeds)'."""
     if e.mean is None:
         return "not known"
+    mean, seeds = two_digits(factor(e.mean)), study.count(e.n, "seed")
     if e.interval is None:
-        return f"{factor(e.mean):.2g} ({study.count(e.n, 'seed')}, so no interval)"
-    return f"{factor(e.mean):.2g} (95 % interval {factor(e.low):.2g} to {factor(e.high):.2g}; {study.count(e.n, 'seed')})"
+        return f"{mean} ({seeds}, so no interval)"
+    return f"{mean} (95 % interval {two_digits(factor(e.low))} to {two_digits(factor(e.high))}; {seeds})"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # table and sentences
 
 
-def reached(of: dict[int, np.ndarray], share: float) -> str:
-    """first_below() over the seeds of a cell: '4', '4 to 5', '24 to beyond 29'."""
-    found = [first_below(curve, share) for curve in of.values()]
-    beyond = f"beyond {min(map(len, of.values())) - 1}"
-    ends = [*map(str, sorted({k for k in found if k is not None})), *[beyond] * (None in found)]
-    return ends[0] if len(ends) == 1 else f"{ends[0]} to {ends[-1]}"
+def reached(of: dict[int, np.ndarray], share: float) -> str | None:
+    """first_below() over the seeds of a cell: '4', '4 to 5', '24 to beyond 29'; None where no curve has a norm at NEAR."""
+    found = [first_below(curve, share) for curve in of.values() if curve[NEAR] > 0]
+    ends = [str(k) for k in sorted({k for k in found if k is not None})]
+    if None in found:
+        ends.append(f"beyond {min(map(len, of.values())) - 1}")
+    return " to ".join(dict.fromkeys([*ends[:1], *ends[-1:]])) or None
 
 
-def table(measured: dict[str, Curves]) -> Table:
-    """A row for each cell of {what was measured: curves}."""
+def table(measured: dict[str, Curves], runs: study.Records = ()) -> Table:
+    """A row for each cell of {what was measured: curves}; below it the diverged among the runs."""
     rows = []
     for name, by_cell in measured.items():
         for cell, of in by_cell.items():
             e = falls(of)
-            near = of_seeds({seed: log_ratio(float(curve[NEAR]), 1) for seed, curve in of.items()})
+            near = estimate({seed: math.log10(of[seed][NEAR]) for seed in e.values})
             row = {"measured": name, "cell": cell.upper(), "seeds": e.n, f"norm at {NEAR}": factor(near.mean)}
             row |= {"ratio": factor(e.mean), "low": factor(e.low), "high": factor(e.high)}
             rows.append(row | {"half": reached(of, 0.5), "a tenth": reached(of, 0.1)})
@@ -237,7 +248,7 @@ def table(measured: dict[str, Curves]) -> Table:
         f"part of the one at {NEAR}, over the seeds."
     )
     form = dict.fromkeys((f"norm at {NEAR}", "ratio", "low", "high"), "{:.2g}")
-    return study.make_table("gradients", rows, caption, formats=form)
+    return study.make_table("gradients", rows, caption, study.diverged_note(runs), form)
 
 
 def rule() -> Finding:
@@ -284,15 +295,15 @@ def by_replacement(replaced: Curves, after: Curves) -> Finding:
     """What replacing a character does to the loss, and whether it ranks RNN and LSTM as the gradient does."""
     said, values, ratios = [], {}, {}
     for cell, of in replaced.items():
-        near, far = (of_seeds({s: log_ratio(float(c[i]), 1) for s, c in of.items()}) for i in (0, 1))
-        ratios[cell] = of_seeds({s: log_ratio(float(c[1]), float(c[0])) for s, c in of.items()})
-        values[cell] = {"near": factor(near.mean), "far": factor(far.mean), "ratio": factor(ratios[cell].mean)}
-        nats = [f"{values[cell][k]:.2g}" if values[cell][k] is not None else "not known" for k in ("near", "far")]
-        said.append(f"{cell.upper()} {nats[0]} and {nats[1]} nats, ratio {in_words(ratios[cell])}")
+        ratios[cell] = of_seeds({seed: log_ratio(float(far), float(near), CHANGE) for seed, (near, far) in of.items()})
+        near, far = np.mean([*of.values()], axis=0)
+        values[cell] = {"near": near, "far": far, "ratio": factor(ratios[cell].mean)}
+        nats = [two_digits(x) if math.isfinite(x) else "not known" for x in (near, far)]
+        said.append(f"{cell.upper()} {' and '.join(nats)} nats, ratio {in_words(ratios[cell])}")
     text = (
         "**Checked by experiment.** A gradient speaks of very small changes; a character that is another is a large one. "
-        f"Replacing the character {NEAR} or {FAR} steps back by another changes the loss by (median over chunks, geometric "
-        f"mean over seeds): {'; '.join(said) or 'not measured'}."
+        f"Replacing the character {NEAR} or {FAR} steps back by another changes the loss by (median over chunks, mean "
+        f"over seeds): {'; '.join(said) or 'not measured'}."
     )
     if {"rnn", "lstm"} <= ratios.keys() and {"rnn", "lstm"} <= after.keys():
         e = quotient(ratios["lstm"], ratios["rnn"])
@@ -321,5 +332,5 @@ def reach_and_loss(after: Curves, runs: study.Records) -> Finding:
         text = f"The LSTM's gradient falls less than the RNN's, and {words}. " + {
             "confirmed": "It has both the longer reach and the lower loss; that the one causes the other is not shown by this.",
             "too close to call": "Whether that loss is the lower one is too close to call, and with it whether the reach pays off.",
-        }.get(loss, "Its longer reach does not show as a lower loss on this corpus.")
+        }.get(loss, "Its longer reach does not show as a lower loss on this text.")
     return Finding("gradients-and-loss", f"**Does reaching further pay off?** {text}", {"reach": reach, "loss": loss})

@@ -94,6 +94,7 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
         ("1_training", {"cell": "lstm", **common}, {"figure", "table", "results"}),
         ("2_loss_comparison", common | overfit, {"figure", "table", "finding"}),
         ("3_temperature_study", common, {"figure", "table", "samples"}),
+        ("5_gradients", common, {"figure", "table", "finding"}),
         ("0_summary", {"results": results}, {"finding", "table"}),
     ]
     return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]

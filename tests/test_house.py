@@ -36,6 +36,7 @@ ORDER = [
     "charlm_runs",
     "charlm_study",
     "charlm_temperature",
+    "charlm_gradients",
     "charlm_figures",
     "charlm_report",
     "generate",
