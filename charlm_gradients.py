@@ -35,7 +35,6 @@ NEAR, FAR = 1, 20  # steps back whose ratio is judged
 VANISHED = 0.1  # of the norm at NEAR: what is less at FAR has vanished
 MARGIN = 2.0  # a factor between two cells' ratios that is too small to matter
 TINY = float(np.finfo(np.float32).smallest_subnormal)  # what stands for a gradient that float32 has rounded to zero
-CHANGE = 1e-6  # nats: the smallest change of a loss that float32 can tell
 
 RULE = f"""\
 What is judged is the ratio of the norm {FAR} steps back to the norm {NEAR} step back: the geometric mean over seeds and its
@@ -83,17 +82,20 @@ def longest_window(configs: Sequence[core.Config], corpus: Corpus) -> int:
 
 
 def on_cpu(weights: dict[str, Tensor], config: core.Config) -> tuple[core.CharModel, core.Config]:
-    """The model in float32 on one CPU thread, whatever it was trained in; its weights want no gradient."""
+    """The model on one CPU thread, whatever it was trained on and in; its weights want no gradient. The recurrent layers are
+    in float32. The head is in float64: a character far back may change a loss by less than float32 can tell of it.
+    """
     config = replace(config, device="cpu", precision="float32", threads=1)
     model = core.CharModel(len(weights["head.bias"]), config)
     model.load_state_dict(weights)
+    model.head.double()
     return model.requires_grad_(False), config
 
 
 def last_losses(model: core.CharModel, one_hot: Tensor, following: Tensor) -> Tensor:
     """Loss of the character after each window in nats, (windows,), from one_hot (length, windows, vocabulary)."""
     hidden, _ = model.rnn(one_hot)  # (length, windows, hidden)
-    return F.cross_entropy(model.head(hidden[-1]), following, reduction="none")
+    return F.cross_entropy(model.head(hidden[-1].double()), following, reduction="none")
 
 
 def norms(weights: dict[str, Tensor], config: core.Config, ids: np.ndarray) -> np.ndarray:
@@ -120,7 +122,7 @@ def changes(weights: dict[str, Tensor], config: core.Config, ids: np.ndarray) ->
     read = torch.from_numpy(np.concatenate(texts, axis=1))  # (length + 1, texts × windows)
     with core.arithmetic(config), torch.no_grad():
         losses = last_losses(model, F.one_hot(read[:-1], model.rnn.input_size).float(), read[-1])
-    original, *replaced = losses.double().numpy().reshape(1 + len(steps), -1)
+    original, *replaced = losses.numpy().reshape(1 + len(steps), -1)
     found = []
     for text, loss in zip(texts[1:], replaced, strict=True):
         size = np.abs(loss - original)[(text != ids).any(axis=0)]
@@ -153,11 +155,11 @@ def by_cell_and_seed(models: Models, measure: Callable[[dict[str, Tensor], core.
 # judging
 
 
-def log_ratio(far: float, near: float, tiny: float = TINY) -> float | None:
-    """log10(far / near), where a far below `tiny` counts as that. None where near is, or one of them is not finite."""
-    if not (near >= tiny and math.isfinite(near) and math.isfinite(far)):
+def log_ratio(far: float, near: float) -> float | None:
+    """log10(far / near); a far of zero counts as TINY. None where near is zero or one of them is not finite."""
+    if not (near > 0 and math.isfinite(near) and math.isfinite(far)):
         return None
-    return math.log10(max(far, tiny)) - math.log10(near)
+    return math.log10(max(far, TINY)) - math.log10(near)
 
 
 def fall(curve: np.ndarray) -> float | None:
@@ -295,7 +297,7 @@ def by_replacement(replaced: Curves, after: Curves) -> Finding:
     """What replacing a character does to the loss, and whether it ranks RNN and LSTM as the gradient does."""
     said, values, ratios = [], {}, {}
     for cell, of in replaced.items():
-        ratios[cell] = of_seeds({seed: log_ratio(float(far), float(near), CHANGE) for seed, (near, far) in of.items()})
+        ratios[cell] = of_seeds({seed: log_ratio(float(far), float(near)) for seed, (near, far) in of.items()})
         near, far = np.mean([*of.values()], axis=0)
         values[cell] = {"near": near, "far": far, "ratio": factor(ratios[cell].mean)}
         nats = [two_digits(x) if math.isfinite(x) else "not known" for x in (near, far)]
@@ -305,8 +307,7 @@ def by_replacement(replaced: Curves, after: Curves) -> Finding:
         f"Replacing the character {NEAR} or {FAR} steps back by another changes the loss by (median over chunks, mean "
         f"over seeds): {'; '.join(said) or 'not measured'}."
     )
-    if {"rnn", "lstm"} <= ratios.keys() and {"rnn", "lstm"} <= after.keys():
-        e = quotient(ratios["lstm"], ratios["rnn"])
+    if {"rnn", "lstm"} <= ratios.keys() & after.keys() and (e := quotient(ratios["lstm"], ratios["rnn"])).n:
         judged, slope = falls_less(e), falls_less(quotient(falls(after["lstm"]), falls(after["rnn"])))
         values["verdict"] = judged
         text += f" The LSTM's ratio is {in_words(e)} times the RNN's. That it falls less: *{judged}*, "

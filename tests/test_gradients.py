@@ -185,6 +185,12 @@ def test_the_change_is_that_of_the_loss_in_nats():
     assert far == pytest.approx(loss(2e-3) - loss(1e-3), rel=1e-2)
 
 
+def test_changes_too_small_for_a_loss_in_float32_are_still_told():
+    # Each step back halves what is left: 2**-20 of a change of 1e-4. A loss of 1 in float32 has steps of 1e-7.
+    near, far = gradients.changes(*model(w_ih=[[0, 1e-4, 2e-4]], w_hh=[[0.5]], head=[[1], [-2], [0.5]]), TEXT)
+    assert 0 < far < 1e-8 < near
+
+
 # -----------------------------------------------------------------------------
 # ratios
 
@@ -206,12 +212,6 @@ def test_the_first_step_at_most_that_part_of_the_one_step_norm(ratio, share, k):
 )
 def test_how_far_it_reaches_over_the_seeds(ratios, said):
     assert gradients.reached(decay(*ratios), 0.5) == said
-
-
-def test_a_change_that_float32_cannot_tell_counts_as_the_smallest_it_can():
-    replaced = {"rnn": {s: np.array([1.0, 0.0]) for s in range(3)}}
-    finding = gradients.by_replacement(replaced, {})
-    assert "RNN 1 and 0 nats, ratio 1e-06 (95 % interval 1e-06 to 1e-06; 3 seeds)" in finding.filled
 
 
 def test_a_gradient_rounded_to_zero_counts_as_the_smallest_number_and_not_as_none():
@@ -330,6 +330,8 @@ def test_the_experiment_is_compared_with_the_gradient():
 def test_an_experiment_on_windows_that_are_all_alike_has_no_numbers():
     finding = gradients.by_replacement({"rnn": {0: np.array([math.nan, math.nan])}}, {"rnn": decay(0.5)})
     assert "RNN not known and not known nats, ratio not known" in finding.filled
+    nothing = {c: {0: np.array([math.nan, math.nan])} for c in ("rnn", "lstm")}
+    assert "times the RNN's" not in gradients.by_replacement(nothing, {c: decay(0.5) for c in nothing}).filled
     assert "not measured" in gradients.by_replacement({}, {}).filled
 
 
