@@ -97,6 +97,7 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
         ("2_loss_comparison", common | overfit, {"figure", "table", "finding"}),
         ("3_temperature_study", common, {"figure", "table", "samples"}),
         ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
+        ("5_gradients", common, {"figure", "table", "finding"}),
         ("0_summary", {"results": results}, {"finding", "table"}),
     ]
     return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]

@@ -10,6 +10,7 @@ import pytest
 from synthetic import make_measured, make_record, make_runs
 
 import charlm_figures as figures
+import charlm_gradients as gradients
 import charlm_study as study
 from charlm_show import Figure
 
@@ -32,6 +33,19 @@ def curve_points(temperatures=(0.2, 1, 10), words=0.9):
         | {"real_words": words, "real_words_low": words and words - 0.1, "real_words_high": words and words + 0.05}
         for t in temperatures
     ]
+
+
+def norms(*cells, seeds=3, length=30, ratio=0.8):
+    """Curves of gradient norms that fall by a factor a step, a little different for each cell and seed."""
+    return {
+        c: {s: (ratio - 0.05 * i - 0.01 * s) ** np.arange(length) for s in range(seeds)} for i, c in enumerate(cells)
+    }
+
+
+def drawn_norms(*cells, long=100, **kwargs):
+    now = norms(*cells, **kwargs)
+    measured = {"before": norms("rnn", "lstm", "gru"), "after": now, "long": norms(*cells, length=long)}
+    return figures.gradient_norms(measured, 30)
 
 
 DIVERGED = make_record("rnn", 9, epochs=3, diverged=True)
@@ -65,6 +79,16 @@ CASES = {
     "temperatures": lambda: figures.temperature_curves(curve_points()),
     "one temperature": lambda: figures.temperature_curves(curve_points([0.7])),
     "temperature 0": lambda: figures.temperature_curves(curve_points([0, 0.5, 1])),
+    "gradients": lambda: drawn_norms("rnn", "lstm"),
+    "gradients of one seed": lambda: drawn_norms("gru", seeds=1),
+    "gradients of equal cells": lambda: figures.gradient_norms(
+        {"now": norms("rnn") | {"own": norms("rnn")["rnn"]}}, 30
+    ),
+    "gradients of nothing finished": lambda: drawn_norms(),
+    "gradients of a very short text": lambda: drawn_norms("rnn", long=30),
+    "gradients that explode": lambda: drawn_norms("rnn", ratio=9),
+    "gradients that end": lambda: figures.gradient_norms({"now": {"rnn": {0: np.array([1.0] * 9 + [0] * 21)}}}, 30),
+    "gradients of zero": lambda: figures.gradient_norms({"now": {"rnn": {0: np.zeros(30)}}}, 30),
     "no words": lambda: figures.temperature_curves(curve_points(words=None)),
     "n-gram floor": lambda: figures.ngram_floor(make_measured()),
     "n-gram floor of one run": lambda: figures.ngram_floor(make_measured(["gru"], 1)),
@@ -98,7 +122,17 @@ def test_every_figure_is_whole(case):
         assert "Shakespeare" not in text
 
 
-REPEATED = ["curves", "comparison", "difference", "distribution", "temperatures", "n-gram floor", "positions", "gap"]
+REPEATED = [
+    "curves",
+    "comparison",
+    "difference",
+    "distribution",
+    "temperatures",
+    "n-gram floor",
+    "positions",
+    "gap",
+    "gradients",
+]
 
 
 @pytest.mark.parametrize("case", REPEATED)
@@ -270,3 +304,28 @@ def test_the_gap_gives_every_loss_of_every_run():
     assert validation == [r["last_validation"] for r in runs]
     assert f"validation {np.mean(validation):.4f}" in figure.caption
     assert len(figure.rows) == 4 * 2
+
+
+def test_gradients_say_the_ratio_of_each_cell_and_carry_every_norm():
+    figure = CASES["gradients"]()
+    ratio = gradients.factor(gradients.falls(norms("rnn")["rnn"]).mean)
+    assert f"after: RNN {gradients.two_digits(ratio)}, LSTM" in figure.caption
+    assert len(figure.rows) == 3 * 3 * 30 + 2 * 3 * 30 + 2 * 3 * 100
+    first = next(
+        r for r in figure.rows if (r["measured"], r["cell"], r["seed"], r["steps_back"]) == ("after", "lstm", 2, 3)
+    )
+    assert first["norm"] == pytest.approx(0.73**3)
+
+
+def test_gradients_without_a_finished_run_say_so():
+    assert "after: no run finished" in CASES["gradients of nothing finished"]().caption
+
+
+def test_names_of_lines_that_end_together_stand_apart():
+    _, (ax,) = figures.panels(1, 2)
+    ax.set(yscale="log", ylim=(1e-6, 1))
+    figures.label_ends(ax, {"rnn": 1e-3, "lstm": 1e-3, "gru": 0.1})
+    heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    assert heights["RNN"] == pytest.approx(0.5)
+    assert heights["LSTM"] - heights["RNN"] > 0.1
+    assert heights["GRU"] == pytest.approx(5 / 6)

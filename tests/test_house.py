@@ -39,6 +39,7 @@ ORDER = [
     "charlm_studies",
     "charlm_temperature",
     "charlm_meaning",
+    "charlm_gradients",
     "charlm_figures",
     "charlm_report",
     "generate",

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from statistics import mean, stdev
+from statistics import geometric_mean, mean, stdev
 
 import pytest
 from pypdf import PdfReader
@@ -96,6 +96,21 @@ def test_the_study_of_temperature_has_its_prompts_and_temperatures(results):
     temperatures = [0.2, 0.5, 1.0, 2.0, 5.0, 10.0]
     assert [item["temperature"] for item in results["samples"]["temperatures"]] == temperatures
     assert [row["T"] for row in results["tables"]["temperature-measures"]] == temperatures
+
+
+def test_gradients_are_measured_for_every_cell_before_and_for_the_trained_ones_after_training(results):
+    rows = results["figures"]["gradient-norms"]["rows"]
+    expected = {("before training", c) for c in ("rnn", "lstm", "gru")}
+    expected |= {(f"after training{more}", c) for more in ("", ", 100 characters") for c in ("rnn", "lstm")}
+    assert {(r["measured"], r["cell"]) for r in rows} == expected
+    for row in results["tables"]["gradients"]:
+        norms = {
+            (r["seed"], r["steps_back"]): r["norm"]
+            for r in rows
+            if (r["measured"], r["cell"].upper()) == (row["measured"], row["cell"])
+        }
+        assert len(norms) == 3 * (100 if "100" in row["measured"] else 30)
+        assert row["ratio"] == pytest.approx(geometric_mean(norms[seed, 20] / norms[seed, 1] for seed in range(3)))
 
 
 def test_the_page_is_self_contained_with_links_that_arrive_and_alternative_texts(html):
