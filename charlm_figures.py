@@ -392,10 +392,10 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
 SHOWN = {  # panels of temperature_curves: title, and how its numbers are written
     "entropy": ("entropy and loss (nats)", "{:.2f}"),
     "words": ("real words", "{:.1%}"),
-    "judge": ("n-gram judge's loss (nats)", "{:.2f}"),
-    "distinct": (f"distinct {temperature.N_GRAM}-character sequences", "{:.1%}"),
+    "judge": ("judge's loss (nats)", "{:.2f}"),
+    "distinct": ("distinct sequences", "{:.1%}"),
     "copied": ("longest copy (characters)", "{:.1f}"),
-    "headings": ("lines with colon: speakers", "{:.1%}"),
+    "headings": ("speaker headings", "{:.1%}"),
 }
 
 
@@ -434,6 +434,8 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
         draw_band(ax, t, rows, name, ACCENT)
         if name == "entropy":
             draw_band(ax, t, rows, "loss", INK, ls=DASHED, marker=None)
+            for line, c, beside in (("loss", INK, (9, -2)), ("entropy", ACCENT, (0, 8))):
+                ax.annotate(line, (t[0], rows[0][line]), xytext=beside, textcoords="offset points", color=c, fontsize=9)
         else:
             band = real[f"{name}_low"], real[f"{name}_high"]
             if None not in band:
@@ -444,7 +446,7 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
         share = form.endswith("%}")
         ax.set_ylim(*((-0.04, 1.04) if share else (0, None)))
         if share:
-            ax.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
+            ax.set_yticks([0, 0.5, 1], ["0", "50%", "100%"])
         known = [(r["temperature"], form.format(r[name])) for r in rows if r[name] is not None]
         ends = " and ".join(f"{number} at T = {at:g}" for at, number in [*known[:1], *known[1:][-1:]])
         level = "" if name == "entropy" else f", {form.format(real[name])} in real text"
@@ -456,12 +458,11 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
         ax.set_xlabel("temperature T")
         ax.tick_params(labelbottom=True)
     key = [
-        Line2D([], [], color=ACCENT, marker="o", ms=3, lw=1.8, label="drawn text, entropy"),
-        Line2D([], [], color=INK, ls=DASHED, lw=1.8, label="loss"),
+        Line2D([], [], color=ACCENT, marker="o", ms=3, lw=1.8, label="drawn text"),
         Line2D([], [], color=LEVEL, lw=1.4, label="real text"),
         Line2D([], [], color=GREY, lw=1.2, ls=(0, (1, 1.5)), label="real text, shuffled"),
     ]
-    canvas.legend(handles=key, loc="outside lower center", ncols=4, columnspacing=1.2, handlelength=1.6)
+    canvas.legend(handles=key, loc="outside lower center", ncols=3)
     finding = "; ".join(said)
     caption = f"Measures over temperature (logarithmic), shaded with their 95 % intervals. {finding[:1].upper()}{finding[1:]}."
     levels = [{"temperature": None, "text": name} | v for name, v in (("real", real), ("shuffled", shuffled))]
@@ -489,6 +490,7 @@ def temperature_distance(near: Closest | None) -> Figure:
     temperature_axis(ax, list(known))
     if min(known.values()) > 0:
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
     ax.grid()
     ax.set_xlabel("temperature T (logarithmic)")
     ax.set_title("distance from real text (logarithmic)")
@@ -531,8 +533,14 @@ def quality_diversity(measured: Measured) -> Figure:
             data += [{"way": kind, "setting": v, x_name: x, "quality": name, "value": y} for v, x, y in points]
             for v, x, y in points:
                 if kind == "T" and v in (0.2, 0.5, 1.0, 2.0):
-                    where = {"xytext": (-6, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
-                    ax.annotate(f"{v:g}", (x, y), color=c, fontsize=9, **where)
+                    up = name == "words"  # the outer side of the curve
+                    where = {
+                        "xytext": (3, 4 if up else -5),
+                        "textcoords": "offset points",
+                        "va": "bottom" if up else "top",
+                    }
+                    ax.annotate(f"T = {v:g}", (x, y), color=c, fontsize=9, **where)
+        ax.margins(x=0.1, y=0.12)
         x, y = measured.value(temperature.REAL, x_name), measured.value(temperature.REAL, name)
         if None not in (x, y):
             ends = [measured.interval(temperature.REAL, m) or (v, v) for m, v in ((x_name, x), (name, y))]
@@ -550,9 +558,6 @@ def quality_diversity(measured: Measured) -> Figure:
     canvas.legend(handles=key, loc="outside lower center", ncols=4, columnspacing=1.0, handlelength=1.5)
     level = measured.value(temperature.REAL, x_name)
     said = f"Real text: {', '.join(sights)} at {level:.1%} diversity. " if sights and level is not None else ""
-    caption = (
-        f"Quality against diversity. Numbers beside the line are temperatures. {said}"
-        f"{temperature.what_truncation_does(measured).filled}"
-    )
+    caption = f"Quality against diversity, the share of sequences that repeat nothing. {said}"
     alt = f"Three curves of quality over diversity. {said}"
     return finish(canvas, "quality-diversity", caption, alt, data)

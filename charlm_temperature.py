@@ -37,6 +37,7 @@ SET_ASIDE = 0.2  # of the corpus, at most
 MIN_PIECES = 8  # as long as that leaves them any length
 UNLIKELY = 0.01  # a character the model gives less than this at T = 1 counts as unlikely
 N_GRAM = 4  # characters: long enough to tell repetition, short enough for many to be distinct
+OTHERS = 9  # texts in which a sequence may be found again
 JUDGE_ORDER = 5  # of the n-gram model that judges texts
 RESAMPLES = 1000  # of the bootstrap
 BEGUN, FIRST_LINE = 100, 40  # texts for each prompt, and their characters, that show how a text begins
@@ -184,8 +185,8 @@ MEASURES = ("words", "judge", "distinct", "copied", "headings")
 def measure(texts: dict[Way, list[str]], real: RealText) -> dict[Way, dict[str, np.ndarray]]:
     """Each measure as a numerator and a denominator for every text, (2, texts); its value is the ratio of their sums.
 
-    words: real words of all. judge: nats that the n-gram model needs, of characters. distinct: different sequences of
-    N_GRAM characters, of all. copied: characters of the longest passage that occurs in the training text, of 1.
+    words: real words of all. judge: nats that the n-gram model needs, of characters. distinct: sequences of N_GRAM
+    characters that are neither earlier in the text nor in OTHERS more, of all. copied: characters of the longest passage that occurs in the training text, of 1.
     headings: speakers that the rest of the corpus has, of lines that end in a colon.
     """
     copied = iter(charlm_text.longest_copies([t for some in texts.values() for t in some], real.training))
@@ -196,7 +197,7 @@ def measure(texts: dict[Way, list[str]], real: RealText) -> dict[Way, dict[str, 
         pairs = {
             "words": [charlm_text.real_words(t, real.lexicon) for t in some],
             "judge": [(row.sum(), len(row)) for row in nats],
-            "distinct": [charlm_text.distinct(t, N_GRAM) for t in some],
+            "distinct": charlm_text.distinct(some, N_GRAM, OTHERS),
             "copied": [(next(copied), 1) for _ in some],
             "headings": [charlm_text.headings(t, real.speakers) for t in some],
         }
@@ -353,7 +354,7 @@ def _interpolate(wanted: float, x: np.ndarray, y: np.ndarray) -> float:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# the source study's claims about text, each with the rule that was written down before anything was measured
+# the source study's claims about text: what decides is fixed here, before a run is measured
 
 MIN_TEXTS = 40  # fewer are not judged
 AS_REAL, AS_RANDOM = 0.9, 0.5  # of the real-word rate of real text
@@ -486,7 +487,8 @@ def table(rows: list[dict], measured: Measured) -> Table:
         "What temperature does. Entropy and loss in nats per character, on validation text. Unlikely: the chance of drawing "
         f"a character to which the model gives less than {100 * UNLIKELY:g} % at T = 1. Real words: the share of words that "
         "the rest of the corpus has. Judge: loss of the text under an n-gram model of the rest, in nats per character. "
-        f"Distinct: the share of distinct {N_GRAM}-character sequences within a text. Copied: characters of the longest "
+        f"Distinct: the share of a text's {N_GRAM}-character sequences that it does not repeat, from itself or from {OTHERS} "
+        "other texts drawn alike. Copied: characters of the longest "
         "passage that occurs in the training text, mean. Headings: of the lines that end in a colon, the share that is a "
         f"speaker's name of the rest. {measured.n} texts a row; their intervals are in the figure."
     )
@@ -649,8 +651,8 @@ def what_truncation_does(measured: Measured) -> Finding:
         lines.append(f"with {r['way']} it {lead}: {r['value']:.1%} ({100 * r['difference']:+.1f} points{reach})")
         numbers |= {f"{r['way']}_{k}": r[k] for k in ("value", "difference", "low", "high")}
     text = (
-        "**Top-k and top-p at equal diversity.** Where they give as many distinct sequences as T = 0.5 ({diversity:.1%} of a "
-        "text's), the share of real words, {here:.1%} at T = 0.5, compares as follows: {lines}."
+        "**Top-k and top-p at equal diversity.** Where they give as many distinct sequences as T = 0.5 ({diversity:.1%}), "
+        "the share of real words, {here:.1%} at T = 0.5, compares as follows: {lines}."
     )
     return Finding("truncation", text, numbers | {"lines": "; ".join(lines)})
 
@@ -659,7 +661,7 @@ def why_it_helps(rows: list[dict], measured: Measured) -> Finding:
     """T = 0.5 against T = 1: how often an unlikely character is drawn, and what that does to words and variety."""
     at = {r["temperature"]: r for r in rows}
     half, one, real = at[0.5], at[1.0], values(measured, REAL)
-    numbers = {"u1": one["unlikely"], "u05": half["unlikely"], "cut": UNLIKELY}
+    numbers = {"u1": one["unlikely"], "u05": half["unlikely"], "cut": UNLIKELY, "n": N_GRAM}
     numbers |= {"word1": 1 - (1 - one["unlikely"]) ** 5, "word05": 1 - (1 - half["unlikely"]) ** 5}
     for name in ("words", "distinct", "judge", "copied"):
         numbers |= {f"{name}05": half[name], f"{name}1": one[name], f"{name}_real": real[name]}
@@ -673,8 +675,8 @@ def why_it_helps(rows: list[dict], measured: Measured) -> Finding:
         text += " The share of real words is {words05:.1%} at T = 0.5, {words1:.1%} at T = 1 and {words_real:.1%} in real text."
     if apart(half, one, "distinct") < 0:
         text += (
-            " The price is variety: {distinct05:.1%} of the sequences of a text are distinct at T = 0.5, {distinct1:.1%} at "
-            "T = 1, and {distinct_real:.1%} in real text."
+            " The price is variety: of a text's {n}-character sequences {distinct05:.1%} repeat neither the text nor others at "
+            "T = 0.5, {distinct1:.1%} at T = 1, and {distinct_real:.1%} in real text."
         )
     if apart(half, real, "judge") < 0:
         text += (

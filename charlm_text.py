@@ -84,12 +84,17 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
     return entr(np.asarray(probabilities, dtype=np.float64)).sum(axis=-1)
 
 
-def distinct(text: str, n: int) -> tuple[int, int]:
-    """How many of the n-character sequences of a text are distinct, and how many there are: distinct-n of J. Li et al., A
-    Diversity-Promoting Objective Function for Neural Conversation Models, NAACL 2016. The share falls as texts grow.
+def distinct(texts: Sequence[str], n: int, others: int) -> list[tuple[int, int]]:
+    """For each text, how many of its n-character sequences are neither earlier in it nor in the so many texts after it
+    (around the end; fewer where there are not so many), and how many it has. The share is what a text adds to the
+    distinct-n of a set: J. Li et al., A Diversity-Promoting Objective Function for Neural Conversation Models, NAACL
+    2016. It falls as texts and sets grow, so compare texts of one length in sets of one size.
     """
-    grams = [text[i : i + n] for i in range(len(text) - n + 1)]
-    return len(set(grams)), len(grams)
+    grams = [[text[i : i + n] for i in range(len(text) - n + 1)] for text in texts]
+    kinds = [set(some) for some in grams]
+    after = range(1, min(others, len(texts) - 1) + 1)
+    seen = [set().union(*(kinds[(i + j) % len(texts)] for j in after)) for i in range(len(texts))]
+    return [(len(own - s), len(some)) for own, s, some in zip(kinds, seen, grams, strict=True)]
 
 
 def longest_copies(texts: Sequence[str], source: Sequence[str]) -> np.ndarray:
