@@ -121,8 +121,8 @@ def set_aside(corpus: Corpus, config: core.Config, samples: int, length: int) ->
         corpus.vocab,
         [decode(ids[i : i + length], corpus.vocab) for i in starts],
         samples * length / len(ids),
-        frozenset().union(*map(charlm_text.lexicon, texts)),
-        frozenset().union(*map(charlm_text.speakers, texts)),
+        frozenset(word for t in texts for word in charlm_text.whole_words(t)),
+        frozenset(line for t in texts for line in charlm_text.whole_lines(t) if charlm_text.is_heading(line)),
         [decode(passage, corpus.vocab) for passage in _passages(ids, rest & trained[: len(ids)])],
         NGram(kept, JUDGE_ORDER, len(corpus.vocab)),
     )
@@ -333,7 +333,7 @@ def at_equal_diversity(measured: Measured, name: str, at: float = 0.5) -> list[d
     found = []
     for kind in ("top-k", "top-p"):
         ways = [(kind, value) for value in measured.values(kind)]
-        if None in [measured.value(way, m) for way in (here, *ways) for m in (DIVERSITY, name)]:
+        if not ways or None in [measured.value(way, m) for way in (here, *ways) for m in (DIVERSITY, name)]:
             continue
         x, y = ([measured.value(way, m) for way in ways] for m in (DIVERSITY, name))
         xs, ys = (np.array([measured.resampled(way, m) for way in ways]).T for m in (DIVERSITY, name))

@@ -23,9 +23,10 @@ def _in_word(c: str) -> bool:
     return c in "'’" or unicodedata.category(c)[0] in "LM"
 
 
-def lexicon(text: str) -> frozenset[str]:
-    """The set of words of a text."""
-    return frozenset(words(text))
+def whole_words(text: str) -> list[str]:
+    """The words of a piece of text without a first or last one that may have been cut off."""
+    whole = words(text)[bool(text) and _in_word(text[0]) :]
+    return whole[:-1] if whole and _in_word(text[-1]) else whole
 
 
 class Share(NamedTuple):
@@ -46,13 +47,11 @@ def share(correct: int, total: int) -> Share:
 
 
 def real_words(text: str, lexicon: Container[str]) -> tuple[int, int]:
-    """How many of how many words are in the lexicon. A first or last word that may have been cut off is left out. Short
-    words are hit by chance: even random letters score above zero.
+    """How many of how many whole words are in the lexicon. Short words are hit by chance: even random letters score
+    above zero.
     """
-    whole = words(text)[bool(text) and _in_word(text[0]) :]
-    if whole and _in_word(text[-1]):
-        whole = whole[:-1]
-    return sum(w in lexicon for w in whole), len(whole)
+    found = [w in lexicon for w in whole_words(text)]
+    return sum(found), len(found)
 
 
 def is_heading(line: str) -> bool:
@@ -66,16 +65,14 @@ def starts_speaker(text: str) -> bool:
     return bool(newline) and is_heading(line)
 
 
-def speakers(text: str) -> frozenset[str]:
-    """The headings of a text."""
-    return frozenset(filter(is_heading, text.split("\n")))
+def whole_lines(text: str) -> list[str]:
+    """The lines of a piece of text without the first and the last, which may have been cut off."""
+    return text.split("\n")[1:-1]
 
 
 def headings(text: str, known: Container[str]) -> tuple[int, int]:
-    """How many of the lines that end in a colon are a heading that is known. The first and the last line, which may have
-    been cut off, are left out.
-    """
-    lines = [line for line in text.split("\n")[1:-1] if line.endswith(":")]
+    """How many of the whole lines that end in a colon are a heading that is known."""
+    lines = [line for line in whole_lines(text) if line.endswith(":")]
     return sum(is_heading(line) and line in known for line in lines), len(lines)
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 import charlm_core as core
 import charlm_corpus
+import charlm_runs
 from charlm_core import Config
 from charlm_corpus import CharlmError
 
@@ -371,8 +372,6 @@ def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(cell):
 
 
 def test_a_sample_is_its_prompt_and_length_characters_more(trained):
-    import charlm_runs
-
     texts = core.sample(*charlm_runs.weights(trained[0]), ["B", "Clara"], 40, 0.7)
     assert [t.startswith(p) for t, p in zip(texts, ["B", "Clara"], strict=True)] == [True, True]
     assert [len(t) for t in texts] == [41, 45]

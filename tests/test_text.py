@@ -9,12 +9,12 @@ from charlm_text import (
     distinct,
     entropy,
     headings,
-    lexicon,
     longest_copies,
     real_words,
     share,
-    speakers,
     starts_speaker,
+    whole_lines,
+    whole_words,
     words,
 )
 
@@ -34,10 +34,6 @@ from charlm_text import (
 )
 def test_words(text, found):
     assert words(text) == found
-
-
-def test_lexicon_holds_each_word_once():
-    assert lexicon("The cat, the dog.") == {"the", "cat", "dog"}
 
 
 @pytest.mark.parametrize(
@@ -90,11 +86,17 @@ def test_entropy_of_known_distributions():
     assert entropy(p) == pytest.approx([math.log(4), 0, math.log(2)])
 
 
-def test_headings_are_known_speakers_among_the_lines_with_a_colon():
-    known = speakers("ANNA:\nI say:\nHello, and so:\n")
-    assert known == {"ANNA:", "I say:"}
-    text = "BOB:\nhear this\nANNA:\nI, say:\nCLARA:\nANNA:"  # the first and the last line may have been cut off
-    assert headings(text, known) == (1, 3)
+def test_of_a_piece_the_first_and_last_word_and_line_may_have_been_cut_off():
+    assert whole_words("ing and qu") == ["and"]
+    assert whole_words(" king, queen.") == ["king", "queen"]
+    assert whole_words("king") == whole_words("") == []
+    assert whole_lines("ing\nqueen\nkni") == ["queen"]
+    assert whole_lines("king") == []
+
+
+def test_headings_are_known_speakers_among_the_whole_lines_with_a_colon():
+    known = {"ANNA:", "I, say:"}
+    assert headings("ANNA:\nhear this\nANNA:\nI, say:\nCLARA:\nANNA:", known) == (1, 3)
     assert headings("no lines", known) == (0, 0)
 
 
