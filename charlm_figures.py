@@ -474,21 +474,18 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
 def temperature_distance(near: Closest | None) -> Figure:
     """The distance of drawn text from real text over temperature, and where it may be smallest."""
     canvas, (ax,) = panels(1, 2.8)
-    known = {t: d for t, d in near.distance.items() if np.isfinite(d)} if near else {}
-    if not known:
+    if near is None:
         ax.text(0.5, 0.5, "no measure of text could be taken", transform=ax.transAxes, ha="center")
         said = "No measure of text could be taken."
         return finish(canvas, "temperature-distance", said, said, [])
     ax.axvspan(near.low / 1.04, near.high * 1.04, color=LEVEL, alpha=0.25, lw=0)
-    ax.plot(known.keys(), known.values(), "o-", color=ACCENT, lw=2, ms=4)
-    if near.best in known:
-        ax.plot(near.best, known[near.best], "D", color=ACCENT, mec="white", mew=0.8, ms=9, zorder=3)
-    if np.isfinite(near.shuffled):
-        ax.axhline(near.shuffled, color=GREY, lw=1.2, ls=(0, (1, 1.5)))
-        where = {"xytext": (-2, -4), "textcoords": "offset points", "ha": "left", "va": "top"}
-        ax.annotate("real text, shuffled", (min(known), near.shuffled), color=GREY, **where)
-    temperature_axis(ax, list(known))
-    if min(known.values()) > 0:
+    ax.plot(near.distance.keys(), near.distance.values(), "o-", color=ACCENT, lw=2, ms=4)
+    ax.plot(near.best, near.distance[near.best], "D", color=ACCENT, mec="white", mew=0.8, ms=9, zorder=3)
+    ax.axhline(near.shuffled, color=GREY, lw=1.2, ls=(0, (1, 1.5)))
+    where = {"xytext": (-2, -4), "textcoords": "offset points", "ha": "left", "va": "top"}
+    ax.annotate("real text, shuffled", (min(near.distance), near.shuffled), color=GREY, **where)
+    temperature_axis(ax, list(near.distance))
+    if min(near.shuffled, *near.distance.values()) > 0:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter("{x:g}")
     ax.grid()

@@ -279,7 +279,7 @@ def values(measured: Measured, way: Way) -> dict:
 class Closest:
     """The distance from real text at each temperature, and the temperature where it is smallest."""
 
-    distance: dict[float, float]  # infinite where a measure has no value
+    distance: dict[float, float]
     names: list[str]  # of the measures in it
     best: float
     low: float
@@ -289,8 +289,9 @@ class Closest:
 
 
 def closest(measured: Measured) -> Closest | None:
-    """The distance is the mean over the measures of ((drawn - real) / sd)², with the sd over real pieces; a measure on
-    which all of these agree has no unit and is left out. The range is the 95 % bootstrap interval of the temperature
+    """The distance is the mean over the measures of ((drawn - real) / sd)², with the sd over real pieces. A measure on
+    which all of these agree has no unit and is left out; where drawn text has nothing to count (no words, no line with a
+    colon), it counts as 0. The range is the 95 % bootstrap interval of the temperature
     with the smallest distance. None where no measure is left.
     """
     grid = measured.values("T")
@@ -302,12 +303,10 @@ def closest(measured: Measured) -> Closest | None:
         """The distance, and that of each resample (resamples,)."""
         point, again = [], []
         for name in names:
-            value = measured.value(way, name)
-            point.append(
-                math.inf if value is None else ((value - measured.value(REAL, name)) / measured.unit(name)) ** 2
-            )
-            apart = (measured.resampled(way, name) - measured.resampled(REAL, name)) / measured.unit(name)
-            again.append(np.where(np.isnan(apart), np.inf, apart**2))
+            apart = (measured.value(way, name) or 0) - measured.value(REAL, name)
+            point.append((apart / measured.unit(name)) ** 2)
+            drawn, real = (np.nan_to_num(measured.resampled(w, name)) for w in (way, REAL))
+            again.append(((drawn - real) / measured.unit(name)) ** 2)
         return float(np.mean(point)), np.mean(again, axis=0)
 
     found = {t: distance(("T", t)) for t in grid}
@@ -397,7 +396,7 @@ def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
     judged = _verdict([up.low > UPPER, low.high < LOWER], [up.high < UPPER, low.low > LOWER])
     return {
         "claim": "Upper-case prompts give speaker names, lower-case ones do not.",
-        "published": "upper case: names; lower case: prose (one sample each)",
+        "published": "upper case: names; lower case: prose",
         "measured": f"{up.rate:.1%} of the texts after upper case begin with one, {low.rate:.1%} after lower case "
         f"(95 % interval {low.low:.1%} to {low.high:.1%})",
         "interval": [up.low, up.high],
@@ -437,7 +436,7 @@ def claim_words(measured: Measured) -> dict | None:
         judged, text = "not judged", "real text has no more real words than its shuffled characters; " + text
     return {
         "claim": "Words are real up to T = 1 and look random from T = 2.",
-        "published": "real up to T = 1, random from T = 2 (one sample each)",
+        "published": "real up to T = 1, random from T = 2",
         "measured": text,
         "interval": [low, high],
         "n": measured.n,
@@ -456,7 +455,7 @@ def claim_best(near: Closest | None, measured: Measured) -> dict | None:
         text += ", but no closer than the shuffled characters of real text"
     return {
         "claim": "0.5 ≤ T < 1 is best.",
-        "published": "0.5 ≤ T < 1 (one sample each)",
+        "published": "0.5 ≤ T < 1",
         "measured": text,
         "interval": [near.low, near.high],
         "n": measured.n,
@@ -521,7 +520,7 @@ def claim_table(found: list[dict]) -> Table:
         lines.append(shown | {"low": low, "high": high, "texts": c["n"], "verdict": c["verdict"]})
     caption = (
         "The source study's claims about text, and what was measured. Low and high are the 95 % interval of the first "
-        "number measured. Texts: behind each number, or, where prompts are compared, behind both together."
+        "number measured. The study had one sample of each kind. Texts: behind each number, or, where prompts are compared, behind both together."
     )
     return make_table("temperature-claims", lines, caption, formats=dict.fromkeys(("low", "high"), "{:.3f}"))
 
@@ -647,14 +646,19 @@ def what_truncation_does(measured: Measured) -> Finding:
             lead = "is not judged"
         else:
             lead = "is higher" if r["low"] > 0 else "is lower" if r["high"] < 0 else "cannot be told apart"
-        reach = "" if r["low"] is None else f", 95 % interval {100 * r['low']:+.1f} to {100 * r['high']:+.1f}"
-        lines.append(f"with {r['way']} it {lead}: {r['value']:.1%} ({100 * r['difference']:+.1f} points{reach})")
+        reach = "" if r["low"] is None else f", 95 % interval {points(r['low'])} to {points(r['high'])}"
+        lines.append(f"with {r['way']} it {lead}: {r['value']:.1%} ({points(r['difference'])} points{reach})")
         numbers |= {f"{r['way']}_{k}": r[k] for k in ("value", "difference", "low", "high")}
     text = (
         "**Top-k and top-p at equal diversity.** Where they give as many distinct sequences as T = 0.5 ({diversity:.1%}), "
         "the share of real words, {here:.1%} at T = 0.5, compares as follows: {lines}."
     )
     return Finding("truncation", text, numbers | {"lines": "; ".join(lines)})
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign, a real minus."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
 
 
 def why_it_helps(rows: list[dict], measured: Measured) -> Finding:

@@ -52,7 +52,6 @@ def curve_rows(texts):
 
 DIVERGED = make_record("rnn", 9, epochs=3, diverged=True)
 DEAD = make_record("rnn", 0, epochs=0, diverged=True)
-LACKING = temperature.Closest({0.5: 2.0, 1.0: np.inf}, ["judge"], 0.5, 0.5, 0.5, np.inf, True)
 SAME = temperature.Closest({0.5: 0.0, 1.0: 0.0}, ["judge"], 0.5, 0.5, 1.0, 0.0, False)
 
 
@@ -91,7 +90,6 @@ CASES = {
     "no measure": lambda: wordless(figures.temperature_curves, temperature.MEASURES),
     "distance": lambda: figures.temperature_distance(temperature.closest(measured())),
     "distance of nothing": lambda: figures.temperature_distance(None),
-    "distance from what drawn text lacks": lambda: figures.temperature_distance(LACKING),
     "distance of zero": lambda: figures.temperature_distance(SAME),
     "quality and diversity": lambda: figures.quality_diversity(measured()),
     "quality without words": lambda: figures.quality_diversity(measured(["words", "headings"])),

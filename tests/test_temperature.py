@@ -204,9 +204,10 @@ def test_a_measure_on_which_all_real_pieces_agree_or_that_they_lack_is_in_no_dis
     assert "distinct" not in temperature.closest(measured).names
 
 
-def test_text_that_lacks_what_real_text_has_is_infinitely_far():
-    near = temperature.closest(make(lambda t: {"headings": None} if t > 1 else {}))
-    assert near.distance[2.0] == math.inf and near.best <= 1
+def test_text_that_lacks_what_real_text_has_is_as_far_as_one_that_has_it_always_wrong():
+    lacking = make(lambda t: {"headings": None if t > 1 else 0.0})
+    near = temperature.closest(lacking)
+    assert near.distance[2.0] == pytest.approx(near.distance[1.0]) == (0.9 / lacking.unit("headings")) ** 2 / 5
 
 
 def test_text_no_closer_than_shuffled_text_is_said_to_show_nothing_learnt():
