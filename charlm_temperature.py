@@ -91,7 +91,8 @@ class RealText:
 
     vocab: str
     pieces: list[str]  # all of one length
-    share: float  # of the corpus that they are
+    scope: str  # where they are from
+    share: float  # of it that they are
     lexicon: frozenset[str]
     speakers: frozenset[str]
     training: list[str]  # passages that the model was trained on: validation chunks and pieces are cut out
@@ -120,6 +121,7 @@ def set_aside(corpus: Corpus, config: core.Config, samples: int, length: int) ->
     return RealText(
         corpus.vocab,
         [decode(ids[i : i + length], corpus.vocab) for i in starts],
+        "the corpus" if len(ids) == len(corpus.ids) else f"the first {len(ids):,} characters of the corpus",
         samples * length / len(ids),
         frozenset(word for t in texts for word in charlm_text.whole_words(t)),
         frozenset(line for t in texts for line in charlm_text.whole_lines(t) if charlm_text.is_heading(line)),
@@ -208,7 +210,8 @@ def measure(texts: dict[Way, list[str]], real: RealText) -> dict[Way, dict[str, 
 class Measured:
     """Measures of texts with their intervals, by a bootstrap over whole texts (characters and words of one text are no
     independent draws). Drawn texts of one number share their prompt and random numbers, so one resample takes the same
-    numbers in every way of drawing, and differences between ways are paired.
+    numbers in every way of drawing, and differences between ways are paired. What a text's `distinct` is, beside its
+    neighbours, is taken as given.
 
     B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993; 95 % intervals are percentiles.
     """
@@ -365,7 +368,7 @@ The texts come from one trained run, so the intervals leave out how runs differ.
 judged*. It is *confirmed* where every part of it holds, *refuted* where the opposite of a part holds, otherwise *too close
 to call*. A 95 % interval has to lie wholly on one side of a threshold.
 
-- A prompt *gives a speaker* where the share of texts that begin with one is above {UPPER:.0%}, and gives none where it is
+- A prompt *gives a speaker* where the share of texts that begin with one, drawn at T = 0.5, is above {UPPER:.0%}, and gives none where it is
   below {LOWER:.0%}. The opposites: below {UPPER:.0%} after upper case, above {LOWER:.0%} after lower case.
 - Words are *real* where the share of words that the rest of the corpus has is above {AS_REAL:.0%} of the share in real text
   set aside, and *random* where it is below {AS_RANDOM:.0%} of it. Where real text has no larger share than the same text with
@@ -506,7 +509,7 @@ def heading_table(drawn: dict[str, list[str]]) -> Table:
             {"prompt": prompt, "case": case, "texts": s.total, "headings": s.rate, "low": s.low, "high": s.high}
         )
     caption = (
-        "How a text begins after each prompt: the share that starts with a heading as plays print a speaker's name (words "
+        "How a text drawn at T = 0.5 begins after each prompt: the share that starts with a heading as plays print a speaker's name (words "
         "and a colon alone on the first line), with its 95 % interval."
     )
     return make_table("headings", rows, caption, formats=dict.fromkeys(("headings", "low", "high"), "{:.1%}"))
@@ -531,7 +534,7 @@ def claim_table(found: list[dict]) -> Table:
 
 def what_is_measured(real: RealText) -> Finding:
     text = (
-        "Real text to compare with: {n} pieces of {length} characters, evenly spaced over the corpus and {share:.1%} of it, "
+        "Real text to compare with: {n} pieces of {length} characters, evenly spaced over {scope} and {share:.1%} of it, "
         "are set aside. At every temperature as many texts as long are drawn, each begun with the first character of a "
         "piece. The words, the speakers and the judge (a {order}-gram model with Kneser-Ney smoothing, which shares with "
         "the network nothing but the text) come from the rest, and copies are looked for in the rest of the training text; so "
@@ -539,7 +542,9 @@ def what_is_measured(real: RealText) -> Finding:
     )
     n, length = len(real.pieces), len(real.pieces[0])
     return Finding(
-        "temperature-texts", text, {"n": n, "length": length, "share": real.share, "order": real.judge.order}
+        "temperature-texts",
+        text,
+        {"n": n, "length": length, "scope": real.scope, "share": real.share, "order": real.judge.order},
     )
 
 

@@ -77,6 +77,17 @@ def test_the_training_passages_hold_every_trained_character_outside_the_pieces_a
     assert "".join(real.training) == expected
 
 
+def test_of_a_long_corpus_the_beginning_is_taken_and_said(tiny, tiny_config, monkeypatch):
+    monkeypatch.setattr(temperature, "MAX_TEXT", 2000)
+    real = temperature.set_aside(tiny, tiny_config, 10, 30)
+    text = decode(tiny.ids[:2000], tiny.vocab)
+    assert real.pieces[-1] == text[-30:] and all(passage in text for passage in real.training)
+    assert (
+        "evenly spaced over the first 2,000 characters of the corpus and 15.0% of it"
+        in temperature.what_is_measured(real).filled.replace("&#44;", ",")
+    )
+
+
 def test_of_a_short_corpus_a_fifth_is_set_aside_in_fewer_or_shorter_pieces(tmp_path):
     corpus = corpus_of("abc de. " * 100, tmp_path)
     fewer, shorter = (temperature.set_aside(corpus, core.Config(), 40, length) for length in (10, 100))
@@ -116,7 +127,7 @@ VOCAB = "\n :ABabc."
 
 def test_every_measure_is_that_of_the_text():
     judge = NGram([np.arange(len(VOCAB))], 1, len(VOCAB))  # every character equally likely
-    real = temperature.RealText(VOCAB, [], 0, frozenset(["a", "bb"]), frozenset(["AB:"]), ["a bb c"], judge)
+    real = temperature.RealText(VOCAB, [], "", 0, frozenset(["a", "bb"]), frozenset(["AB:"]), ["a bb c"], judge)
     found = temperature.measure({("T", 1.0): ["c a bb ab.", "a\nAB:\nBA:\n"]}, real)[("T", 1.0)]
     assert found["words"].tolist() == [[2, 0], [3, 2]]  # a, bb of a, bb, ab; the first word may be half of one
     assert found["copied"].tolist() == [[5, 1], [1, 1]]  # " a bb" begins with what no passage has; "a bb "
@@ -332,8 +343,8 @@ def begun(upper, lower, n=100):
     }
 
 
-SPEAKING = temperature.RealText("Aa", [], 0, frozenset(), frozenset(["ANNA:"]), [], None)
-SILENT = temperature.RealText("Aa", [], 0, frozenset(), frozenset(), [], None)
+SPEAKING = temperature.RealText("Aa", [], "", 0, frozenset(), frozenset(["ANNA:"]), [], None)
+SILENT = temperature.RealText("Aa", [], "", 0, frozenset(), frozenset(), [], None)
 
 
 @pytest.mark.parametrize(
