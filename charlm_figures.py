@@ -524,9 +524,7 @@ def quality_diversity(measured: Measured) -> Figure:
             settings = [v for v in measured.values(kind) if kind != "T" or v <= 2]
             points = [(v, measured.value((kind, v), x_name), measured.value((kind, v), name)) for v in settings]
             points = [p for p in points if None not in p]
-            ax.plot(
-                [x for _, x, _ in points], [y for *_, y in points], f"{mark}-", color=c, lw=1.6, ms=4.5, mec="white"
-            )
+            ax.plot([x for _, x, _ in points], [y for *_, y in points], f"{mark}-", color=c, lw=1.6, ms=4.5)
             data += [{"way": kind, "setting": v, x_name: x, "quality": name, "value": y} for v, x, y in points]
             for v, x, y in points:
                 if kind == "T" and v in (0.2, 0.5, 1.0, 2.0):

@@ -364,18 +364,20 @@ UPPER, LOWER = 0.5, 0.1  # of the texts that begin with a speaker
 BEST = (0.5, 1.0)  # the study's range, its end left out
 
 CLAIM_RULE = f"""\
-The texts come from one trained run, so the intervals leave out how runs differ. Each claim is judged from them, on at least {MIN_TEXTS} texts at a temperature or of a case; with fewer it is *not
-judged*. It is *confirmed* where every part of it holds, *refuted* where the opposite of a part holds, otherwise *too close
-to call*. A 95 % interval has to lie wholly on one side of a threshold.
+The texts come from one trained run, so the intervals leave out how runs differ. Each claim is judged from them, on at
+least {MIN_TEXTS} texts at a temperature or of a case; with fewer it is *not judged*. It is *confirmed* where every part
+of it holds, *refuted* where the opposite of a part holds, otherwise *too close to call*. A 95 % interval has to lie
+wholly on one side of a threshold.
 
-- A prompt *gives a speaker* where the share of texts that begin with one, drawn at T = 0.5, is above {UPPER:.0%}, and gives none where it is
-  below {LOWER:.0%}. The opposites: below {UPPER:.0%} after upper case, above {LOWER:.0%} after lower case.
-- Words are *real* where the share of words that the rest of the corpus has is above {AS_REAL:.0%} of the share in real text
-  set aside, and *random* where it is below {AS_RANDOM:.0%} of it. Where real text has no larger share than the same text with
-  its characters shuffled, words cannot tell and the claim is *not judged*.
-- A range of temperatures is *best* where it holds the whole 95 % interval of the temperature at which drawn text is closest
-  to real text; the opposite is that it holds none of it. Where drawn text is no closer than shuffled text, the claim is *not
-  judged*."""
+- A prompt *gives a speaker* where the share of texts that begin with one, drawn at T = 0.5, is above {UPPER:.0%}, and
+  gives none where it is below {LOWER:.0%}. The opposites: below {UPPER:.0%} after upper case, above {LOWER:.0%} after
+  lower case.
+- Words are *real* where the share of words that the rest of the corpus has is above {AS_REAL:.0%} of the share in real
+  text set aside, and *random* where it is below {AS_RANDOM:.0%} of it. Where real text has no larger share than the
+  same text with its characters shuffled, words cannot tell and the claim is *not judged*.
+- A range of temperatures is *best* where it holds the whole 95 % interval of the temperature at which drawn text is
+  closest to real text; the opposite is that it holds none of it. Where drawn text is no closer than shuffled text,
+  the claim is *not judged*."""
 
 
 def claim_rule() -> Finding:
