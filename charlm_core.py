@@ -338,6 +338,32 @@ def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     return (cumulative <= threshold[:, None]).sum(axis=-1)
 
 
+def truncate(probabilities: np.ndarray, top_k: np.ndarray | int = 0, top_p: np.ndarray | float = 1.0) -> np.ndarray:
+    """Distributions (rows, vocabulary) cut down to their likeliest characters and made to sum to 1 again. top_k and
+    top_p are one number for all rows or (rows,); equally likely characters rank in vocabulary order.
+
+    top_k keeps the k likeliest (0: all). A. Fan et al., Hierarchical Neural Story Generation, ACL 2018.
+    top_p then keeps the fewest likeliest that together reach the share p of what is left (1: all). A. Holtzman et al.,
+    The Curious Case of Neural Text Degeneration, ICLR 2020.
+    """
+    size = probabilities.shape[-1]
+    k, p = (np.broadcast_to(x, len(probabilities))[:, None] for x in (top_k, top_p))  # (rows, 1)
+    cut = np.flatnonzero((k > 0) & (k < size) | (p < 1))  # the other rows keep their bits
+    if not len(cut):
+        return probabilities
+    k, p = np.where(k > 0, k, size)[cut], p[cut]
+    order = np.argsort(-probabilities[cut], axis=-1, kind="stable")
+    ranked = np.take_along_axis(probabilities[cut], order, -1)
+    ranked[np.arange(size) >= k] = 0
+    before = np.pad(ranked.cumsum(-1)[:, :-1], ((0, 0), (1, 0)))  # of all that are likelier
+    ranked[(p < 1) & (before >= p * ranked.sum(-1, keepdims=True))] = 0
+    kept = np.zeros_like(ranked)
+    np.put_along_axis(kept, order, ranked / ranked.sum(-1, keepdims=True), -1)
+    truncated = probabilities.copy()
+    truncated[cut] = kept
+    return truncated
+
+
 def linear(weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
     """x (rows, in) → x @ weight.T + bias (rows, out), where the bits of a row do not depend on the rows beside it.
 
@@ -430,20 +456,29 @@ def sample(
     temperature: float | Sequence[float] = 1.0,
     seed: int = 0,
     numbers: Sequence[int] | None = None,
+    top_k: int | Sequence[int] = 0,
+    top_p: float | Sequence[float] = 1.0,
 ) -> list[str]:
     """Each prompt with `length` characters drawn after it; all prompts advance as one batch.
 
-    `temperature` is one for all or one for each prompt. The character at position t of a text (from 0, the prompt
+    `temperature`, `top_k` and `top_p` are one for all or one for each prompt; `truncate` says what the latter two keep
+    of the distribution that the temperature gives. The character at position t of a text (from 0, the prompt
     included) is drawn with the uniform number that Philox gives for key (seed, number of the sample) and counter t:
-    so a text is decided by weights, prompt, temperature, seed and its number in `numbers` (default: all 0) alone.
+    so a text is decided by weights, prompt, these three, seed and its number in `numbers` (default: all 0) alone.
     Raises CharlmError for an empty prompt, a character outside the vocabulary, a negative or non-finite
-    temperature, a length below 1, or a seed or number outside 32 bits.
+    temperature, a negative top_k, a top_p outside (0, 1], a length below 1, or a seed or number outside 32 bits.
     """
     temperatures = np.broadcast_to(np.asarray(temperature, np.float64), len(prompts))
     if not (np.isfinite(temperatures) & (temperatures >= 0)).all():
         raise CharlmError(
             f"temperature = {temperature}: needs a number of at least 0 (0 takes the likeliest character)"
         )
+    top_k, top_p = np.broadcast_to(top_k, len(prompts)), np.broadcast_to(top_p, len(prompts))
+    if top_k.dtype.kind not in "iu" or (top_k < 0).any():
+        raise CharlmError(f"top_k = {top_k.min()}: needs a whole number of at least 0 (0 keeps all characters)")
+    if not ((top_p > 0) & (top_p <= 1)).all():
+        bad = top_p[~((top_p > 0) & (top_p <= 1))][0]
+        raise CharlmError(f"top_p = {bad}: needs a number above 0 and at most 1 (1 keeps all characters)")
     if length < 1:
         raise CharlmError(f"length = {length}: needs a whole number of at least 1")
     if not prompts or not all(prompts):
@@ -465,6 +500,6 @@ def sample(
     for t in range(1, len(text)):
         logits, state = step(text[t - 1], state)
         if t >= ends.min():
-            drawn = draw(temperature_softmax(logits, temperatures[:, None]), u[t])
+            drawn = draw(truncate(temperature_softmax(logits, temperatures[:, None]), top_k, top_p), u[t])
             text[t] = drawn if t >= ends.max() else np.where(t >= ends, drawn, text[t])
     return [decode(text[: end + length, sample], vocab) for sample, end in enumerate(ends)]

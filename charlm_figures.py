@@ -18,13 +18,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 import charlm_gradients as gradients
 import charlm_meaning as meaning
 import charlm_study as study
+import charlm_temperature as temperature
 from charlm_show import Figure, escape_markdown
 from charlm_study import Records
+from charlm_temperature import Closest, Measured
 from charlm_text import entropy
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -34,6 +36,7 @@ WIDTH = 5.2  # inches
 INK, GREY, FAINT, ACCENT = "#222222", "#5A5A5A", "#B5B5B5", "#6A3D9A"
 # Apart for colour-blind readers too, and dark enough on white to set text in.
 COLOURS = {"rnn": "#BF4900", "lstm": "#0068A8", "gru": "#007A5A"}
+LEVEL = COLOURS["gru"]  # of real text
 MARKERS = {"rnn": "o", "lstm": "s", "gru": "^"}
 DASHED = (0, (3, 1.5))
 
@@ -389,40 +392,173 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
     return finish(canvas, "temperature-distribution", caption, alt, rows)
 
 
+SHOWN = {  # panels of temperature_curves: title, and how its numbers are written
+    "entropy": ("entropy and loss (nats)", "{:.2f}"),
+    "words": ("real words", "{:.1%}"),
+    "judge": ("judge's loss (nats)", "{:.2f}"),
+    "distinct": ("distinct sequences", "{:.1%}"),
+    "copied": ("longest copy (characters)", "{:.1f}"),
+    "headings": ("speaker headings", "{:.1%}"),
+}
+
+
+def temperature_axis(ax: Axes, temperatures: Sequence[float]) -> None:
+    """A logarithmic axis with plain numbers on it."""
+    least, most = min(temperatures), max(temperatures)
+    ax.set_xscale("log")
+    ticks = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5) if least <= m * 10.0**e <= most] or [least]
+    ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    ax.minorticks_off()
+
+
+def draw_band(ax: Axes, x: Sequence[float], rows: list[dict], name: str, c: str, **line: object) -> None:
+    """A measure over x with its interval; a number that is missing leaves a gap."""
+    mean, low, high = (np.array([r[f"{name}{end}"] for r in rows], dtype=float) for end in ("", "_low", "_high"))
+    ax.fill_between(x, low, high, color=c, alpha=0.22, lw=0)
+    ax.plot(x, mean, color=c, **{"lw": 1.8, "marker": "o", "ms": 3} | line)
+
+
 @styled
-def temperature_curves(rows: list[dict]) -> Figure:
-    """Entropy and real-word rate against temperature. rows: dicts of temperature, entropy, entropy_low, entropy_high
-    (mean nats per character and its interval), real_words, real_words_low, real_words_high (shares); None where
-    there is no number. Temperature 0 has no place on a logarithmic axis and is left out.
+def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
+    """Every measure against temperature, a panel each, with the level of real text as a band. rows and measured are
+    those of charlm_temperature. A measure that real text has no value of is left out.
     """
-    drawn = sorted((r for r in rows if r["temperature"] > 0), key=lambda r: r["temperature"])
-    t = [r["temperature"] for r in drawn]
-    canvas, axes = panels(2, 2.1, sharex=True)
+    real, shuffled = (temperature.values(measured, way) for way in (temperature.REAL, temperature.SHUFFLED))
+    names = [name for name in SHOWN if name == "entropy" or real[name] is not None]
+    height = (len(names) + 1) // 2
+    canvas = Canvas(figsize=(WIDTH, 1.75 * height + 0.5), layout="constrained")
+    grid = canvas.subplots(height, 2, squeeze=False, sharex=True)
+    t = [r["temperature"] for r in rows]
     said = []
-    for ax, key, name, form in (
-        (axes[0], "entropy", "entropy (nats per character)", "{:.2f}"),
-        (axes[1], "real_words", "share of real words", "{:.1%}"),
-    ):
-        mean, low, high = (np.array([r[f"{key}{end}"] for r in drawn], dtype=float) for end in ("", "_low", "_high"))
-        ax.fill_between(t, low, high, color=ACCENT, alpha=0.2, lw=0)
-        ax.vlines(t, low, high, color=ACCENT, lw=1.4)
-        ax.plot(t, mean, "o-", color=ACCENT, lw=2, ms=5, mec="white", mew=0.6)
-        ax.set_title(name)
+    for ax, name in zip(grid.flat, names, strict=False):
+        title, form = SHOWN[name]
+        ax.set_title(title, fontsize=9)
         ax.grid()
-        known = [(r["temperature"], form.format(r[key]).replace("%", " %")) for r in drawn if r[key] is not None]
-        ends = [f"{number} at T = {at:g}" for at, number in [*known[:1], *known[1:][-1:]]]
-        said.append(f"{name}: {' and '.join(ends) or 'not known'}")
-    axes[0].set_ylim(bottom=0)
-    axes[1].set_ylim(0, 1.04)
-    axes[1].set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
-    axes[1].set_xlabel("temperature T (logarithmic)")
-    axes[1].set_xscale("log")
-    ticks = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5) if min(t) <= m * 10.0**e <= max(t)] or [t[0]]
-    axes[1].set_xticks(ticks, [f"{x:g}" for x in ticks])
-    axes[1].minorticks_off()
+        draw_band(ax, t, rows, name, ACCENT)
+        if name == "entropy":
+            draw_band(ax, t, rows, "loss", INK, ls=DASHED, marker=None)
+            for line, c, beside in (("loss", INK, (9, -2)), ("entropy", ACCENT, (0, 8))):
+                ax.annotate(line, (t[0], rows[0][line]), xytext=beside, textcoords="offset points", color=c, fontsize=9)
+        else:
+            band = real[f"{name}_low"], real[f"{name}_high"]
+            if None not in band:
+                ax.axhspan(*band, color=LEVEL, alpha=0.25, lw=0)
+            ax.axhline(real[name], color=LEVEL, lw=1.4)
+            if shuffled[name] is not None:
+                ax.axhline(shuffled[name], color=GREY, lw=1.2, ls=(0, (1, 1.5)))
+        share = form.endswith("%}")
+        ax.set_ylim(*((-0.04, 1.04) if share else (0, None)))
+        if share:
+            ax.set_yticks([0, 0.5, 1], ["0", "50%", "100%"])
+        known = [(r["temperature"], form.format(r[name])) for r in rows if r[name] is not None]
+        ends = " and ".join(f"{number} at T = {at:g}" for at, number in [*known[:1], *known[1:][-1:]])
+        level = "" if name == "entropy" else f", {form.format(real[name])} in real text"
+        said.append(f"{title.removesuffix(' and loss (nats)')}: {ends or 'no drawn text has any'}{level}")
+    temperature_axis(grid[0, 0], t)
+    for ax in grid.flat[len(names) :]:
+        ax.set_visible(False)
+    for ax in (grid[-1, 0], grid.flat[len(names) - 1]):
+        ax.set_xlabel("temperature T")
+        ax.tick_params(labelbottom=True)
+    key = [
+        Line2D([], [], color=ACCENT, marker="o", ms=3, lw=1.8, label="drawn text"),
+        Line2D([], [], color=LEVEL, lw=1.4, label="real text"),
+        Line2D([], [], color=GREY, lw=1.2, ls=(0, (1, 1.5)), label="real text, shuffled"),
+    ]
+    canvas.legend(handles=key, loc="outside lower center", ncols=3)
     finding = "; ".join(said)
-    caption = f"{finding[:1].upper()}{finding[1:]}. The bars are 95 % intervals."
-    return finish(canvas, "temperature-curves", caption, f"Two line charts over temperature. {finding}.", rows)
+    caption = f"Measures over temperature (logarithmic), shaded with their 95 % intervals. {finding[:1].upper()}{finding[1:]}."
+    levels = [{"temperature": None, "text": name} | v for name, v in (("real", real), ("shuffled", shuffled))]
+    data = [{"text": "drawn"} | r for r in rows] + levels
+    return finish(canvas, "temperature-curves", caption, f"Line charts over temperature. {finding}.", data)
+
+
+@styled
+def temperature_distance(near: Closest | None) -> Figure:
+    """The distance of drawn text from real text over temperature, and where it may be smallest."""
+    canvas, (ax,) = panels(1, 2.8)
+    if near is None:
+        ax.text(0.5, 0.5, "no measure of text could be taken", transform=ax.transAxes, ha="center")
+        said = "No measure of text could be taken."
+        return finish(canvas, "temperature-distance", said, said, [])
+    ax.axvspan(near.low / 1.04, near.high * 1.04, color=LEVEL, alpha=0.25, lw=0)
+    ax.plot(near.distance.keys(), near.distance.values(), "o-", color=ACCENT, lw=2, ms=4)
+    ax.plot(near.best, near.distance[near.best], "D", color=ACCENT, mec="white", mew=0.8, ms=9, zorder=3)
+    ax.axhline(near.shuffled, color=GREY, lw=1.2, ls=(0, (1, 1.5)))
+    where = {"xytext": (-2, -4), "textcoords": "offset points", "ha": "left", "va": "top"}
+    ax.annotate("real text, shuffled", (min(near.distance), near.shuffled), color=GREY, **where)
+    temperature_axis(ax, list(near.distance))
+    if min(near.shuffled, *near.distance.values()) > 0:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
+    ax.grid()
+    ax.set_xlabel("temperature T (logarithmic)")
+    ax.set_title("distance from real text (logarithmic)")
+    reach = f"{near.low:g}" if near.low == near.high else f"{near.low:g} to {near.high:g}"
+    said = (
+        f"Drawn text is closest to real text at T = {near.best:g} (distance {near.distance[near.best]:.2f}; 95 % interval of "
+        f"this temperature {reach}, shaded)"
+    )
+    caption = (
+        f"{said}. The mean squared difference in {study.count(len(near.names), 'measure')}, in standard deviations."
+    )
+    data = [{"temperature": t, "distance": d} for t, d in near.distance.items()]
+    data.append({"temperature": None, "distance": near.shuffled})
+    return finish(canvas, "temperature-distance", caption, f"A line over temperature. {said}.", data)
+
+
+WAYS = {"T": (ACCENT, "o", "temperature"), "top-k": (INK, "s", "top-k at T = 1")}
+WAYS |= {"top-p": ("#C2185B", "^", "top-p at T = 1")}
+
+
+@styled
+def quality_diversity(measured: Measured) -> Figure:
+    """Quality against diversity for temperature, top-k and top-p, with real text as a point. Temperatures above 2, where
+    diversity stands still, are left out.
+    """
+    x_name, qualities = temperature.DIVERSITY, ("words", "judge")
+    canvas, axes = panels(2, 2.75, sharex=True)
+    data, sights = [], []
+    for ax, name in zip(axes, qualities, strict=True):
+        title, form = SHOWN[name]
+        ax.set_title(title)
+        ax.grid()
+        for kind, (c, mark, _) in WAYS.items():
+            settings = [v for v in measured.values(kind) if kind != "T" or v <= 2]
+            points = [(v, measured.value((kind, v), x_name), measured.value((kind, v), name)) for v in settings]
+            points = [p for p in points if None not in p]
+            ax.plot([x for _, x, _ in points], [y for *_, y in points], f"{mark}-", color=c, lw=1.6, ms=4.5)
+            data += [{"way": kind, "setting": v, x_name: x, "quality": name, "value": y} for v, x, y in points]
+            for v, x, y in points:
+                if kind == "T" and v in (0.2, 0.5, 1.0, 2.0):
+                    up = name == "words"  # the outer side of the curve
+                    where = {
+                        "xytext": (3, 4 if up else -5),
+                        "textcoords": "offset points",
+                        "va": "bottom" if up else "top",
+                    }
+                    ax.annotate(f"T = {v:g}", (x, y), color=c, fontsize=9, **where)
+        ax.margins(x=0.1, y=0.12)
+        x, y = measured.value(temperature.REAL, x_name), measured.value(temperature.REAL, name)
+        if None not in (x, y):
+            ends = [measured.interval(temperature.REAL, m) or (v, v) for m, v in ((x_name, x), (name, y))]
+            ax.plot(ends[0], [y, y], color=LEVEL, lw=2, zorder=4)
+            ax.plot([x, x], ends[1], color=LEVEL, lw=2, zorder=4)
+            ax.plot(x, y, "*", color=LEVEL, ms=13, mec="white", mew=0.8, zorder=5)
+            data.append({"way": "real", "setting": None, x_name: x, "quality": name, "value": y})
+            sights.append(f"{title} {form.format(y)}")
+        if form.endswith("%}"):
+            ax.yaxis.set_major_formatter(PercentFormatter(1, 0))
+    axes[-1].set_xlabel(f"{SHOWN[x_name][0]} (diversity)")
+    axes[-1].xaxis.set_major_formatter(PercentFormatter(1, 0))
+    key = [Line2D([], [], color=c, marker=m, ms=4.5, lw=1.6, label=label) for c, m, label in WAYS.values()]
+    key.append(Line2D([], [], color=LEVEL, marker="*", ms=11, ls="", label="real text"))
+    canvas.legend(handles=key, loc="outside lower center", ncols=4, columnspacing=1.0, handlelength=1.5)
+    level = measured.value(temperature.REAL, x_name)
+    said = f"Real text: {', '.join(sights)} at {level:.1%} diversity. " if sights and level is not None else ""
+    caption = f"Quality against diversity, the share of sequences that repeat nothing. {said}"
+    alt = f"Three curves of quality over diversity. {said}"
+    return finish(canvas, "quality-diversity", caption, alt, data)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

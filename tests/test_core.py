@@ -11,6 +11,7 @@ from torch import nn
 
 import charlm_core as core
 import charlm_corpus
+import charlm_runs
 from charlm_core import Config
 from charlm_corpus import CharlmError
 
@@ -273,6 +274,46 @@ def test_temperature_zero_takes_the_first_of_the_likeliest():
     assert core.temperature_softmax(np.array([[0.0, 2.0, 2.0]]), 0.0).tolist() == [[0, 1, 0]]
 
 
+P = np.array([[0.1, 0.5, 0.15, 0.25]])
+
+
+@pytest.mark.parametrize(
+    ("top_k", "top_p", "kept"),
+    [
+        (1, 1.0, [0, 1, 0, 0]),
+        (2, 1.0, [0, 2 / 3, 0, 1 / 3]),
+        (0, 0.5, [0, 1, 0, 0]),  # the first alone reaches the half
+        (0, 0.51, [0, 2 / 3, 0, 1 / 3]),
+        (0, 0.76, [0, 0.5 / 0.9, 0.15 / 0.9, 0.25 / 0.9]),
+        (2, 0.66, [0, 1, 0, 0]),  # two thirds of what the two likeliest have
+    ],
+)
+def test_truncation_keeps_the_likeliest_and_makes_them_sum_to_one(top_k, top_p, kept):
+    assert core.truncate(P, top_k, top_p) == pytest.approx(np.array([kept]))
+
+
+@pytest.mark.parametrize("top_k", [0, 4, 9])
+def test_truncation_that_keeps_all_keeps_every_bit(top_k):
+    p = core.temperature_softmax(np.random.default_rng(0).normal(size=(50, 4)), 1.0)
+    assert (core.truncate(p, top_k, 1.0) == p).all()
+
+
+def test_truncation_takes_the_first_of_equals_and_each_row_by_its_own():
+    assert core.truncate(np.full((1, 4), 0.25), 2).tolist() == [[0.5, 0.5, 0, 0]]
+    rows = core.truncate(np.repeat(P, 3, axis=0), np.array([0, 1, 0]), np.array([1.0, 1.0, 0.6]))
+    assert rows == pytest.approx(np.array([P[0], [0, 1, 0, 0], [0, 2 / 3, 0, 1 / 3]]))
+
+
+def test_top_k_of_one_is_greedy_and_a_row_is_drawn_as_it_is_alone(trained):
+    model = charlm_runs.weights(trained[0])
+    greedy, plain, nucleus = (
+        core.sample(*model, ["B"], 30, t, top_p=p) for t, p in ((0.0, 1.0), (1.0, 1.0), (1.0, 0.7))
+    )
+    together = core.sample(*model, ["B"] * 4, 30, 1.0, top_k=[1, 0, 0, 0], top_p=[1.0, 1.0, 1e-6, 0.7])
+    assert together == [*greedy, *plain, *greedy, *nucleus]
+    assert len({*together}) == 3
+
+
 def test_drawing_inverts_the_cumulative_distribution():
     p = np.array([[0.25, 0.0, 0.5, 0.25]]).repeat(6, axis=0)
     u = np.array([0.0, 0.2499, 0.25, 0.7499, 0.75, np.nextafter(1, 0)])
@@ -350,8 +391,6 @@ def test_the_bits_of_a_row_do_not_depend_on_the_number_of_threads(rows):
 
 
 def test_a_sample_is_its_prompt_and_length_characters_more(trained):
-    import charlm_runs
-
     texts = core.sample(*charlm_runs.weights(trained[0]), ["B", "Clara"], 40, 0.7)
     assert [t.startswith(p) for t, p in zip(texts, ["B", "Clara"], strict=True)] == [True, True]
     assert [len(t) for t in texts] == [41, 45]
@@ -364,6 +403,11 @@ def test_a_sample_is_its_prompt_and_length_characters_more(trained):
         ({"prompts": [""]}, "empty prompt"),
         ({"temperature": -0.1}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),
+        ({"top_k": -1}, "top_k = -1"),
+        ({"top_k": 2.5}, "top_k = 2.5"),
+        ({"top_p": 0.0}, "top_p = 0.0"),
+        ({"top_p": 1.01}, "top_p = 1.01"),
+        ({"top_p": float("nan")}, "top_p = nan"),
         ({"length": 0}, "length"),
         ({"seed": -1}, "seed"),
         ({"numbers": [2**32]}, "sample number"),

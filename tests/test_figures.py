@@ -12,6 +12,7 @@ from synthetic import make_measured, make_record, make_runs
 import charlm_figures as figures
 import charlm_gradients as gradients
 import charlm_study as study
+import charlm_temperature as temperature
 from charlm_show import Figure
 
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or an empty axis is only a warning to matplotlib
@@ -27,11 +28,26 @@ def distributions(n, temperatures=(0.2, 1, 10)):
     return {t: x / x.sum() for t, x in p.items()}
 
 
-def curve_points(temperatures=(0.2, 1, 10), words=0.9):
+def measured(missing=(), n=40):
+    """Texts whose measures rise with temperature, and real text beside them; a missing measure has nothing to count."""
+    ones, around = np.ones(n), np.resize([-0.02, 0.02], n)
+    ways = {temperature.REAL: 0.7, temperature.SHUFFLED: 2.0} | {("T", t): t for t in temperature.GRID}
+    ways |= {("top-k", k): 0.1 * k for k in temperature.TOP_K} | {("top-p", p): p for p in temperature.TOP_P}
+    return temperature.Measured(
+        {
+            way: {m: np.array([around + x, ones]) * (m not in missing) for m in temperature.MEASURES}
+            for way, x in ways.items()
+        }
+    )
+
+
+def curve_rows(texts):
+    ends = ("", "_low", "_high")
     return [
-        {"temperature": t, "entropy": 1.0 + t / 10, "entropy_low": 0.9 + t / 10, "entropy_high": 1.1 + t / 10}
-        | {"real_words": words, "real_words_low": words and words - 0.1, "real_words_high": words and words + 0.05}
-        for t in temperatures
+        {"temperature": t}
+        | {f"{m}{end}": 1.0 + t / 10 + i / 10 for m in ("entropy", "loss") for i, end in enumerate(ends)}
+        | temperature.values(texts, ("T", t))
+        for t in temperature.GRID
     ]
 
 
@@ -50,6 +66,13 @@ def drawn_norms(*cells, long=100, **kwargs):
 
 DIVERGED = make_record("rnn", 9, epochs=3, diverged=True)
 DEAD = make_record("rnn", 0, epochs=0, diverged=True)
+SAME = temperature.Closest({0.5: 0.0, 1.0: 0.0}, ["judge"], 0.5, 0.5, 1.0, 0.0, False)
+
+
+def wordless(figure, missing=("words", "headings")):
+    return figure(curve_rows(measured(missing)), measured(missing))
+
+
 VOCAB = "\n abcdefghijklmnopqrstuvw"
 CASES = {
     "curves": lambda: figures.loss_curves(make_runs()),
@@ -76,9 +99,15 @@ CASES = {
     "distribution": lambda: figures.temperature_distribution(VOCAB, distributions(25), "A"),
     "distribution of two": lambda: figures.temperature_distribution("ab", distributions(2, [1]), "a"),
     "distribution, greedy": lambda: figures.temperature_distribution("ab", {0: np.array([1.0, 0])}, "a"),
-    "temperatures": lambda: figures.temperature_curves(curve_points()),
-    "one temperature": lambda: figures.temperature_curves(curve_points([0.7])),
-    "temperature 0": lambda: figures.temperature_curves(curve_points([0, 0.5, 1])),
+    "temperatures": lambda: figures.temperature_curves(curve_rows(measured()), measured()),
+    "no words, no speakers": lambda: wordless(figures.temperature_curves),
+    "no measure": lambda: wordless(figures.temperature_curves, temperature.MEASURES),
+    "distance": lambda: figures.temperature_distance(temperature.closest(measured())),
+    "distance of nothing": lambda: figures.temperature_distance(None),
+    "distance of zero": lambda: figures.temperature_distance(SAME),
+    "quality and diversity": lambda: figures.quality_diversity(measured()),
+    "quality without words": lambda: figures.quality_diversity(measured(["words", "headings"])),
+    "quality of nothing": lambda: figures.quality_diversity(measured(temperature.MEASURES)),
     "gradients": lambda: drawn_norms("rnn", "lstm"),
     "gradients of one seed": lambda: drawn_norms("gru", seeds=1),
     "gradients of equal cells": lambda: figures.gradient_norms(
@@ -89,7 +118,6 @@ CASES = {
     "gradients that explode": lambda: drawn_norms("rnn", ratio=9),
     "gradients that end": lambda: figures.gradient_norms({"now": {"rnn": {0: np.array([1.0] * 9 + [0] * 21)}}}, 30),
     "gradients of zero": lambda: figures.gradient_norms({"now": {"rnn": {0: np.zeros(30)}}}, 30),
-    "no words": lambda: figures.temperature_curves(curve_points(words=None)),
     "n-gram floor": lambda: figures.ngram_floor(make_measured()),
     "n-gram floor of one run": lambda: figures.ngram_floor(make_measured(["gru"], 1)),
     "n-gram floor, diverged": lambda: figures.ngram_floor([*make_measured(["lstm"]), DIVERGED]),
@@ -128,6 +156,8 @@ REPEATED = [
     "difference",
     "distribution",
     "temperatures",
+    "distance",
+    "quality and diversity",
     "n-gram floor",
     "positions",
     "gap",
@@ -274,14 +304,33 @@ def test_characters_are_named_when_they_cannot_be_seen(c, name):
     assert figures.name_character(c) == name
 
 
-def test_temperature_curves_say_both_ends():
-    figure = figures.temperature_curves(curve_points())
-    assert "1.02 at T = 0.2 and 2.00 at T = 10" in figure.caption
-    assert "90.0 % at T = 0.2 and 90.0 % at T = 10" in figure.caption
+def test_temperature_curves_say_both_ends_and_real_text():
+    figure = CASES["temperatures"]()
+    assert "Entropy: 1.01 at T = 0.1 and 2.00 at T = 10;" in figure.caption
+    assert "judge's loss (nats): 0.10 at T = 0.1 and 10.00 at T = 10, 0.70 in real text" in figure.caption
+    assert [r["text"] for r in figure.rows] == ["drawn"] * len(temperature.GRID) + ["real", "shuffled"]
+    assert figure.rows[3]["judge"] == pytest.approx(0.4)
 
 
-def test_temperature_curves_without_words_say_so():
-    assert "share of real words: not known" in figures.temperature_curves(curve_points(words=None)).caption
+def test_a_measure_that_real_text_lacks_has_no_panel():
+    caption = CASES["no words, no speakers"]().caption
+    assert "words" not in caption and "speaker" not in caption and "longest copy" in caption
+
+
+def test_the_distance_says_where_it_is_smallest():
+    figure = CASES["distance"]()
+    assert (
+        "closest to real text at T = 0.7 (distance 0.00; 95 % interval of this temperature 0.7, shaded)"
+        in figure.caption
+    )
+    assert [r["temperature"] for r in figure.rows] == [*temperature.GRID, None]
+
+
+def test_quality_over_diversity_has_every_setting_up_to_a_temperature_of_two_and_real_text():
+    rows = CASES["quality and diversity"]().rows
+    expected = sum(t <= 2 for t in temperature.GRID) + len(temperature.TOP_K) + len(temperature.TOP_P) + 1
+    for quality in ("words", "judge"):
+        assert sum(r["quality"] == quality for r in rows) == expected
 
 
 def test_the_ngram_floor_says_the_best_order_and_every_cell():

@@ -13,6 +13,8 @@ from test_report import Page
 
 from charlm_corpus import ROOT
 
+VERDICTS = {"confirmed", "refuted", "too close to call", "no difference that matters", "not judged"}
+
 
 @pytest.fixture(scope="module")
 def make(tiny_file, tmp_path_factory):
@@ -95,7 +97,11 @@ def test_the_study_of_temperature_has_its_prompts_and_temperatures(results):
     assert all(len(item["text"]) > 100 and item["temperature"] == 0.5 for item in prompts)
     temperatures = [0.2, 0.5, 1.0, 2.0, 5.0, 10.0]
     assert [item["temperature"] for item in results["samples"]["temperatures"]] == temperatures
-    assert [row["T"] for row in results["tables"]["temperature-measures"]] == temperatures
+    measured = results["tables"]["temperature-measures"]
+    assert [row["T"] for row in measured if row["text"] == "drawn"] == temperatures
+    assert [row["text"] for row in measured][-2:] == ["real", "shuffled"]
+    judged = results["tables"]["temperature-claims"]
+    assert judged and {row["verdict"] for row in judged} <= VERDICTS
 
 
 def test_gradients_are_measured_for_every_cell_before_and_for_the_trained_ones_after_training(results):

@@ -5,7 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from charlm_text import entropy, lexicon, real_word_rate, starts_speaker, words
+from charlm_text import (
+    distinct,
+    entropy,
+    headings,
+    longest_copies,
+    real_words,
+    share,
+    starts_speaker,
+    whole_lines,
+    whole_words,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,38 +36,33 @@ def test_words(text, found):
     assert words(text) == found
 
 
-def test_lexicon_holds_each_word_once():
-    assert lexicon("The cat, the dog.") == {"the", "cat", "dog"}
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (" the cat xq.", (2, 3)),
+        ("the cat xq.", (1, 2)),  # the first word may have been cut off
+        (" the cat xq", (2, 2)),  # and so may the last
+        (" the cat xq'", (2, 2)),
+        ("the", (0, 0)),
+        ("?!", (0, 0)),
+        ("", (0, 0)),
+    ],
+)
+def test_real_words_are_counted_among_those_that_are_whole(text, found):
+    assert real_words(text, {"the", "cat"}) == found
 
 
-def test_real_word_rate_counts_over_all_texts():
-    share = real_word_rate(["the cat xq.", "dog? "], {"the", "cat", "dog"})
-    assert (share.correct, share.total, share.rate) == (3, 4, 0.75)
-
-
-def test_a_last_word_that_may_be_cut_off_is_left_out():
-    known = {"the", "cat"}
-    assert real_word_rate(["the cat th"], known)[:2] == (2, 2)
-    assert real_word_rate(["the cat th "], known)[:2] == (2, 3)
-    assert real_word_rate(["the cat th'"], known)[:2] == (2, 2)
-
-
-def test_the_interval_is_wilsons():
+def test_the_interval_of_a_share_is_wilsons():
     k, n, z = 8, 10, 1.959963984540054
     middle = (k / n + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(k / n * (1 - k / n) / n + z**2 / (4 * n**2))
-    share = real_word_rate(["a " * 8 + "b b "], {"a"})
-    assert (share.low, share.high) == pytest.approx((middle - half, middle + half))
+    found = share(k, n)
+    assert (found.correct, found.total, found.rate) == (8, 10, 0.8)
+    assert (found.low, found.high) == pytest.approx((middle - half, middle + half))
 
 
-@pytest.mark.parametrize("texts", [[], [""], ["?!"], ["cut"]])
-def test_no_words_give_no_rate(texts):
-    assert real_word_rate(texts, {"cut"}) == (0, 0, None, None, None)
-
-
-def test_one_text_instead_of_a_list_is_refused():
-    with pytest.raises(TypeError, match="list of texts"):
-        real_word_rate("the cat", {"the"})
+def test_a_share_of_nothing_is_not_known():
+    assert share(0, 0) == (0, 0, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +84,48 @@ def test_starts_speaker(text, speaker):
 def test_entropy_of_known_distributions():
     p = np.array([[0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]])
     assert entropy(p) == pytest.approx([math.log(4), 0, math.log(2)])
+
+
+def test_of_a_piece_the_first_and_last_word_and_line_may_have_been_cut_off():
+    assert whole_words("ing and qu") == ["and"]
+    assert whole_words(" king, queen.") == ["king", "queen"]
+    assert whole_words("king") == whole_words("") == []
+    assert whole_lines("ing\nqueen\nkni") == ["queen"]
+    assert whole_lines("king") == []
+
+
+def test_headings_are_known_speakers_among_the_whole_lines_with_a_colon():
+    known = {"ANNA:", "I, say:"}
+    assert headings("ANNA:\nhear this\nANNA:\nI, say:\nCLARA:\nANNA:", known) == (1, 3)
+    assert headings("no lines", known) == (0, 0)
+
+
+def test_a_sequence_is_distinct_once_in_its_own_text_and_the_texts_after_it():
+    assert distinct(["abab", "abxy"], 2, 0) == [(2, 3), (3, 3)]
+    assert distinct(["abab", "abxy"], 2, 5) == [(1, 3), (2, 3)]  # ba of ab, ba; bx, xy of ab, bx, xy
+    assert distinct(["ab", "cd", "ab"], 2, 1) == [(1, 1), (1, 1), (0, 1)]  # after the last comes the first
+    assert distinct(["a", ""], 2, 1) == [(0, 0), (0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "longest"),
+    [("xxbcdxx", 3), ("abcdef", 6), ("defgh", 3), ("zzz", 0), ("", 0), ("efab", 2), ("漢b", 1)],
+)
+def test_the_longest_copy_is_found_within_one_passage_of_the_source(text, longest):
+    assert longest_copies(["q", text, "q"], ["abcdef", "gh漢"]).tolist() == [0, longest, 0]
+
+
+def test_longest_copies_are_those_of_a_search_by_hand():
+    rng = np.random.default_rng(0)
+    draw = lambda n: "".join(rng.choice(list("ab c"), n))  # noqa: E731
+    texts, source = [draw(25) for _ in range(30)], [draw(60) for _ in range(5)]
+
+    def by_hand(text):
+        parts = (text[i:j] for i in range(len(text)) for j in range(i, len(text) + 1))
+        return max(len(part) for part in parts if any(part in passage for passage in source))
+
+    assert longest_copies(texts, source).tolist() == [by_hand(text) for text in texts]
+
+
+def test_without_a_source_nothing_is_copied():
+    assert longest_copies(["abc"], []).tolist() == [0]
