@@ -9,7 +9,7 @@ VENV_PYTHON = .venv/bin/python
 
 # A variable given to make reaches the recipe's shell through the environment, so any text is safe in it.
 REPORT = $(VENV_PYTHON) -m charlm_report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} \
-	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"}
+	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"} $${STUDIES:+"--studies=$$STUDIES"}
 
 .DELETE_ON_ERROR:
 .PHONY: help report quick test bench tidy lab corpus clean clean-runs lock
@@ -17,6 +17,7 @@ REPORT = $(VENV_PYTHON) -m charlm_report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:
 help:
 	@echo 'make report      train what is missing, execute the notebooks, write report/report.html and report.pdf'
 	@echo '                 SEEDS=1 EPOCHS=2 CORPUS=my.txt OUT=elsewhere: each is optional, alone or together'
+	@echo '                 STUDIES=all (or names: see charlm_studies.py) makes the long studies again, which takes hours'
 	@echo 'make quick       the same on a small scale, about a minute, into build/'
 	@echo 'make test        format, lint, corpus, tests'
 	@echo 'make bench       measure the speed, under ten minutes, into build/bench.md (QUICK=1: under two)'

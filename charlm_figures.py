@@ -20,6 +20,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+import charlm_comparison as comparison
 import charlm_gradients as gradients
 import charlm_meaning as meaning
 import charlm_study as study
@@ -559,6 +560,91 @@ def quality_diversity(measured: Measured) -> Figure:
     caption = f"Quality against diversity, the share of sequences that repeat nothing. {said}"
     alt = f"Three curves of quality over diversity. {said}"
     return finish(canvas, "quality-diversity", caption, alt, data)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the fair comparison
+
+
+@styled
+def cells_compared(groups: dict[str, Records]) -> Figure | None:
+    """Best validation loss of every run, a panel for each group of records: {title: records}. None without records."""
+    groups = {title: records for title, records in groups.items() if study.finished(records)}
+    if not groups:
+        return None
+    canvas = Canvas(figsize=(WIDTH, 3.6), layout="constrained")
+    axes = canvas.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    rows, said, notes = [], [], []
+    for ax, (title, records) in zip(axes, groups.items(), strict=True):
+        shown = study.cells(study.finished(records))
+        for i, cell in enumerate(shown):
+            e, c = study.seed_estimate(study.of(records, cell), "val_loss_best"), colour(cell)
+            ax.plot([i] * e.n, e.values.values(), MARKERS.get(cell, "v"), color=c, ms=5, mec="white", mew=0.6, zorder=3)
+            ax.plot(i + 0.27, e.mean, "D", color=c, ms=5)
+            if e.interval:
+                ax.plot([i + 0.27] * 2, e.interval, color=c, lw=2)
+            rows += [{"group": title, "cell": cell, "seed": s, "val_loss": v} for s, v in e.values.items()]
+            said.append(f"{cell.upper()} {e.mean:.4f} ({title})")
+        ax.set_title(title, fontsize=9)
+        ax.grid(axis="y")
+        ax.set_xlim(-0.5, len(shown) - 0.2)
+        ax.set_xticks(range(len(shown)), [cell.upper() for cell in shown])
+        for tick, cell in zip(ax.get_xticklabels(), shown, strict=True):
+            tick.set_color(colour(cell))
+        notes.append(study.diverged_note(records))
+    axes[0].set_ylabel("best validation loss\n(nats per character)")
+    key = [
+        Line2D([], [], color=GREY, marker="o", ls="", label="one seed"),
+        Line2D([], [], color=GREY, marker="D", ms=5, lw=2, label="mean, 95 %"),
+    ]
+    canvas.legend(handles=key, loc="outside lower center", ncols=2)
+    found = f"Mean over seeds: {'; '.join(said)}."
+    caption = " ".join(["Validation loss of every run at its best epoch.", found, *filter(None, notes)])
+    return finish(canvas, "cells-compared", caption, f"Dots for the validation loss of each run. {found}", rows)
+
+
+@styled
+def learning_rates(records: Records) -> Figure | None:
+    """Best validation loss against learning rate, a line a cell, every seed a dot. None without records."""
+    if not study.finished(records):
+        return None
+    canvas, (ax,) = panels(1, 2.9)
+    rows, said = [], []
+    chosen = comparison.best_rates(records)
+    for cell in study.cells(study.finished(records)):
+        runs, c = study.of(study.finished(records), cell), colour(cell)
+        rates = comparison.rates(runs)
+        means = [study.seed_estimate(comparison.at_rate(runs, x), "val_loss_best").mean for x in rates]
+        ax.plot(rates, means, color=c, lw=1.8, ls=DASHES.get(cell, "dotted"))
+        ax.plot(
+            [r["learning_rate"] for r in runs],
+            [r["val_loss_best"] for r in runs],
+            MARKERS.get(cell, "v"),
+            color=c,
+            ms=5,
+            mec="white",
+            mew=0.6,
+        )
+        ax.annotate(cell.upper(), (rates[-1], means[-1]), xytext=(7, -3), textcoords="offset points", color=c)
+        rows += [
+            {"cell": cell, "learning_rate": r["learning_rate"], "seed": r["seed"], "val_loss": r["val_loss_best"]}
+            for r in runs
+        ]
+        if cell in chosen:
+            said.append(f"{cell.upper()} {min(means):.4f} at {chosen[cell]:g}")
+    ax.set_xscale("log")
+    ticks = comparison.rates(records)
+    ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    ax.minorticks_off()
+    ax.set_xlim(ticks[0] * 0.85, ticks[-1] * 1.35)
+    ax.set_xlabel("learning rate (logarithmic)")
+    ax.set_ylabel("best validation loss\n(nats per character)")
+    ax.grid()
+    found = f"Lowest mean: {'; '.join(said)}." if said else "At every learning rate a run diverged."
+    caption = (
+        f"Best validation loss by learning rate; every dot is a run. {found} {study.diverged_note(records)}".strip()
+    )
+    return finish(canvas, "learning-rates", caption, f"A line for each cell over the learning rate. {found}", rows)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -47,6 +47,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 import charlm_runs
+import charlm_studies
 from charlm_corpus import CORPORA, ROOT, CharlmError, Corpus, load
 from charlm_show import Table, boxed, escape_markdown, fenced, visible
 from charlm_study import Study
@@ -98,6 +99,7 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
         ("3_temperature_study", common, {"figure", "table", "samples"}),
         ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
         ("5_gradients", common, {"figure", "table", "finding"}),
+        ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
         ("0_summary", {"results": results}, {"finding", "table"}),
     ]
     return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]
@@ -525,8 +527,12 @@ def folders(study: Study, corpus: Corpus, out: Path | None) -> tuple[Path, Path]
     return out, ROOT / "figures" if out.resolve() == official else out / "figures"
 
 
-def make_report(study: Study, out: Path | None, say: Callable[[str], None] = print) -> Path:
-    """Train what the study needs, make its report and put it in place. Returns the report's folder."""
+def make_report(
+    study: Study, out: Path | None, say: Callable[[str], None] = print, studies: Sequence[str] = ()
+) -> Path:
+    """Train what the study and the long studies of these names need, make the report and put it in place. Returns the
+    report's folder."""
+    studies = charlm_studies.check_names(studies)
     corpus = load(study.corpus)
     out, figures = folders(study, corpus, out)
     facts = dataclasses.asdict(study) | {"corpus": corpus.name, "corpus_sha256": corpus.sha256}
@@ -542,6 +548,8 @@ def make_report(study: Study, out: Path | None, say: Callable[[str], None] = pri
         for job in plan:
             check_parameters(job)  # before hours of training
         runs = train(study, corpus, say)
+        for name in studies:
+            charlm_studies.make(name, corpus, say)
         results = build(plan, facts, subtitle, stage, say)
         absent = {r["run_id"] for r in runs} - {r["run_id"] for r in results["runs"]}
         if absent:
@@ -575,6 +583,9 @@ def parser() -> argparse.ArgumentParser:
     it.add_argument("--epochs", type=count, metavar="N", help=f"epochs of training, at most ({full.epochs})")
     it.add_argument("--corpus", metavar="TEXT", help=f"a known corpus, or a UTF-8 text file ({full.corpus})")
     it.add_argument("--out", type=Path, metavar="FOLDER", help="folder for the report and its figures")
+    it.add_argument(
+        "--studies", type=str.split, default=[], metavar="NAMES", help="make long studies again: names, or all (hours)"
+    )
     it.add_argument("--quick", action="store_true", help="a small study, to try it: about a minute")
     return it
 
@@ -584,7 +595,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     base = Study.quick() if given.quick else Study()
     changed = {k: v for k in ("seeds", "epochs", "corpus") if (v := getattr(given, k)) is not None}
     try:
-        out = make_report(dataclasses.replace(base, **changed), given.out, partial(print, flush=True))
+        out = make_report(dataclasses.replace(base, **changed), given.out, partial(print, flush=True), given.studies)
     except (CharlmError, ReportError) as error:
         print(f"charlm_report: {error}", file=sys.stderr)
         return 2 if isinstance(error, CharlmError) else 1

@@ -6,15 +6,18 @@ again, or for a text of one's own; of such a text the runs are looked up in runs
 """
 
 import json
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import charlm_core as core
+import charlm_meaning
 import charlm_runs
 from charlm_core import Config
 from charlm_corpus import CORPORA, ROOT, CharlmError, Corpus
-from charlm_show import Finding
-from charlm_study import LARGER, Record, Records, Study, count
+from charlm_show import Finding, plain
+from charlm_study import LARGER, Record, Study, count
 
 STUDIES = ROOT / "studies"
 CELLS = ("rnn", "lstm", "gru")
@@ -82,39 +85,72 @@ def check_names(names: Sequence[str]) -> list[str]:
     return list(CONFIGURATIONS) if "all" in names else list(dict.fromkeys(names))
 
 
-def make(name: str, corpus: Corpus, say: Callable[[str], None] = print, folder: Path = STUDIES) -> Records:
+@dataclass(frozen=True)
+class Made:
+    """What a study found. epoch_seconds: of one epoch of each "<cell>-<hidden size>", timed alone, one thread."""
+
+    study: str
+    corpus_sha256: str
+    runs: list[Record] = field(default_factory=list)
+    epoch_seconds: dict[str, float] = field(default_factory=dict)
+
+
+def make(name: str, corpus: Corpus, say: Callable[[str], None] = print, folder: Path = STUDIES) -> Made:
     """Train what a study lacks, and write studies/<name>.json where the corpus is that of the report."""
-    records = charlm_runs.sweep(CONFIGURATIONS[name](corpus), corpus, say=say)
+    configs = CONFIGURATIONS[name](corpus)
+    runs = charlm_runs.sweep(configs, corpus, say=say)
+    if name == "sequential":
+        runs = [plain(r) for r in charlm_meaning.measured(runs, corpus)]
+    kinds = {f"{c.cell}-{c.hidden_size}": c for c in configs} if name in ("cells", "parameters") else {}
+    seconds = {kind: epoch_seconds(config, corpus) for kind, config in kinds.items()}
+    made = Made(name, corpus.sha256, runs, seconds)
     if corpus.sha256 == CORPORA[Study.corpus]["sha256"]:
-        about = {"study": name, "corpus": corpus.name, "corpus_sha256": corpus.sha256, "runs": records}
         folder.mkdir(exist_ok=True)
-        charlm_runs.write(folder / f"{name}.json", (json.dumps(about, indent=1, allow_nan=False) + "\n").encode())
-        say(f"studies/{name}.json: {count(len(records), 'run')}")
-    return records
+        text = json.dumps(asdict(made), indent=1, allow_nan=False)
+        charlm_runs.write(folder / f"{name}.json", f"{text}\n".encode())
+        say(f"studies/{name}.json: {count(len(runs), 'run')}")
+    return made
 
 
-def read(name: str, corpus: Corpus, folder: Path = STUDIES) -> list[Record]:
-    """The records of a study on this corpus: from studies/, else from runs/ where all of them are trained, else none."""
+def epoch_seconds(config: Config, corpus: Corpus) -> float:
+    """Seconds of one epoch of training and validation in this process: the faster of two."""
+    config, seconds = replace(config, seed=0).resolve(), []
+    state = core.initial_state(len(corpus.vocab), config)
+    for _ in range(2):
+        start = time.perf_counter()
+        core.train_epoch(state, corpus, config)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def read(name: str, corpus: Corpus, folder: Path = STUDIES) -> Made:
+    """A study on this corpus: from studies/, else from runs/ where all its runs are trained, else one without runs."""
     path = folder / f"{name}.json"
     if path.is_file():
         try:
-            about = json.loads(path.read_text("utf-8"))
-            if about["corpus_sha256"] == corpus.sha256:
-                return about["runs"]
-        except (ValueError, KeyError, TypeError) as error:
+            made = Made(**json.loads(path.read_text("utf-8")))
+        except (ValueError, TypeError) as error:
             raise CharlmError(f"{path} is damaged: take it from the repository again, or remove it") from error
+        if made.corpus_sha256 == corpus.sha256:
+            return made
     runs = [charlm_runs.Run.of(config, corpus) for config in CONFIGURATIONS[name](corpus)]
-    return [charlm_runs.record(r.folder) for r in runs] if all(r.is_finished() for r in runs) else []
+    if not all(r.is_finished() for r in runs):
+        return Made(name, corpus.sha256)
+    found = [charlm_runs.record(r.folder) for r in runs]
+    return Made(name, corpus.sha256, charlm_meaning.measured(found, corpus) if name == "sequential" else found)
 
 
-def made_with(name: str, records: Records) -> Finding:
+def made_with(made: Made) -> Finding:
     """Where a study's runs come from: their number, machine and machine time, and whether the code is still today's."""
+    id, records = f"study-{made.study.replace('_', '-')}", made.runs
     if not records:
-        text = "The study `{name}` has not been made for this corpus: `make report STUDIES={name}` makes it."
-        return Finding(f"study-{name.replace('_', '-')}", text.replace("`{name}`", "*{name}*"), {"name": name})
+        text = (
+            "The study *{name}* has not been made for this corpus: `make report STUDIES=" + made.study + "` makes it."
+        )
+        return Finding(id, text, {"name": made.study})
     current = all(r["code"] == charlm_runs.training_code_hash(r["cell"]) for r in records)
     values = {
-        "name": name,
+        "name": made.study,
         "runs": len(records),
         "hours": sum(r["seconds"] for r in records) / 3600,
         "cpu": ", ".join(sorted({r["machine"]["cpu"] for r in records})),
@@ -122,7 +158,7 @@ def made_with(name: str, records: Records) -> Finding:
         "code": "with today's training code" if current else "with training code that has changed since",
     }
     text = (
-        "Study *{name}*: {runs} runs, {hours:.1f} hours of one core of {cpu}, in {precision}, made once {code} and kept in "
-        "studies/."
+        "Study *{name}*: {runs} runs, {hours:.1f} hours of one core of {cpu} with other work beside, in {precision}, made once "
+        "{code} and kept in studies/."
     )
-    return Finding(f"study-{name.replace('_', '-')}", text, values)
+    return Finding(id, text, values)

@@ -428,10 +428,12 @@ def overfitting_table(base: Records, large: Records) -> Table:
     return make_table("overfitting", rows, caption, diverged_note([*base, *large]), formats)
 
 
-def precision_table(records: Records) -> Table:
+def precision_table(records: Records) -> Table | None:
     """bfloat16 against float32 for each cell and configuration, paired over seeds. Equivalent: the 95 % interval of the
     difference in the best validation loss lies inside ±MARGIN.
     """
+    if not records:
+        return None
     rows = []
     kinds = sorted(
         {(r["hidden_size"], r["learning_rate"], r["cell"]) for r in records}, key=lambda k: (*k[:2], k[2] != "rnn")

@@ -1,7 +1,7 @@
 """Long studies: which runs they are made of, and how their records are kept."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from synthetic import make_record
@@ -53,10 +53,11 @@ def small(monkeypatch, tiny_config, tmp_path):
 def test_a_study_of_the_reports_corpus_is_kept_and_read_back(small, tiny, monkeypatch):
     monkeypatch.setitem(charlm_corpus.CORPORA[studies.Study.corpus], "sha256", tiny.sha256)
     said = []
-    records = studies.make("cells", tiny, said.append, small / "studies")
+    made = studies.make("cells", tiny, said.append, small / "studies")
     assert said[-1] == "studies/cells.json: 2 runs"
-    assert studies.read("cells", tiny, small / "studies") == json.loads(json.dumps(records))
-    assert [r["seed"] for r in records] == [0, 1]
+    assert studies.read("cells", tiny, small / "studies") == made
+    assert [r["seed"] for r in made.runs] == [0, 1]
+    assert made.epoch_seconds.keys() == {"lstm-16"} and made.epoch_seconds["lstm-16"] > 0
 
 
 def test_a_study_of_another_corpus_is_not_kept(small, tiny):
@@ -65,12 +66,12 @@ def test_a_study_of_another_corpus_is_not_kept(small, tiny):
 
 
 def test_a_study_that_was_not_made_for_a_corpus_has_no_runs(small, tiny):
-    (small / "cells.json").write_text(json.dumps({"corpus_sha256": "another", "runs": [1]}))
-    assert studies.read("cells", tiny, small) == []
-    assert "make report STUDIES=cells" in studies.made_with("cells", []).filled
+    (small / "cells.json").write_text(json.dumps(asdict(studies.Made("cells", "another", [{}]))))
+    assert studies.read("cells", tiny, small).runs == []
+    assert "make report STUDIES=cells" in studies.made_with(studies.Made("cells", "another")).filled
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}"])
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"runs": 1}'])
 def test_a_damaged_study_is_one_line(small, tiny, text):
     (small / "cells.json").write_text(text)
     with pytest.raises(CharlmError, match=r"cells.json is damaged.*repository"):
@@ -90,7 +91,7 @@ def test_a_study_says_what_made_it_and_whether_the_code_is_todays():
 
 @pytest.mark.parametrize("path", sorted(studies.STUDIES.glob("*.json")), ids=lambda path: path.stem)
 def test_a_committed_study_holds_the_runs_it_says(path, shakespeare):
-    records = studies.read(path.stem, shakespeare)
+    records = studies.read(path.stem, shakespeare).runs
     configs = studies.CONFIGURATIONS[path.stem](shakespeare)
     assert [
         (r["cell"], r["hidden_size"], r["learning_rate"], r["seed"], r["split"], r["split_seed"]) for r in records

@@ -1,0 +1,245 @@
+"""The fair comparison: three cells at one hidden size and at one number of parameters, at several learning rates, and
+what the luck of a run is made of. Pure functions from the records of studies to tables and sentences.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
+
+import charlm_study as study
+from charlm_show import Finding, Table
+from charlm_study import Estimate, Record, Records, make_table
+
+KEY = "val_loss_best"  # what cells are compared by
+POWER = 0.8  # the chance with which a difference that is there shall be found
+PUBLISHED_DIFFERENCE = abs(study.PUBLISHED["lstm"]["val_loss_last"] - study.PUBLISHED["rnn"]["val_loss_last"])
+
+HOLM_RULE = (
+    "Several differences are judged at once, so their intervals are widened by Holm's method: of m differences, the one "
+    "with the smallest p-value gets an interval of level 1 − 0.05/m, the next of level 1 − 0.05/(m − 1), and so on; from the "
+    "first that includes zero on, all have that one's level."
+)
+
+
+def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """The estimates with intervals whose chance that any of them misses is 5 % at most, by HOLM_RULE.
+
+    S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6 (1979).
+    """
+    p = [_p_value(e) for e in estimates]
+    found: list[Estimate] = list(estimates)
+    level = None
+    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        e, share = estimates[i], level or 0.05 / (len(p) - rank)
+        if e.interval is None:
+            continue
+        half = float(stats.t.ppf(1 - share / 2, e.n - 1)) * e.sd / math.sqrt(e.n)
+        found[i] = Estimate(e.values, e.mean, e.sd, (e.mean - half, e.mean + half), e.dropped)
+        if level is None and found[i].low <= 0 <= found[i].high:
+            level = share
+    return found
+
+
+def _p_value(e: Estimate) -> float:
+    """Of Student's t test that the mean is zero, two-sided."""
+    if e.interval is None:
+        return 1.0
+    if not e.sd:
+        return 1.0 if e.mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(e.mean) / (e.sd / math.sqrt(e.n)), e.n - 1))
+
+
+def seeds_needed(sd: float, difference: float) -> int:
+    """Pairs of runs with which a two-sided t test at 5 % finds a difference, given the standard deviation of the
+    differences, with the probability POWER (from the noncentral t distribution)."""
+    for n in range(2, 100_000):
+        critical, shift = stats.t.ppf(0.975, n - 1), difference / (sd / math.sqrt(n)) if sd else math.inf
+        if not math.isfinite(shift) or stats.nct.sf(critical, n - 1, shift) >= POWER:
+            return n
+    return 100_000
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# cells
+
+
+def cell_table(records: Records, id: str, epoch_seconds: dict[str, float]) -> Table | None:
+    """Parameters, time and loss of each cell. epoch_seconds: of an epoch of "<cell>-<hidden size>" with nothing else
+    running, one thread."""
+    if not records:
+        return None
+    rows = []
+    for cell in study.cells(records):
+        runs = study.of(records, cell)
+        first, e = runs[0], study.seed_estimate(runs, KEY)
+        epochs = study.seed_estimate(runs, "epochs")
+        each = epoch_seconds.get(f"{cell}-{first['hidden_size']}")
+        row = {"cell": cell.upper(), "hidden size": first["hidden_size"], "parameters": first["parameters"]}
+        row |= {"seeds": e.n, "validation, best": e.mean, "standard deviation": e.sd}
+        row |= {"95 % from": e.low, "to": e.high, "epochs": epochs.mean}
+        rows.append(row | {"seconds": each and epochs.mean and each * epochs.mean})
+    caption = (
+        "Validation loss at the best epoch in nats per character: mean, standard deviation and 95 % interval over seeds. "
+        "Seconds: of a whole training on one core, from epochs timed with nothing else running."
+    )
+    formats = {"parameters": "{:,}", "95 % from": "{:.4f}", "to": "{:.4f}", "epochs": "{:.1f}", "seconds": "{:.0f}"}
+    return make_table(id, rows, caption, study.diverged_note(records), formats)
+
+
+def pairs(records: Records) -> dict[tuple[str, str], Estimate]:
+    """{(a, b): estimate of loss of b − a} for every two cells, paired over seeds, intervals by Holm."""
+    both = list(combinations(study.cells(records), 2))
+    found = [study.paired_difference(study.of(records, b), study.of(records, a), KEY) for a, b in both]
+    return dict(zip(both, holm(found), strict=True))
+
+
+def pair_findings(records: Records, id: str, alike: str) -> Finding | None:
+    """Every two cells compared, in words. alike: what the cells share."""
+    if not records:
+        return None
+    lines, values = [], {"alike": alike}
+    for (a, b), e in pairs(records).items():
+        judged = study.verdict(e.interval, e.n, claimed_sign=-1)
+        lead = {"confirmed": f"the {b.upper()} is better", "refuted": f"the {a.upper()} is better"}.get(judged, judged)
+        words = study.in_words(e, f"the {a.upper()}'s")
+        lines.append(f"- {a.upper()} or {b.upper()}: **{lead}**; the {b.upper()}'s loss is {words}.")
+        values |= {f"{b}_minus_{a}": {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}}
+    text = "**At the same {alike}**, at the best epoch, seed by seed:\n\n" + "\n".join(lines)
+    return Finding(id, text, values)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# learning rates
+
+
+def rates(records: Records) -> list[float]:
+    return sorted({r["learning_rate"] for r in records})
+
+
+def at_rate(records: Records, rate: float) -> list[Record]:
+    return [r for r in records if r["learning_rate"] == rate]
+
+
+def best_rates(records: Records) -> dict[str, float]:
+    """{cell: learning rate with the lowest mean validation loss}; a rate at which a run diverged is out."""
+    found = {}
+    for cell in study.cells(records):
+        runs = study.of(records, cell)
+        whole = [x for x in rates(runs) if all(r["status"] == "finished" for r in at_rate(runs, x))]
+        if whole:
+            found[cell] = min(whole, key=lambda x: study.seed_estimate(at_rate(runs, x), KEY).mean)
+    return found
+
+
+def rate_table(records: Records) -> Table | None:
+    """A row a cell and learning rate."""
+    if not records:
+        return None
+    chosen, rows = best_rates(records), []
+    for cell in study.cells(records):
+        for rate in rates(study.of(records, cell)):
+            runs = at_rate(study.of(records, cell), rate)
+            e = study.seed_estimate(runs, KEY)
+            row = {"cell": cell.upper(), "learning rate": rate, "seeds": e.n, "validation, best": e.mean}
+            row |= {"standard deviation": e.sd, "epochs": study.seed_estimate(runs, "epochs").mean}
+            rows.append(row | {"lowest": rate == chosen.get(cell)})
+    caption = (
+        "Validation loss at the best epoch in nats per character, by learning rate. A cell's lowest mean is chosen on the "
+        "validation loss that is shown, so it is a little too good, for each cell alike."
+    )
+    return make_table(
+        "learning-rates", rows, caption, study.diverged_note(records), {"learning rate": "{:g}", "epochs": "{:.1f}"}
+    )
+
+
+def tuned(records: Records) -> Finding | None:
+    """The cells against each other, each at its own best learning rate."""
+    if not best_rates(records):
+        return None
+    chosen = best_rates(records)
+    best = [r for cell, rate in chosen.items() for r in at_rate(study.of(records, cell), rate)]
+    at = ", ".join(f"{cell.upper()} {rate:g}" for cell, rate in chosen.items())
+    finding = pair_findings(best, "tuned", "hidden size, each with the learning rate that suits it best")
+    return Finding("tuned", finding.text + "\n\nThe rates: {at}.", finding.values | {"at": at})
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what the luck of a run is made of
+
+
+def spread(crossed: dict[tuple[int, int], float]) -> dict[str, float]:
+    """Standard deviations of what the split, the seed and their interaction do, from one value for every pair of split
+    and seed: the random effects of a two-way layout without repeats, by the method of moments, where a negative
+    variance is zero. (S. R. Searle, G. Casella, C. E. McCulloch, Variance Components, 1992, section 4.3.)
+    """
+    splits, seeds = (sorted({pair[i] for pair in crossed}) for i in (0, 1))
+    x = np.array([[crossed[a, b] for b in seeds] for a in splits])  # (splits, seeds)
+    a, b = x.shape
+    rows, columns = x.mean(axis=1), x.mean(axis=0)
+    rest = x - rows[:, None] - columns + x.mean()
+    ms_rest = (rest**2).sum() / ((a - 1) * (b - 1))
+    ms_rows, ms_columns = b * rows.var(ddof=1), a * columns.var(ddof=1)
+    parts = {"split": (ms_rows - ms_rest) / b, "seed": (ms_columns - ms_rest) / a, "together": ms_rest}
+    return {name: math.sqrt(max(0.0, float(v))) for name, v in parts.items()}
+
+
+def crossed(records: Records) -> dict[tuple[int, int], Record]:
+    """{(split, seed): record} of the finished runs of one cell."""
+    number = {True: "seed", False: "split_seed"}
+    return {(r[number[r["split_seed"] is None]], r["seed"]): r for r in study.finished(records)}
+
+
+def spread_table(records: Records) -> Table | None:
+    """What the split does and what the seed does to the loss of each cell, and to the difference of the first two."""
+    if not records:
+        return None
+    found = {cell: {k: r[KEY] for k, r in crossed(study.of(records, cell)).items()} for cell in study.cells(records)}
+    if {"rnn", "lstm"} <= found.keys():
+        shared = found["rnn"].keys() & found["lstm"].keys()
+        found["LSTM − RNN"] = {k: found["lstm"][k] - found["rnn"][k] for k in shared}
+    rows = []
+    for name, values in found.items():
+        whole = len(values) == len({a for a, _ in values}) * len({b for _, b in values}) > 3
+        parts = spread(values) if whole else dict.fromkeys(("split", "seed", "together"))
+        rows.append({"loss of": name.upper() if name in study.cells(records) else name, "runs": len(values)} | parts)
+    caption = (
+        "What moves the best validation loss: standard deviation (nats per character) due to the split of the corpus alone, "
+        "to the seed of weights and order alone, and to the two together, from every split trained with every seed."
+    )
+    note = "Few splits and seeds: each standard deviation is itself uncertain by a third or more."
+    return make_table("spread", rows, caption, note, dict.fromkeys(("split", "seed", "together"), "{:.4f}"))
+
+
+def enough_seeds(records: Records) -> Finding:
+    """How many seeds tell RNN and LSTM apart at the difference that the source study published, with and without
+    pairing."""
+    differences = study.paired_difference(study.of(records, "lstm"), study.of(records, "rnn"), KEY)
+    alone = [study.seed_estimate(study.of(records, cell), KEY).sd for cell in ("rnn", "lstm")]
+    if differences.sd is None or None in alone:
+        return Finding(
+            "enough-seeds", "How many seeds are needed is not known: fewer than two finished in both cells.", {}
+        )
+    values = {
+        "difference": PUBLISHED_DIFFERENCE,
+        "paired_sd": differences.sd,
+        "paired": seeds_needed(differences.sd, PUBLISHED_DIFFERENCE),
+        "unpaired_sd": math.hypot(*alone),
+        "unpaired": seeds_needed(math.hypot(*alone), PUBLISHED_DIFFERENCE),
+        "power": POWER,
+        "n": differences.n,
+        "one": float(2 * stats.norm.sf(PUBLISHED_DIFFERENCE / math.hypot(*alone))) if math.hypot(*alone) else 0.0,
+    }
+    text = (
+        "**How many seeds it takes.** To find a difference of {difference:.4f} nats with a probability of {power:.0%} it takes "
+        "{paired} seeds when the cells share their splits (standard deviation of a pair's difference {paired_sd:.4f}), and "
+        "{unpaired} when they do not ({unpaired_sd:.4f}); both standard deviations are from {n} seeds. Between one run and one "
+        "run without a shared split, chance alone makes a difference at least as large in {one:.0%} of the cases."
+    )
+    return Finding("enough-seeds", text, values)
+
+
+def holm_rule() -> Finding:
+    return Finding("holm-rule", HOLM_RULE, {})

@@ -1,0 +1,155 @@
+"""The fair comparison: corrected intervals, learning rates, the parts of a spread, and how many seeds it takes."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from synthetic import make_record, make_runs
+
+import charlm_comparison as comparison
+import charlm_study as study
+
+
+def estimates(*samples):
+    return [study.estimate(dict(enumerate(sample))) for sample in samples]
+
+
+def test_holm_of_one_difference_leaves_it_as_it_is():
+    (e,) = estimates([1, 2, 3])
+    assert comparison.holm([e])[0].interval == pytest.approx(e.interval)
+
+
+def test_holm_widens_the_interval_of_the_smallest_p_value_most():
+    clear, weak = estimates([10.0, 10.1, 10.2], [0.5, 1.5, 1.0])
+    first, second = comparison.holm([clear, weak])
+    half = stats.t.ppf(1 - 0.025 / 2, 2) * 0.1 / np.sqrt(3)  # level 1 - 0.05 / 2
+    assert (first.low, first.high) == pytest.approx((10.1 - half, 10.1 + half))
+    assert second.interval == pytest.approx(weak.interval)  # level 1 - 0.05 / 1
+
+
+def test_holm_stops_at_the_first_difference_that_may_be_zero():
+    a, b = estimates([-1.0, 0.0, 1.2], [-1.0, 0.0, 1.1])
+    first, second = comparison.holm([a, b])
+    for e, found in ((a, first), (b, second)):
+        half = stats.t.ppf(1 - 0.025 / 2, 2) * e.sd / np.sqrt(3)
+        assert found.interval == pytest.approx((e.mean - half, e.mean + half))
+
+
+def test_holm_keeps_the_order_and_what_has_no_interval():
+    one, clear = estimates([1.0], [5.0, 5.1])
+    assert comparison.holm([one, clear])[0] == one
+
+
+@pytest.mark.parametrize("sd, difference, n", [(1.0, 1.0, 10), (1.0, 0.5, 34), (0.0, 0.1, 2)])
+def test_seeds_needed_are_those_of_the_tables_of_the_paired_t_test(sd, difference, n):
+    assert comparison.seeds_needed(sd, difference) == n
+
+
+def test_what_a_split_does_is_told_from_what_a_seed_does():
+    by_split = {(a, b): float(a) for a in range(4) for b in range(4)}
+    sd = np.std(range(4), ddof=1)
+    assert comparison.spread(by_split) == pytest.approx({"split": sd, "seed": 0, "together": 0})
+    by_seed = {(a, b): float(b) for a in range(4) for b in range(4)}
+    assert comparison.spread(by_seed) == pytest.approx({"split": 0, "seed": sd, "together": 0})
+
+
+def test_the_parts_of_a_spread_are_recovered_from_random_numbers():
+    rng = np.random.default_rng(0)
+    a, b, rest = rng.normal(0, 3, 60), rng.normal(0, 1, 60), rng.normal(0, 2, (60, 60))
+    found = comparison.spread({(i, j): a[i] + b[j] + rest[i, j] for i in range(60) for j in range(60)})
+    assert found == pytest.approx({"split": 3, "seed": 1, "together": 2}, rel=0.2)
+
+
+def crossed_runs(cell, wobble=0.0):
+    pairs = [(a, b) for a in range(4) for b in range(4)]
+    return [
+        make_record(cell, b, split_seed=None if a == b else a) | {"val_loss_best": 1.5 + 0.1 * a + wobble * b}
+        for a, b in pairs
+    ]
+
+
+def test_the_spread_table_takes_every_split_with_every_seed():
+    rows = comparison.spread_table([*crossed_runs("rnn"), *crossed_runs("lstm", 0.01)]).frame.to_dict("records")
+    assert [r["loss of"] for r in rows] == ["RNN", "LSTM", "LSTM − RNN"]
+    assert [r["runs"] for r in rows] == [16, 16, 16]
+    sd = np.std(range(4), ddof=1)
+    assert rows[0]["split"] == pytest.approx(0.1 * sd) and rows[0]["seed"] == pytest.approx(0, abs=1e-6)
+    assert rows[2]["split"] == pytest.approx(0, abs=1e-6) and rows[2]["seed"] == pytest.approx(0.01 * sd)
+
+
+def test_an_incomplete_cross_has_no_parts():
+    rows = comparison.spread_table(crossed_runs("rnn")[:-1]).frame.to_dict("records")
+    assert rows[0]["split"] is None
+
+
+def with_loss(cell, losses, **config):
+    return [make_record(cell, s, **config) | {"val_loss_best": x} for s, x in enumerate(losses)]
+
+
+@pytest.mark.parametrize(
+    "lstm, lead",
+    [
+        ([1.50, 1.51, 1.49], "**the LSTM is better**"),
+        ([1.70, 1.71, 1.69], "**the RNN is better**"),
+        ([1.60, 1.601, 1.599], "**no difference that matters**"),
+        ([1.50, 1.70, 1.65], "**too close to call**"),
+    ],
+)
+def test_two_cells_are_compared_by_the_rule(lstm, lead):
+    found = comparison.pair_findings([*with_loss("rnn", [1.6, 1.601, 1.602]), *with_loss("lstm", lstm)], "it", "size")
+    assert f"- RNN or LSTM: {lead}; the LSTM's loss is " in found.filled
+
+
+def test_three_cells_make_three_corrected_differences():
+    runs = [r for i, cell in enumerate(("rnn", "lstm", "gru")) for r in with_loss(cell, [1.5 + i, 1.52 + i, 1.51 + i])]
+    found = comparison.pairs(runs)
+    assert list(found) == [("rnn", "lstm"), ("rnn", "gru"), ("lstm", "gru")]
+    assert [e.mean for e in found.values()] == pytest.approx([1, 2, 1])
+
+
+def test_the_cell_table_multiplies_epochs_with_seconds_timed_alone():
+    runs = [r | {"epochs": n} for r, n in zip(with_loss("rnn", [1.5, 1.6]), (20, 30), strict=True)]
+    (row,) = comparison.cell_table(runs, "it", {"rnn-256": 2.0}).frame.to_dict("records")
+    assert row["seconds"] == 50.0 and row["validation, best"] == pytest.approx(1.55)
+    (row,) = comparison.cell_table(runs, "it", {}).frame.to_dict("records")
+    assert row["seconds"] is None
+
+
+def test_a_cells_best_rate_has_the_lowest_mean_and_no_diverged_run():
+    runs = [
+        *with_loss("rnn", [1.6, 1.62], learning_rate=0.001),
+        *with_loss("rnn", [1.5, 1.52], learning_rate=0.002),
+        *with_loss("rnn", [1.4], learning_rate=0.004),
+        make_record("rnn", 1, learning_rate=0.004, diverged=True, epochs=3),
+    ]
+    assert comparison.best_rates(runs) == {"rnn": 0.002}
+    lowest = [r["learning rate"] for r in comparison.rate_table(runs).frame.to_dict("records") if r["lowest"]]
+    assert lowest == [0.002]
+
+
+def test_tuned_cells_meet_each_at_its_own_rate():
+    runs = [
+        *with_loss("rnn", [1.6, 1.61, 1.62], learning_rate=0.001),
+        *with_loss("rnn", [1.7, 1.71, 1.72], learning_rate=0.002),
+        *with_loss("lstm", [1.7, 1.71, 1.72], learning_rate=0.001),
+        *with_loss("lstm", [1.5, 1.51, 1.52], learning_rate=0.002),
+    ]
+    text = comparison.tuned(runs).filled
+    assert "**the LSTM is better**; the LSTM's loss is 0.1000 nats lower" in text
+    assert "The rates: RNN 0.001, LSTM 0.002." in text.replace("&#44;", ",")
+
+
+def test_pairing_needs_fewer_seeds_where_the_cells_move_together():
+    losses = [1.5, 1.6, 1.55, 1.58]
+    runs = [*with_loss("rnn", losses), *with_loss("lstm", [x + 0.001 * (-1) ** i for i, x in enumerate(losses)])]
+    values = comparison.enough_seeds(runs).values
+    assert values["paired"] < values["unpaired"]
+    assert values["n"] == 4 and values["difference"] == pytest.approx(0.0057)
+
+
+def test_without_a_spread_nobody_says_how_many_seeds_it_takes():
+    assert "not known" in comparison.enough_seeds(make_runs(seeds=1)).filled
+
+
+def test_a_study_that_was_not_made_shows_nothing():
+    assert comparison.cell_table([], "it", {}) is None and comparison.pair_findings([], "it", "size") is None
+    assert comparison.rate_table([]) is None and comparison.tuned([]) is None and comparison.spread_table([]) is None
