@@ -3,7 +3,6 @@ what the luck of a run is made of. Pure functions from the records of studies to
 """
 
 import math
-from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -16,40 +15,6 @@ from charlm_study import Estimate, Record, Records, make_table
 KEY = "val_loss_best"  # what cells are compared by
 POWER = 0.8  # the chance with which a difference that is there shall be found
 PUBLISHED_DIFFERENCE = abs(study.PUBLISHED["lstm"]["val_loss_last"] - study.PUBLISHED["rnn"]["val_loss_last"])
-
-HOLM_RULE = (
-    "Several differences are judged at once, so their intervals are widened by Holm's method: of m differences, the one "
-    "with the smallest p-value gets an interval of level 1 − 0.05/m, the next of level 1 − 0.05/(m − 1), and so on; from the "
-    "first that includes zero on, all have that one's level."
-)
-
-
-def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
-    """The estimates with intervals whose chance that any of them misses is 5 % at most, by HOLM_RULE.
-
-    S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6 (1979).
-    """
-    p = [_p_value(e) for e in estimates]
-    found: list[Estimate] = list(estimates)
-    level = None
-    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        e, share = estimates[i], level or 0.05 / (len(p) - rank)
-        if e.interval is None:
-            continue
-        half = float(stats.t.ppf(1 - share / 2, e.n - 1)) * e.sd / math.sqrt(e.n)
-        found[i] = Estimate(e.values, e.mean, e.sd, (e.mean - half, e.mean + half), e.dropped)
-        if level is None and found[i].low <= 0 <= found[i].high:
-            level = share
-    return found
-
-
-def _p_value(e: Estimate) -> float:
-    """Of Student's t test that the mean is zero, two-sided."""
-    if e.interval is None:
-        return 1.0
-    if not e.sd:
-        return 1.0 if e.mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(e.mean) / (e.sd / math.sqrt(e.n)), e.n - 1))
 
 
 def seeds_needed(sd: float, difference: float) -> int:
@@ -93,7 +58,7 @@ def pairs(records: Records) -> dict[tuple[str, str], Estimate]:
     """{(a, b): estimate of loss of b − a} for every two cells, paired over seeds, intervals by Holm."""
     both = list(combinations(study.cells(records), 2))
     found = [study.paired_difference(study.of(records, b), study.of(records, a), KEY) for a, b in both]
-    return dict(zip(both, holm(found), strict=True))
+    return dict(zip(both, study.holm(found), strict=True))
 
 
 def pair_findings(records: Records, id: str, alike: str) -> Finding | None:
@@ -239,7 +204,3 @@ def enough_seeds(records: Records) -> Finding:
         "run without a shared split, chance alone makes a difference at least as large in {one:.0%} of the cases."
     )
     return Finding("enough-seeds", text, values)
-
-
-def holm_rule() -> Finding:
-    return Finding("holm-rule", HOLM_RULE, {})

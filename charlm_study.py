@@ -187,7 +187,11 @@ decides:
 - the interval lies wholly inside ±{MARGIN:g}: *no difference that matters*;
 - the interval lies beyond zero on the claimed side: *confirmed*;
 - the interval lies beyond zero on the other side: *refuted*;
-- otherwise: *too close to call*."""
+- otherwise: *too close to call*.
+
+Where one claim is judged of several cells or epochs at once, the intervals are widened by Holm's method: of m differences,
+the one with the smallest p-value gets an interval of level 1 − 0.05/m, the next of level 1 − 0.05/(m − 1), and so on; from
+the first that includes zero on, all have that one's level."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +225,34 @@ def estimate(values: dict[int, float], dropped: Sequence[int] = ()) -> Estimate:
     mean, sd = float(x.mean()), float(x.std(ddof=1))
     half = float(stats.t.ppf(0.975, len(x) - 1)) * sd / math.sqrt(len(x))
     return Estimate(values, mean, sd, (mean - half, mean + half), tuple(dropped))
+
+
+def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
+    """The estimates with intervals whose chance that any of them misses is 5 % at most, as VERDICT_RULE says.
+
+    S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6 (1979).
+    """
+    p = [_p_value(e) for e in estimates]
+    found: list[Estimate] = list(estimates)
+    level = None
+    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        e, share = estimates[i], level or 0.05 / (len(p) - rank)
+        if e.interval is None:
+            continue
+        half = float(stats.t.ppf(1 - share / 2, e.n - 1)) * e.sd / math.sqrt(e.n)
+        found[i] = Estimate(e.values, e.mean, e.sd, (e.mean - half, e.mean + half), e.dropped)
+        if level is None and found[i].low <= 0 <= found[i].high:
+            level = share
+    return found
+
+
+def _p_value(e: Estimate) -> float:
+    """Of Student's t test that the mean is zero, two-sided."""
+    if e.interval is None:
+        return 1.0
+    if not e.sd:
+        return 1.0 if e.mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(e.mean) / (e.sd / math.sqrt(e.n)), e.n - 1))
 
 
 def seed_estimate(records: Records, key: Key) -> Estimate:
@@ -403,21 +435,26 @@ def overfitting_table(base: Records, large: Records) -> Table:
     """
     rows = []
     first, second = configuration(base[0]), configuration(large[0]) if large else "larger"
-    for cell in cells(base):
-        a, b = of(base, cell), of(large, cell)
-        for quantity, key in (
-            ("validation loss, last epoch", "val_loss_last"),
-            ("validation loss, best epoch", "val_loss_best"),
-            ("gap, last epoch", gap),
-            (f"rise above best, {second} alone", rise),
-        ):
+    shown = cells(base)
+    for quantity, key in (
+        ("validation loss, last epoch", "val_loss_last"),
+        ("validation loss, best epoch", "val_loss_best"),
+        ("gap, last epoch", gap),
+        (f"rise above best, {second} alone", rise),
+    ):
+        found, means = [], []
+        for cell in shown:
+            a, b = of(base, cell), of(large, cell)
             e = paired_difference(b, a, key)
-            means = [seed_estimate([r for r in side if r["seed"] in e.values], key).mean for side in (a, b)]
+            means.append([seed_estimate([r for r in side if r["seed"] in e.values], key).mean for side in (a, b)])
             if key is rise:
                 e = estimate({r["seed"]: rise(r) for r in finished(b) if r["seed"] in e.values}, e.dropped)
-            row = {"cell": cell.upper(), "quantity": quantity, "seeds": e.n, first: means[0], second: means[1]}
+            found.append(e)
+        for cell, e, (mean, other) in zip(shown, holm(found), means, strict=True):
+            row = {"cell": cell.upper(), "quantity": quantity, "seeds": e.n, first: mean, second: other}
             row |= {"estimate": e.mean, "low": e.low, "high": e.high, "verdict": verdict(e.interval, e.n, 1)}
             rows.append(row)
+    rows.sort(key=lambda row: shown.index(row["cell"].lower()))
     caption = (
         f"Hidden size / learning rate {second} against {first}: means over the shared seeds, the difference "
         f"({second} minus {first}) in nats per character and its 95 % interval. Each verdict is on the estimate "
@@ -459,8 +496,10 @@ def precision_table(records: Records) -> Table | None:
 
 
 def lstm_minus_rnn(records: Records, epoch: str) -> Estimate:
-    """Estimate of the difference in validation loss at the "last" or the "best" epoch."""
-    return paired_difference(of(records, "lstm"), of(records, "rnn"), f"val_loss_{epoch}")
+    """Estimate of the difference in validation loss at the "last" or the "best" epoch, two that are judged at once."""
+    epochs = ("last", "best")
+    found = [paired_difference(of(records, "lstm"), of(records, "rnn"), f"val_loss_{e}") for e in epochs]
+    return holm(found)[epochs.index(epoch)]
 
 
 def rnn_or_lstm(records: Records, epoch: str) -> Finding:
@@ -632,5 +671,7 @@ def summary_samples(results: dict) -> Samples:
     return Samples("summary", items, "What the best model writes at T = 0.5 after a prompt of one character.")
 
 
-def summary_temperature(results: dict) -> Finding:
-    return Finding("summary-temperature", results["findings"]["temperature-words"]["text"], {})
+def quoted(results: dict, id: str) -> Finding | None:
+    """A finding of another notebook, to the letter; None where that notebook had none to show."""
+    found = results["findings"].get(id)
+    return found and Finding(f"summary-{id}", found["text"], {})

@@ -2,41 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy import stats
 from synthetic import make_record, make_runs
 
 import charlm_comparison as comparison
-import charlm_study as study
-
-
-def estimates(*samples):
-    return [study.estimate(dict(enumerate(sample))) for sample in samples]
-
-
-def test_holm_of_one_difference_leaves_it_as_it_is():
-    (e,) = estimates([1, 2, 3])
-    assert comparison.holm([e])[0].interval == pytest.approx(e.interval)
-
-
-def test_holm_widens_the_interval_of_the_smallest_p_value_most():
-    clear, weak = estimates([10.0, 10.1, 10.2], [0.5, 1.5, 1.0])
-    first, second = comparison.holm([clear, weak])
-    half = stats.t.ppf(1 - 0.025 / 2, 2) * 0.1 / np.sqrt(3)  # level 1 - 0.05 / 2
-    assert (first.low, first.high) == pytest.approx((10.1 - half, 10.1 + half))
-    assert second.interval == pytest.approx(weak.interval)  # level 1 - 0.05 / 1
-
-
-def test_holm_stops_at_the_first_difference_that_may_be_zero():
-    a, b = estimates([-1.0, 0.0, 1.2], [-1.0, 0.0, 1.1])
-    first, second = comparison.holm([a, b])
-    for e, found in ((a, first), (b, second)):
-        half = stats.t.ppf(1 - 0.025 / 2, 2) * e.sd / np.sqrt(3)
-        assert found.interval == pytest.approx((e.mean - half, e.mean + half))
-
-
-def test_holm_keeps_the_order_and_what_has_no_interval():
-    one, clear = estimates([1.0], [5.0, 5.1])
-    assert comparison.holm([one, clear])[0] == one
 
 
 @pytest.mark.parametrize("sd, difference, n", [(1.0, 1.0, 10), (1.0, 0.5, 34), (0.0, 0.1, 2)])

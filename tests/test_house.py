@@ -36,6 +36,7 @@ ORDER = [
     "charlm_ngram",
     "charlm_runs",
     "charlm_study",
+    "charlm_claims",
     "charlm_temperature",
     "charlm_meaning",
     "charlm_studies",

@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import pytest
+from scipy import stats
 from synthetic import make_record, make_runs
 
 import charlm_study as study
@@ -111,6 +113,36 @@ def test_seeds_without_a_finished_pair_are_dropped_and_named():
     assert (list(e.values), e.dropped) == ([0], (1, 2, 3))
 
 
+def estimates(*samples):
+    return [study.estimate(dict(enumerate(sample))) for sample in samples]
+
+
+def test_holm_of_one_difference_leaves_it_as_it_is():
+    (e,) = estimates([1, 2, 3])
+    assert study.holm([e])[0].interval == pytest.approx(e.interval)
+
+
+def test_holm_widens_the_interval_of_the_smallest_p_value_most():
+    clear, weak = estimates([10.0, 10.1, 10.2], [0.5, 1.5, 1.0])
+    first, second = study.holm([clear, weak])
+    half = stats.t.ppf(1 - 0.025 / 2, 2) * 0.1 / np.sqrt(3)  # level 1 - 0.05 / 2
+    assert (first.low, first.high) == pytest.approx((10.1 - half, 10.1 + half))
+    assert second.interval == pytest.approx(weak.interval)  # level 1 - 0.05 / 1
+
+
+def test_holm_stops_at_the_first_difference_that_may_be_zero():
+    a, b = estimates([-1.0, 0.0, 1.2], [-1.0, 0.0, 1.1])
+    first, second = study.holm([a, b])
+    for e, found in ((a, first), (b, second)):
+        half = stats.t.ppf(1 - 0.025 / 2, 2) * e.sd / np.sqrt(3)
+        assert found.interval == pytest.approx((e.mean - half, e.mean + half))
+
+
+def test_holm_keeps_the_order_and_what_has_no_interval():
+    one, clear = estimates([1.0], [5.0, 5.1])
+    assert study.holm([one, clear])[0] == one
+
+
 def test_a_difference_can_be_taken_of_a_function_of_the_record():
     a, b = make_runs(["rnn"], 2), make_runs(["lstm"], 2)
     e = study.paired_difference(a, b, study.gap)
@@ -181,7 +213,7 @@ def test_the_printed_rule_names_every_verdict_and_both_thresholds():
     [
         ([1.50, 1.51, 1.49], "The LSTM is better", "0.1000 nats lower than the RNN's"),
         ([1.70, 1.71, 1.69], "The RNN is better", "0.1000 nats higher than the RNN's"),
-        ([1.601, 1.602, 1.600], "No difference that matters", "(95 % interval 0.0015 lower to 0.0035 higher; 3 seeds)"),
+        ([1.601, 1.602, 1.600], "No difference that matters", "(95 % interval 0.0026 lower to 0.0046 higher; 3 seeds)"),
         ([1.50, 1.65, 1.63], "Too close to call", "lower to"),
         ([1.50, 1.51], "Not judged, for want of 3 seeds", "; 2 seeds)"),
         ([1.50], "Not judged", "(1 seed, so no interval)"),

@@ -1,0 +1,124 @@
+"""The claims of the source study: each rule on each of its sides."""
+
+import pytest
+from synthetic import make_runs
+
+import charlm_claims as claims
+import charlm_study as study
+
+
+def runs_at(key, **losses):
+    """Runs of the study's protocol whose record says for `key` what is given for each cell, a seed each."""
+    runs = make_runs(tuple(losses), max(map(len, losses.values())), corpus="shakespeare-268k")
+    return [r | {key: losses[r["cell"]][r["seed"]]} for r in runs if r["seed"] < len(losses[r["cell"]])]
+
+
+def found(judged, start):
+    (claim,) = [c for c in judged if c["claim"].startswith(start)]
+    return claim
+
+
+@pytest.mark.parametrize(
+    "losses, verdict",
+    [
+        ([1.60, 1.61, 1.62], "confirmed"),
+        ([1.70, 1.71, 1.72], "refuted"),
+        ([1.60, 1.61], "not judged"),
+    ],
+)
+def test_a_published_number_is_judged_by_the_prediction_interval(losses, verdict):
+    claim = found(claims.reproduced(runs_at("val_loss_last", rnn=losses)), "RNN: validation loss")
+    assert claim["published"] == 1.6059 and claim["n"] == len(losses)
+    assert claim["verdict"] == verdict
+
+
+def test_the_prediction_interval_by_hand():
+    claim = found(claims.reproduced(runs_at("val_loss_last", rnn=[1.60, 1.61, 1.62])), "RNN: validation loss")
+    half = 4.302652729911275 * 0.01 * (4 / 3) ** 0.5  # t(0.975, 2) · s · √(1 + 1/3)
+    assert claim["interval"] == pytest.approx([1.61 - half, 1.61 + half])
+
+
+@pytest.mark.parametrize(
+    "lstm, verdict",
+    [
+        ([1.5, 1.51, 1.49], "confirmed"),
+        ([1.7, 1.71, 1.69], "refuted"),
+        ([1.6, 1.6, 1.6], "no difference that matters"),
+        ([1.5, 1.7, 1.65], "too close to call"),
+        ([1.5, 1.51], "not judged"),
+    ],
+)
+def test_that_the_lstm_is_better_is_judged_by_the_rule_for_differences(lstm, verdict):
+    judged = claims.better(runs_at("val_loss_last", rnn=[1.6] * len(lstm), lstm=lstm))
+    assert found(judged, "LSTM − RNN, validation loss, last epoch")["verdict"] == verdict
+    assert judged[0]["published"] == -0.0057
+
+
+def test_runs_of_another_protocol_or_corpus_have_no_claims():
+    runs = make_runs(corpus="my.txt")
+    results = {"runs": runs, "tables": {}, "findings": {}}
+    assert claims.claims(results, runs) == []
+    assert claims.table([]) is None
+
+
+def row(cell, quantity, verdict, estimate=0.1):
+    line = {"cell": cell, "quantity": quantity, "seeds": 3, "estimate": estimate, "low": 0.0, "high": 0.2}
+    return line | {"verdict": verdict}
+
+
+@pytest.mark.parametrize(
+    "gap, rise, verdict", [("confirmed", "confirmed", "confirmed"), ("confirmed", "refuted", "refuted")]
+)
+def test_overfitting_needs_a_wider_gap_and_a_rise(gap, rise, verdict):
+    rows = [
+        row("RNN", "validation loss, last epoch", "refuted"),
+        row("RNN", "validation loss, best epoch", "confirmed"),
+    ]
+    rows += [row("RNN", "gap, last epoch", gap), row("RNN", "rise above best, 512 / 0.002 alone", rise)]
+    judged = claims.overfitting({"tables": {"overfitting": rows}})
+    assert [c["verdict"] for c in judged] == [verdict, "refuted", "confirmed"]
+    assert all(c["n"] == 3 and c["interval"] == [0.0, 0.2] for c in judged)
+
+
+@pytest.mark.parametrize(
+    "low, high, n, verdict",
+    [
+        (-0.001, 0.002, 5, "refuted"),
+        (0.02, 0.03, 5, "confirmed"),
+        (-0.03, -0.02, 5, "refuted"),
+        (-0.02, 0.03, 5, "too close to call"),
+        (-0.001, 0.002, 2, "not judged"),
+    ],
+)
+def test_the_cause_of_the_gap(low, high, n, verdict):
+    values = {"rnn_size_n": n, "rnn_size_mean": (low + high) / 2, "rnn_size_low": low, "rnn_size_high": high}
+    results = {"runs": make_runs(("rnn",), 1), "findings": {"gap-cause": {"values": values}}}
+    (claim,) = claims.cause(results)
+    assert claim["verdict"] == verdict and claim["n"] == n
+
+
+def test_claims_about_text_come_from_the_temperature_study():
+    rows = [
+        {
+            "claim": "0.5 ≤ T < 1 is best.",
+            "published": "so",
+            "measured": "T = 0.7",
+            "low": 0.6,
+            "high": 0.8,
+            "texts": 40,
+        }
+    ]
+    (claim,) = claims.of_text({"tables": {"temperature-claims": [rows[0] | {"verdict": "confirmed"}]}})
+    assert claim["interval"] == [0.6, 0.8] and claim["n"] == 40
+
+
+def test_the_table_counts_the_verdicts_and_rounds_what_is_measured():
+    judged = claims.better(runs_at("val_loss_last", rnn=[1.6, 1.6, 1.6], lstm=[1.7, 1.71, 1.69]))
+    table = claims.table(judged)
+    assert "1 refuted" in table.caption
+    first = table.frame.to_dict("records")[0]
+    assert (first["published"], first["measured"]) == ("-0.0057", "0.1000")
+
+
+def test_the_printed_rule_names_its_thresholds():
+    assert f"±{study.MARGIN:g}" in claims.rule().filled and f"under {study.MIN_SEEDS}\nseeds" in claims.rule().filled
