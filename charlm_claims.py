@@ -6,7 +6,7 @@ does not apply to a corpus or a configuration is left out.
 
 import math
 
-from scipy import stats
+from scipy.special import stdtrit
 
 import charlm_study as study
 from charlm_show import Finding, Table
@@ -35,7 +35,7 @@ def reproduced(records: Records) -> list[dict]:
             e = study.seed_estimate(runs, key)
             interval, judged = None, "not judged"
             if e.n >= study.MIN_SEEDS:
-                half = float(stats.t.ppf(0.975, e.n - 1)) * e.sd * math.sqrt(1 + 1 / e.n)
+                half = float(stdtrit(e.n - 1, 0.975)) * e.sd * math.sqrt(1 + 1 / e.n)
                 interval = [e.mean - half, e.mean + half]
                 judged = "confirmed" if interval[0] <= known[field] <= interval[1] else "refuted"
             claims.append(_claim(f"{cell.upper()}: {name}", known[field], e.mean, interval, e.n, judged))

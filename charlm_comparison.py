@@ -6,7 +6,7 @@ import math
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
+from scipy.special import nctdtr, ndtr, stdtrit
 
 import charlm_study as study
 from charlm_show import Finding, Table
@@ -21,8 +21,8 @@ def seeds_needed(sd: float, difference: float) -> int:
     """Pairs of runs with which a two-sided t test at 5 % finds a difference, given the standard deviation of the
     differences, with the probability POWER (from the noncentral t distribution)."""
     for n in range(2, 100_000):
-        critical, shift = stats.t.ppf(0.975, n - 1), difference / (sd / math.sqrt(n)) if sd else math.inf
-        if not math.isfinite(shift) or stats.nct.sf(critical, n - 1, shift) >= POWER:
+        critical, shift = stdtrit(n - 1, 0.975), difference / (sd / math.sqrt(n)) if sd else math.inf
+        if not math.isfinite(shift) or nctdtr(n - 1, shift, critical) <= 1 - POWER:
             return n
     return 100_000
 
@@ -195,7 +195,7 @@ def enough_seeds(records: Records) -> Finding:
         "unpaired": seeds_needed(math.hypot(*alone), PUBLISHED_DIFFERENCE),
         "power": POWER,
         "n": differences.n,
-        "one": float(2 * stats.norm.sf(PUBLISHED_DIFFERENCE / math.hypot(*alone))) if math.hypot(*alone) else 0.0,
+        "one": float(2 * ndtr(-PUBLISHED_DIFFERENCE / math.hypot(*alone))) if math.hypot(*alone) else 0.0,
     }
     text = (
         "**How many seeds it takes.** To find a difference of {difference:.4f} nats with a probability of {power:.0%} it takes "

@@ -29,7 +29,7 @@ from charlm_study import Estimate, estimate
 Curves = dict[str, dict[int, np.ndarray]]  # cell -> seed -> median norm by steps back
 Models = Iterable[tuple[dict[str, Tensor], core.Config]]
 
-CHARACTERS = 1920  # read for each curve: 64 chunks of 30
+CHARACTERS = 960  # read for each curve: 32 chunks of 30
 LONG = 100  # characters of a window that reaches further back than training did
 NEAR, FAR = 1, 20  # steps back whose ratio is judged
 VANISHED = 0.1  # of the norm at NEAR: what is less at FAR has vanished

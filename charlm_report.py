@@ -26,7 +26,7 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -466,6 +466,30 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
 # the command
 
 
+def _side_by_side(
+    jobs: Sequence[Job], execute: Callable[[Job], NotebookNode], done: Callable[[Job], None]
+) -> list[NotebookNode]:
+    """The executed notebooks, in the order of jobs. The last job, which takes longest, starts first; a job that fails is
+    the last to start."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        running = {pool.submit(execute, job): job for job in reversed(jobs)}
+        try:
+            for future in as_completed(running):
+                future.result()
+                done(running[future])
+        except KeyboardInterrupt:  # it reaches this thread alone: without their kernels, the others end too
+            for kernel in psutil.Process().children():
+                kernel.kill()
+            pool.shutdown(cancel_futures=True)
+            for job in jobs:
+                (BUILD / f"partial-{job.notebook.name}").unlink(missing_ok=True)
+            raise
+        except Exception:
+            pool.shutdown(cancel_futures=True)
+            raise
+        return [future.result() for future in reversed(running)]
+
+
 def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Callable[[str], None] = print) -> dict:
     """Execute the notebooks, as many at a time as there are cores, and write report.html, report.pdf, results.json,
     figures/ and timings.json (seconds, which no report holds) into the stage folder.
@@ -473,6 +497,7 @@ def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Cal
     Returns what results.json holds. The last job comes after all others, and finds in stage/results.json what they
     showed.
     """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of a kernel: the notebooks side by side use the cores already
     executed: list[tuple[Job, NotebookNode]] = []
     seconds: dict[str, float] = {}
 
@@ -486,18 +511,7 @@ def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Cal
         return notebook
 
     for together in (plan[:-1], plan[-1:]):
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            try:
-                for job, notebook in zip(together, pool.map(one, together), strict=True):
-                    executed.append((job, notebook))
-                    say(f"[{len(executed)}/{len(plan)}] {job.name}")
-            except KeyboardInterrupt:  # it reaches this thread alone: without their kernels, the others end too
-                for kernel in psutil.Process().children():
-                    kernel.kill()
-                pool.shutdown(cancel_futures=True)
-                for job in together:
-                    (BUILD / f"partial-{job.notebook.name}").unlink(missing_ok=True)
-                raise
+        executed += zip(together, _side_by_side(together, one, lambda job: say(f"{job.name} is executed")), strict=True)
         results = collect(executed, study, stage / "figures")
         (stage / "results.json").write_text(as_json(results), "utf-8")
     markdown = document(executed, results)

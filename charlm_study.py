@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr, stdtrit  # of Student's t; scipy.stats takes half a second to import
 
 import charlm_core as core
 from charlm_corpus import CharlmError, Corpus, facts
@@ -223,7 +223,7 @@ def estimate(values: dict[int, float], dropped: Sequence[int] = ()) -> Estimate:
     if len(x) < 2:
         return Estimate(values, float(x[0]) if len(x) else None, None, None, tuple(dropped))
     mean, sd = float(x.mean()), float(x.std(ddof=1))
-    half = float(stats.t.ppf(0.975, len(x) - 1)) * sd / math.sqrt(len(x))
+    half = float(stdtrit(len(x) - 1, 0.975)) * sd / math.sqrt(len(x))
     return Estimate(values, mean, sd, (mean - half, mean + half), tuple(dropped))
 
 
@@ -239,7 +239,7 @@ def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
         e, share = estimates[i], level or 0.05 / (len(p) - rank)
         if e.interval is None:
             continue
-        half = float(stats.t.ppf(1 - share / 2, e.n - 1)) * e.sd / math.sqrt(e.n)
+        half = float(stdtrit(e.n - 1, 1 - share / 2)) * e.sd / math.sqrt(e.n)
         found[i] = Estimate(e.values, e.mean, e.sd, (e.mean - half, e.mean + half), e.dropped)
         if level is None and found[i].low <= 0 <= found[i].high:
             level = share
@@ -252,7 +252,7 @@ def _p_value(e: Estimate) -> float:
         return 1.0
     if not e.sd:
         return 1.0 if e.mean == 0 else 0.0
-    return float(2 * stats.t.sf(abs(e.mean) / (e.sd / math.sqrt(e.n)), e.n - 1))
+    return float(2 * stdtr(e.n - 1, -abs(e.mean) / (e.sd / math.sqrt(e.n))))
 
 
 def seed_estimate(records: Records, key: Key) -> Estimate:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import entr
-from scipy.stats import binomtest
 
 
 def words(text: str) -> list[str]:
@@ -42,6 +41,8 @@ class Share(NamedTuple):
 def share(correct: int, total: int) -> Share:
     if total == 0:
         return Share(0, 0, None, None, None)
+    from scipy.stats import binomtest  # takes half a second to import, which most notebooks can do without
+
     low, high = binomtest(correct, total).proportion_ci(method="wilson")
     return Share(correct, total, correct / total, float(low), float(high))
 
