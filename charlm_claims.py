@@ -64,13 +64,13 @@ def overfitting(results: dict) -> list[dict]:
         gap, rise = by[cell, "gap", False], by[cell, "rise above best", True]
         both = study.verdict_of_both(gap["verdict"], rise["verdict"])
         interval = None if gap["low"] is None else [gap["low"], gap["high"]]
-        text = f"{cell}: 512 / 0.002 overfits (its gap to training is wider, and it ends above its best)"
-        claims.append(_claim(text, "it overfits", gap["estimate"], interval, gap["seeds"], both))
+        text = f"{cell}: 512 / 0.002 overfits (wider gap to training, and a rise above its best)"
+        claims.append(_claim(text, "overfits", gap["estimate"], interval, gap["seeds"], both))
         for epoch, best in (("last", False), ("best", True)):
             row = by[cell, "validation loss", best]
             interval = None if row["low"] is None else [row["low"], row["high"]]
-            text = f"{cell}: 512 / 0.002 − 256 / 0.001, validation loss, {epoch} epoch"
-            claims.append(_claim(text, "above zero", row["estimate"], interval, row["seeds"], row["verdict"]))
+            text = f"{cell}: validation loss, {epoch} epoch, is higher with 512 / 0.002"
+            claims.append(_claim(text, "higher", row["estimate"], interval, row["seeds"], row["verdict"]))
     return claims
 
 
@@ -85,8 +85,8 @@ def cause(results: dict) -> list[dict]:
         interval = None if low is None else [low, high]
         judged = study.verdict(interval, n, claimed_sign=1)
         judged = "refuted" if judged == "no difference that matters" else judged
-        text = f"{cell.upper()}: the gap is there because the training set is larger (training loss on an equal part − on all)"
-        claims.append(_claim(text, "it is the cause", values[f"{cell}_size_mean"], interval, n, judged))
+        text = f"{cell.upper()}: the gap comes from the size of the training set (training loss, equal part − all)"
+        claims.append(_claim(text, "is the cause", values[f"{cell}_size_mean"], interval, n, judged))
     return claims
 
 
@@ -134,15 +134,16 @@ def table(claims: list[dict]) -> Table | None:
     if not claims:
         return None
 
-    def number(x: object) -> object:
-        return f"{x:.4f}" if isinstance(x, float) and abs(x) < 5 else f"{x:.1f}" if isinstance(x, float) else x
+    def number(x: object, of: dict) -> str:
+        form = ".3g" if isinstance(of["measured"], str) else ".1f" if isinstance(of["published"], int) else ".4f"
+        return f"{x:{form}}" if isinstance(x, float) else str(x)
 
     rows = [
         {
             "claim": c["claim"],
-            "published": str(number(c["published"])),
-            "measured": number(c["measured"]),
-            "95 % interval": c["interval"] and f"{number(c['interval'][0])} to {number(c['interval'][1])}",
+            "published": number(c["published"], c),
+            "measured": c["measured"] and number(c["measured"], c),
+            "95 % interval": c["interval"] and " to ".join(number(x, c) for x in c["interval"]),
             "n": c["n"],
             "verdict": c["verdict"],
         }

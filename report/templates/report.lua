@@ -47,6 +47,31 @@ local function figure(div, caption)
     { pandoc.Plain(caption) }, ']) <' .. div.identifier .. '>')
 end
 
+-- In a table too wide for the PDF's page, columns of long texts share what the short ones leave.
+local PAGE, SHORT, LONGEST = 100, 20, 40 -- characters
+local function fit(grid)
+  local sizes, total, long, left = {}, 0, 0, PAGE
+  local function measure(row)
+    for i, cell in ipairs(row.cells) do
+      local size = utf8.len(pandoc.utils.stringify(cell.contents)) or 0
+      sizes[i] = math.max(sizes[i] or 4, math.min(size, LONGEST))
+    end
+  end
+  for _, row in ipairs(grid.head.rows) do measure(row) end
+  for _, body in ipairs(grid.bodies) do
+    for _, row in ipairs(body.body) do measure(row) end
+  end
+  for _, size in ipairs(sizes) do
+    total = total + size
+    if size > SHORT then long = long + size else left = left - size end
+  end
+  if total <= PAGE or long == 0 or left < SHORT then return end
+  for i, spec in ipairs(grid.colspecs) do
+    if sizes[i] > SHORT then spec[2] = left / PAGE * sizes[i] / long end
+    grid.colspecs[i] = spec
+  end
+end
+
 local function data_table(div, caption)
   local blocks = pandoc.Blocks(div.content)
   blocks:remove(1)
@@ -58,6 +83,7 @@ local function data_table(div, caption)
     all:extend(wrap('<div class="note">', blocks, '</div></figure>'))
     return all
   end
+  fit(grid)
   grid.identifier, grid.caption = div.identifier, { long = { pandoc.Plain(caption) } }
   local all = pandoc.Blocks { grid }
   all:extend(wrap('#note[', blocks, ']'))
