@@ -40,7 +40,7 @@ quick: .venv/ready
 test: corpus
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
-	$(VENV_PYTHON) -m pytest
+	$(VENV_PYTHON) -m pytest -n auto --dist loadfile
 
 bench: .venv/ready
 	@$(VENV_PYTHON) benchmarks/bench.py $${QUICK:+--quick}
