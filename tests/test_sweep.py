@@ -133,6 +133,12 @@ def start():
         process.wait()
 
 
+def read_until(process, text):
+    """Read lines up to one that holds the text."""
+    while text not in (line := process.stdout.readline()):
+        assert line, f"it ended without {text!r}"
+
+
 def test_ctrl_c_and_sigterm_keep_every_finished_epoch(start, tiny_config, tiny_file, tiny, tmp_path):
     values = {**vars(tiny_config), "epochs": 500, "patience": 500, "cell": ["rnn", "lstm"]}
     sweep = write_sweep(tmp_path, tiny_file, values)
@@ -143,9 +149,8 @@ def test_ctrl_c_and_sigterm_keep_every_finished_epoch(start, tiny_config, tiny_f
         (lambda process: process.terminate(), -signal.SIGTERM),
     ):
         process = start("-m", "charlm_runs", "train", sweep, "--runs", tmp_path / "runs", "--workers", 2)
-        epochs = 0
-        while epochs < 6:
-            epochs += "epoch" in process.stdout.readline()
+        for _ in range(6):
+            read_until(process, "epoch")
         stop(process)
         rest = process.communicate(timeout=60)[0]
         assert process.returncode == code
@@ -159,8 +164,7 @@ def test_ctrl_c_and_sigterm_keep_every_finished_epoch(start, tiny_config, tiny_f
 def test_a_report_that_was_interrupted_trains_only_what_was_missing(start, tiny_file, tmp_path):
     report = ("-m", "charlm_report", "--corpus", tiny_file, "--seeds", 2, "--epochs", 3, "--out", tmp_path / "out")
     process = start(*report, CHARLM_RUNS=str(tmp_path / "runs"))
-    while ", done, " not in process.stdout.readline():
-        pass
+    read_until(process, ", done, ")
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=60)[0].endswith("charlm_report: interrupted; what is trained is kept\n")
     assert process.returncode == 130 and not (tmp_path / "out").exists()
@@ -307,7 +311,8 @@ def test_a_cluster_that_loses_a_worker_ends_with_the_same_bits(dask, scheduler, 
 
 def write_sweep(folder, corpus, values):
     path = folder / "sweep.toml"
-    path.write_text("\n".join(f"{k} = {json.dumps(v)}" for k, v in {"corpus": str(corpus), **values}.items()))
+    given = {"corpus": str(corpus)} | {k: v for k, v in values.items() if v is not None}  # TOML knows no None
+    path.write_text("\n".join(f"{k} = {json.dumps(v)}" for k, v in given.items()))
     return path
 
 
