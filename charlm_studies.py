@@ -25,15 +25,18 @@ LEARNING_RATES = (0.0005, 0.001, 0.002, 0.004)
 
 
 def precision(corpus: Corpus) -> list[Config]:
-    """Both cells of the report in both of its configurations, in float32 and in bfloat16."""
-    sizes, seeds = ({}, LARGER), range(5)
-    return [
-        Config(cell=cell, seed=seed, precision=p, **size)
-        for size in sizes
-        for cell in CELLS[:2]
-        for p in core.PRECISIONS
-        for seed in seeds
-    ]
+    """Both cells of the report in float32 and in bfloat16."""
+    return _both_precisions()
+
+
+def precision_larger(corpus: Corpus) -> list[Config]:
+    """The same for the larger configuration."""
+    return _both_precisions(**LARGER)
+
+
+def _both_precisions(**larger: float) -> list[Config]:
+    kinds = [(cell, p) for cell in CELLS[:2] for p in core.PRECISIONS]
+    return [Config(cell=cell, seed=seed, precision=p, **larger) for cell, p in kinds for seed in range(5)]
 
 
 def cells(corpus: Corpus) -> list[Config]:
@@ -74,7 +77,9 @@ def sequential(corpus: Corpus) -> list[Config]:
     return [Config(cell=cell, seed=seed, split="sequential") for cell in CELLS[:2] for seed in range(5)]
 
 
-CONFIGURATIONS = {f.__name__: f for f in (precision, cells, parameters, learning_rates, split, sequential)}
+CONFIGURATIONS = {
+    f.__name__: f for f in (precision, precision_larger, cells, parameters, learning_rates, split, sequential)
+}
 
 
 def check_names(names: Sequence[str]) -> list[str]:

@@ -1,5 +1,7 @@
 """The benchmark runs and says what it should; no timing decides anything here."""
 
+import json
+import re
 import sys
 
 import numpy as np
@@ -66,3 +68,14 @@ def test_float32_training_gives_the_losses_of_the_plain_formulation(cell, tiny):
         adam.step()
         one_hot = torch.nn.functional.one_hot(inputs.T, len(tiny.vocab)).float()
         assert loss.item() == pytest.approx(plain.step(one_hot, targets.T), rel=1e-5)
+
+
+def test_the_readme_quotes_the_committed_benchmark():
+    measured = json.loads((ROOT / "benchmarks" / "results.json").read_text("utf-8"))
+    speed = re.search(r"<!-- speed -->\n(.*?)<!-- /speed -->", (ROOT / "README.md").read_text("utf-8"), re.S)[1]
+    quoted = re.findall(r"\| ([0-9.]+) \|$", speed, re.M)
+    assert sorted(quoted) == sorted(f"{ratio:.2f}" for ratio in measured["ratios"].values())
+    figures = measured["figures"]
+    assert f"about {figures['training_minutes']:.0f} minutes" in speed
+    assert f"{figures['training_float32_minutes']:.0f} where" in speed
+    assert f"{figures['render_s']:.0f} seconds" in speed

@@ -37,7 +37,7 @@ def test_the_crossed_study_takes_every_split_with_every_seed():
 def test_names_of_studies():
     assert studies.check_names(["cells", "split", "cells"]) == ["cells", "split"]
     assert studies.check_names(["all"]) == list(studies.CONFIGURATIONS)
-    with pytest.raises(CharlmError, match=r"no study 'cell'.*precision, cells"):
+    with pytest.raises(CharlmError, match=r"no study 'cell'.*precision, .*, cells"):
         studies.check_names(["cell"])
 
 
@@ -81,12 +81,10 @@ def test_a_damaged_study_is_one_line(small, tiny, text):
 def test_a_study_says_what_made_it_and_whether_the_code_is_todays():
     made = {"machine": {"cpu": "Some CPU"}, "seconds": 1800.0}
     today = make_record("rnn", 0) | made | {"code": charlm_runs.training_code_hash("rnn")}
-    text = studies.made_with("cells", [today] * 4).filled
-    assert (
-        "4 runs, 2.0 hours of one core of Some CPU, in float32, made once with today's training code"
-        in text.replace("&#39;", "'")
-    )
-    assert "has changed since" in studies.made_with("cells", [today, today | {"code": "old"}]).filled
+    text = studies.made_with(studies.Made("cells", "", [today] * 4)).filled
+    assert "4 runs, 2.0 hours of one core of Some CPU with other work beside, in float32" in text
+    assert "today&#39;s training code" in text
+    assert "has changed since" in studies.made_with(studies.Made("cells", "", [today, today | {"code": "old"}])).filled
 
 
 @pytest.mark.parametrize("path", sorted(studies.STUDIES.glob("*.json")), ids=lambda path: path.stem)

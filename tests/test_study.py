@@ -388,3 +388,42 @@ def test_overfitting_is_not_judged_without_runs_of_the_larger_configuration():
 def test_overfitting_of_a_cell_without_a_finished_pair_is_not_judged():
     table = study.overfitting_table(make_runs(seeds=3), make_runs(["rnn"], 3, hidden_size=512))
     assert set(table.frame.query("cell == 'LSTM'")["verdict"]) == {"not judged"}
+
+
+# -----------------------------------------------------------------------------
+# precision
+
+
+def in_both(cell, float32, bfloat16, **config):
+    sides = {"float32": float32, "bfloat16": bfloat16}
+    return [r | {"precision": p} for p, losses in sides.items() for r in with_losses(cell, losses, **config)]
+
+
+@pytest.mark.parametrize(
+    ("bfloat16", "equivalent"),
+    [
+        ([1.601, 1.602, 1.600], True),
+        ([1.631, 1.632, 1.630], False),
+        ([1.500, 1.700, 1.600], False),
+        ([1.600, 1.600], False),
+    ],
+)
+def test_bfloat16_is_equivalent_where_the_interval_lies_inside_the_margin(bfloat16, equivalent):
+    runs = in_both("rnn", [1.6] * len(bfloat16), bfloat16)
+    (row,) = study.precision_table(runs).frame.to_dict("records")
+    assert row["equivalent"] is equivalent
+    assert row["estimate"] == pytest.approx(sum(bfloat16) / len(bfloat16) - 1.6)
+    lead = "**bfloat16 is equivalent to float32** for RNN 256 / 0.001."
+    assert (study.precision_check(runs).filled == lead) is equivalent
+
+
+def test_configurations_for_which_bfloat16_is_not_shown_to_be_equivalent_are_named():
+    runs = in_both("rnn", [1.6] * 3, [1.6] * 3)
+    runs += in_both("lstm", [1.6] * 3, [1.7] * 3, hidden_size=512, learning_rate=0.002)
+    text = study.precision_check(runs).filled
+    assert "for RNN 256 / 0.001. That it is has not been shown for LSTM 512 / 0.002." in text
+
+
+def test_without_runs_in_both_precisions_nothing_is_said_to_be_equivalent():
+    assert study.precision_table([]) is None
+    assert "not known" in study.precision_check([]).filled
