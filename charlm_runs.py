@@ -261,10 +261,11 @@ class Run:
         self.tidy()
 
     def tidy(self) -> None:
-        """Remove what a finished run does not need: its state, and what a killed process had half written."""
-        (self.folder / STATE).unlink(missing_ok=True)
+        """Remove what a finished run does not need: what a killed process had half written, and its state, which goes
+        last, so that a finished run without one is tidy."""
         for half in self.folder.glob(".half-*"):
             shutil.rmtree(half, ignore_errors=True)
+        (self.folder / STATE).unlink(missing_ok=True)
 
 
 def _json_checksum(about: dict) -> str:
@@ -425,6 +426,10 @@ def sweep(
             f"{corpus.name}: {it['train']} runs to train, {it['found']} found; at most {it['minutes']:.1f} min on this "
             f"machine, {it['megabytes']:.0f} MB in {runs}"
         )
+    for run in (r for r in wanted if r.is_finished() and (r.folder / STATE).is_file()):  # killed while it tidied
+        with ExitStack() as lock:
+            if _claim(run, lock):
+                run.tidy()
     with ExitStack() as locks:
         mine = [r for r in todo if _claim(r, locks)]
         for run in mine:
@@ -519,7 +524,7 @@ def _local_cluster(workers: int):
 
     local = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": None}
     # A terminal sends Ctrl-C to the workers too; it is this process that answers it, and ends them.
-    quiet = {"preload": "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)", "silence_logs": logging.ERROR}
+    quiet = {"preload": "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)", "silence_logs": logging.CRITICAL}
     keep = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in KEEP_MEMORY.items()}
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(keep))

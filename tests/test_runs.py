@@ -99,6 +99,19 @@ def test_a_finished_run_is_not_trained_again(trained, tiny, tiny_config, monkeyp
     assert said == []
 
 
+def test_what_a_process_left_that_was_killed_after_the_results_is_tidied(trained, tiny, tiny_config, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    (folder / ".half-1").mkdir()
+    (folder / ".half-1" / "it").write_bytes(b"half")
+    (folder / runs.STATE).write_bytes(b"")
+    runs.sweep([tiny_config], tiny, tmp_path, say=silent)
+    assert sorted(p.name for p in folder.iterdir() if p.name != "lock") == [
+        "best.safetensors",
+        "last.safetensors",
+        "run.json",
+    ]
+
+
 def test_the_best_run_has_the_lowest_validation_loss(trained, tiny, tiny_config, tmp_path):
     shutil.copytree(trained[0], tmp_path / trained[0].name)
     (worse,) = runs.sweep([replace(tiny_config, epochs=1)], tiny, tmp_path, say=silent)
