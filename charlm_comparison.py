@@ -178,9 +178,11 @@ def spread_table(records: Records) -> Table | None:
     return make_table("spread", rows, caption, note, dict.fromkeys(("split", "seed", "together"), "{:.4f}"))
 
 
-def enough_seeds(records: Records) -> Finding:
+def enough_seeds(records: Records) -> Finding | None:
     """How many seeds tell RNN and LSTM apart at the difference that the source study published, with and without
     pairing."""
+    if not records:
+        return None
     differences = study.paired_difference(study.of(records, "lstm"), study.of(records, "rnn"), KEY)
     alone = [study.seed_estimate(study.of(records, cell), KEY).sd for cell in ("rnn", "lstm")]
     if differences.sd is None or None in alone:

@@ -492,8 +492,8 @@ def sample(
     known = [once[prompt] for prompt in prompts]
     ends = np.array([len(k) for k in known])  # where the drawn text begins
     text = np.zeros((ends.max() + length, len(prompts)), np.int64)  # (time, samples)
-    for sample, k in enumerate(known):
-        text[: len(k), sample] = k
+    for row, k in enumerate(known):
+        text[: len(k), row] = k
     u = uniforms(seed, np.asarray(numbers), np.arange(len(text))).T.copy()  # (time, samples)
     step = Stepper(weights, config)
     state = step.zero_state(len(prompts))
@@ -502,4 +502,4 @@ def sample(
         if t >= ends.min():
             drawn = draw(truncate(temperature_softmax(logits, temperatures[:, None]), top_k, top_p), u[t])
             text[t] = drawn if t >= ends.max() else np.where(t >= ends, drawn, text[t])
-    return [decode(text[: end + length, sample], vocab) for sample, end in enumerate(ends)]
+    return [decode(text[: end + length, row], vocab) for row, end in enumerate(ends)]

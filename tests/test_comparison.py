@@ -121,3 +121,4 @@ def test_without_a_spread_nobody_says_how_many_seeds_it_takes():
 def test_a_study_that_was_not_made_shows_nothing():
     assert comparison.cell_table([], "it", {}) is None and comparison.pair_findings([], "it", "size") is None
     assert comparison.rate_table([]) is None and comparison.tuned([]) is None and comparison.spread_table([]) is None
+    assert comparison.enough_seeds([]) is None
