@@ -136,14 +136,14 @@ def table(claims: list[dict]) -> Table | None:
 
     def number(x: object, of: dict) -> str:
         form = ".3g" if isinstance(of["measured"], str) else ".1f" if isinstance(of["published"], int) else ".4f"
-        return f"{x:{form}}" if isinstance(x, float) else str(x)
+        return f"{x:{form}}".replace("-", "−") if isinstance(x, float) else str(x)
 
     rows = [
         {
             "claim": c["claim"],
             "published": number(c["published"], c),
             "measured": c["measured"] and number(c["measured"], c),
-            "95 % interval": c["interval"] and " to ".join(number(x, c) for x in c["interval"]),
+            "95 % interval": c["interval"] and "\u00a0to\u00a0".join(number(x, c) for x in c["interval"]),
             "n": c["n"],
             "verdict": c["verdict"],
         }

@@ -244,6 +244,23 @@ def overfitting(base: Records, large: Records) -> Figure:
 EPOCHS = {"last": "last epoch", "best": "best epoch"}
 
 
+def draw_seeds(ax: Axes, cell: str, e: study.Estimate, at: float, beside: float) -> None:
+    """A cell's value of every seed, and beside them their mean with its interval."""
+    c = colour(cell)
+    ax.plot([at] * e.n, e.values.values(), MARKERS.get(cell, "v"), color=c, ms=6, mec="white", mew=0.6, zorder=3)
+    ax.plot(beside, e.mean, "D", color=c, ms=5)
+    if e.interval:
+        ax.plot([beside] * 2, e.interval, color=c, lw=2)
+
+
+def seeds_and_mean() -> list[Line2D]:
+    """What the marks of draw_seeds are, for a legend."""
+    return [
+        Line2D([], [], color=GREY, marker="o", ls="", label="one seed"),
+        Line2D([], [], color=GREY, marker="D", ms=5, lw=2, label="mean, 95 %"),
+    ]
+
+
 @styled
 def loss_comparison(records: Records) -> Figure:
     """Validation loss of every seed at the last and the best epoch, lines between runs of one seed."""
@@ -259,11 +276,7 @@ def loss_comparison(records: Records) -> Figure:
             for seed in sorted(found[a].values.keys() & found[b].values.keys()):
                 ax.plot([i, i + 1], [found[a].values[seed], found[b].values[seed]], color=FAINT, lw=0.9)
         for i, (cell, e) in enumerate(found.items()):
-            c, mark, beside = colour(cell), MARKERS.get(cell, "v"), i + (-0.27 if i == 0 else 0.27)
-            ax.plot([i] * e.n, e.values.values(), mark, color=c, ms=6, mec="white", mew=0.6, zorder=3)
-            ax.plot(beside, e.mean, "D", color=c, ms=5)
-            if e.interval:
-                ax.plot([beside] * 2, e.interval, color=c, lw=2)
+            draw_seeds(ax, cell, e, i, i + (-0.27 if i == 0 else 0.27))
             if value := known.get(cell, {}).get(f"val_loss_{epoch}"):
                 ax.plot([i - 0.17, i + 0.17], [value] * 2, color=INK, lw=1.5, ls=(0, (2, 1)), zorder=4)
             rows += [{"cell": cell, "epoch": epoch, "seed": s, "val_loss": v} for s, v in e.values.items()]
@@ -275,10 +288,7 @@ def loss_comparison(records: Records) -> Figure:
         for tick, cell in zip(ax.get_xticklabels(), shown, strict=True):
             tick.set_color(colour(cell))
     axes[0].set_ylabel("validation loss (nats per character)")
-    key = [
-        Line2D([], [], color=GREY, marker="o", ls="", label="one seed"),
-        Line2D([], [], color=GREY, marker="D", ms=5, lw=2, label="mean, 95 %"),
-    ]
+    key = seeds_and_mean()
     if known:
         key.append(Line2D([], [], color=INK, lw=1.5, ls=(0, (2, 1)), label="the study's run"))
     canvas.legend(handles=key, loc="outside lower center", ncols=3)
@@ -578,11 +588,8 @@ def cells_compared(groups: dict[str, Records]) -> Figure | None:
     for ax, (title, records) in zip(axes, groups.items(), strict=True):
         shown = study.cells(study.finished(records))
         for i, cell in enumerate(shown):
-            e, c = study.seed_estimate(study.of(records, cell), "val_loss_best"), colour(cell)
-            ax.plot([i] * e.n, e.values.values(), MARKERS.get(cell, "v"), color=c, ms=5, mec="white", mew=0.6, zorder=3)
-            ax.plot(i + 0.27, e.mean, "D", color=c, ms=5)
-            if e.interval:
-                ax.plot([i + 0.27] * 2, e.interval, color=c, lw=2)
+            e = study.seed_estimate(study.of(records, cell), "val_loss_best")
+            draw_seeds(ax, cell, e, i, i + 0.27)
             rows += [{"group": title, "cell": cell, "seed": s, "val_loss": v} for s, v in e.values.items()]
             said.append(f"{cell.upper()} {e.mean:.4f} ({title})")
         ax.set_title(title, fontsize=9)
@@ -593,11 +600,7 @@ def cells_compared(groups: dict[str, Records]) -> Figure | None:
             tick.set_color(colour(cell))
         notes.append(study.diverged_note(records))
     axes[0].set_ylabel("best validation loss\n(nats per character)")
-    key = [
-        Line2D([], [], color=GREY, marker="o", ls="", label="one seed"),
-        Line2D([], [], color=GREY, marker="D", ms=5, lw=2, label="mean, 95 %"),
-    ]
-    canvas.legend(handles=key, loc="outside lower center", ncols=2)
+    canvas.legend(handles=seeds_and_mean(), loc="outside lower center", ncols=2)
     found = f"Mean over seeds: {'; '.join(said)}."
     caption = " ".join(["Validation loss of every run at its best epoch.", found, *filter(None, notes)])
     return finish(canvas, "cells-compared", caption, f"Dots for the validation loss of each run. {found}", rows)
@@ -793,8 +796,8 @@ def gap_steps(runs: Records) -> Figure:
     return finish(canvas, "gap-steps", caption, f"Rows of dots, one row a loss. {seen}.", rows)
 
 
+# ---------------------------------------------------------------------------------------------------------------------
 # gradients
-
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 

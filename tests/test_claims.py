@@ -117,7 +117,7 @@ def test_the_table_counts_the_verdicts_and_rounds_what_is_measured():
     table = claims.table(judged)
     assert "1 refuted" in table.caption
     first = table.frame.to_dict("records")[0]
-    assert (first["published"], first["measured"]) == ("-0.0057", "0.1000")
+    assert (first["published"], first["measured"]) == ("−0.0057", "0.1000")
 
 
 def test_the_printed_rule_names_its_thresholds():
