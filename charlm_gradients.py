@@ -14,6 +14,7 @@ k, and those of several {cell: {seed: curve}}. Ratios are averaged over seeds as
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,10 +22,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import charlm_core as core
+import charlm_runs
 import charlm_study as study
 from charlm_corpus import CharlmError, Corpus
+from charlm_runs import RUNS
 from charlm_show import Finding, Table
-from charlm_study import Estimate, estimate
+from charlm_study import Estimate, Record, Records, estimate
 
 Curves = dict[str, dict[int, np.ndarray]]  # cell -> seed -> median norm by steps back
 Models = Iterable[tuple[dict[str, Tensor], core.Config]]
@@ -34,6 +37,7 @@ LONG = 100  # characters of a window that reaches further back than training did
 NEAR, FAR = 1, 20  # steps back whose ratio is judged
 VANISHED = 0.1  # of the norm at NEAR: what is less at FAR has vanished
 MARGIN = 2.0  # a factor between two cells' ratios that is too small to matter
+KEPT = ("gradient", "gradient_long")  # names of a run's curves in the record of a study
 TINY = float(np.finfo(np.float32).smallest_subnormal)  # what stands for a gradient that float32 has rounded to zero
 
 RULE = f"""\
@@ -130,18 +134,40 @@ def changes(weights: dict[str, Tensor], config: core.Config, ids: np.ndarray) ->
     return np.array(found)
 
 
+def curve(weights: dict[str, Tensor], config: core.Config, corpus: Corpus, length: int | None = None) -> np.ndarray:
+    """The median norm of a model k steps back, (length,), over windows of `length`, by default its chunk length."""
+    return np.median(norms(weights, config, windows(corpus, config, length or config.chunk_length)), axis=1)
+
+
 def curves(models: Models, corpus: Corpus, length: int | None = None) -> Curves:
-    """The curve of each model (weights, configuration), over windows of `length`, by default its chunk length."""
-
-    def curve(weights: dict[str, Tensor], config: core.Config) -> np.ndarray:
-        return np.median(norms(weights, config, windows(corpus, config, length or config.chunk_length)), axis=1)
-
-    return by_cell_and_seed(models, curve)
+    """The curve of each model (weights, configuration)."""
+    return by_cell_and_seed(models, lambda w, config: curve(w, config, corpus, length))
 
 
 def replacements(models: Models, corpus: Corpus) -> Curves:
     """changes() of each model on its validation chunks: {cell: {seed: (2,)}}."""
     return by_cell_and_seed(models, lambda w, config: changes(w, config, windows(corpus, config, config.chunk_length)))
+
+
+def measured(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
+    """The finished runs with the curves that a study keeps of them, of chunks and of longer windows (lists, indexed by
+    k), and the others as they are."""
+    done = []
+    for r in records:
+        if r["status"] == "finished":
+            model = charlm_runs.weights(runs / r["run_id"])[:2]
+            length = longest_window([model[1]], corpus)
+            r = r | {KEPT[0]: curve(*model, corpus).tolist(), KEPT[1]: curve(*model, corpus, length).tolist()}
+        done.append(r)
+    return done
+
+
+def kept(records: Records, name: str) -> Curves:
+    """The curves of measured() runs, `name` being one of KEPT."""
+    found: Curves = {}
+    for r in study.finished(records):
+        found.setdefault(r["cell"], {})[r["seed"]] = np.array(r[name])
+    return found
 
 
 def by_cell_and_seed(models: Models, measure: Callable[[dict[str, Tensor], core.Config], np.ndarray]) -> Curves:
@@ -234,7 +260,7 @@ def reached(of: dict[int, np.ndarray], share: float) -> str | None:
     return " to ".join(dict.fromkeys([*ends[:1], *ends[-1:]])) or None
 
 
-def table(measured: dict[str, Curves], runs: study.Records = ()) -> Table:
+def table(measured: dict[str, Curves], runs: Records = ()) -> Table:
     """A row for each cell of {what was measured: curves}; below it the diverged among the runs."""
     rows = []
     for name, by_cell in measured.items():
@@ -315,7 +341,7 @@ def by_replacement(replaced: Curves, after: Curves) -> Finding:
     return Finding("gradients-replaced", text, values)
 
 
-def reach_and_loss(after: Curves, runs: study.Records) -> Finding:
+def reach_and_loss(after: Curves, runs: Records) -> Finding:
     """Whether the LSTM, where its gradient falls less than the RNN's, has the lower loss too: both at the best epoch."""
     if not {"rnn", "lstm"} <= after.keys():
         text = "**Does reaching further pay off?** Not judged: it needs a finished run of both cells."

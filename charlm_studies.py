@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import charlm_core as core
+import charlm_gradients
 import charlm_meaning
 import charlm_runs
 from charlm_core import Config
@@ -80,6 +81,8 @@ def sequential(corpus: Corpus) -> list[Config]:
 CONFIGURATIONS = {
     f.__name__: f for f in (precision, precision_larger, cells, parameters, learning_rates, split, sequential)
 }
+# What is measured on a study's trained models, since their weights are not kept.
+MEASURES = {"cells": charlm_gradients.measured, "sequential": charlm_meaning.measured}
 
 
 def check_names(names: Sequence[str]) -> list[str]:
@@ -104,8 +107,8 @@ def make(name: str, corpus: Corpus, say: Callable[[str], None] = print, folder: 
     """Train what a study lacks, and write studies/<name>.json where the corpus is that of the report."""
     configs = CONFIGURATIONS[name](corpus)
     runs = charlm_runs.sweep(configs, corpus, say=say)
-    if name == "sequential":
-        runs = [plain(r) for r in charlm_meaning.measured(runs, corpus)]
+    if name in MEASURES:
+        runs = [plain(r) for r in MEASURES[name](runs, corpus)]
     kinds = {f"{c.cell}-{c.hidden_size}": c for c in configs} if name in ("cells", "parameters") else {}
     seconds = {kind: epoch_seconds(config, corpus) for kind, config in kinds.items()}
     made = Made(name, corpus.sha256, runs, seconds)
@@ -142,7 +145,7 @@ def read(name: str, corpus: Corpus, folder: Path = STUDIES) -> Made:
     if not all(r.is_finished() for r in runs):
         return Made(name, corpus.sha256)
     found = [charlm_runs.record(r.folder) for r in runs]
-    return Made(name, corpus.sha256, charlm_meaning.measured(found, corpus) if name == "sequential" else found)
+    return Made(name, corpus.sha256, MEASURES[name](found, corpus) if name in MEASURES else found)
 
 
 def made_with(made: Made) -> Finding:

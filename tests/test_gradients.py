@@ -1,14 +1,16 @@
 """How far back a gradient reaches: norms that can be worked out by hand, and what is said of given ones."""
 
+import json
 import math
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from synthetic import make_runs
+from synthetic import make_record, make_runs
 
 import charlm_gradients as gradients
+import charlm_runs
 import charlm_study as study
 from charlm_core import CharModel, Config, count_chunks, initial_weights, split_chunks
 from charlm_corpus import CharlmError
@@ -159,6 +161,20 @@ def test_a_curve_is_the_median_over_windows_by_cell_and_seed(tiny):
     assert [(cell, list(of)) for cell, of in found.items()] == [("rnn", [0, 1]), ("gru", [0, 1])]
     by_hand = np.median(gradients.norms(*models[0], gradients.windows(tiny, configs[0], 40)), axis=1)
     assert found["gru"][0].tolist() == by_hand.tolist()
+
+
+def test_a_study_keeps_the_curves_of_its_models(trained, tiny):
+    folder, record = trained
+    diverged = make_record("rnn", diverged=True)
+    kept = gradients.measured([record, diverged], tiny, folder.parent)
+    assert kept[1] == diverged
+    weights, config, _ = charlm_runs.weights(folder)
+    again = json.loads(json.dumps(kept))
+    for name, length in zip(gradients.KEPT, (None, 100), strict=True):
+        curves = gradients.kept(again, name)
+        assert curves.keys() == {"lstm"}
+        expected = gradients.curves([(weights, config)], tiny, length)["lstm"][0]
+        assert np.array_equal(curves["lstm"][0], expected)
 
 
 # -----------------------------------------------------------------------------

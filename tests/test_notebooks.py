@@ -2,9 +2,11 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
+from functools import partial
 from statistics import geometric_mean, mean, stdev
 
 import pytest
@@ -16,20 +18,20 @@ from charlm_corpus import ROOT
 VERDICTS = {"confirmed", "refuted", "too close to call", "no difference that matters", "not judged"}
 
 
+def report_of(file, folder, seeds, epochs):
+    """Makes the report of a small study as a process, in folders of its own: what it said, and the report's folder."""
+    env = {**os.environ, "CHARLM_RUNS": str(folder / "runs")}
+    options = ["--corpus", str(file), f"--seeds={seeds}", f"--epochs={epochs}", "--out", str(folder / "out")]
+    command = [sys.executable, "-m", "charlm_report", *options]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout, folder / "out"
+
+
 @pytest.fixture(scope="module")
 def make(tiny_file, tmp_path_factory):
-    """Makes the report of a small study as a process, in folders of its own: what it said, and the report's folder."""
-    folder = tmp_path_factory.mktemp("report")
-    env = {**os.environ, "CHARLM_RUNS": str(folder / "runs")}
-    options = ["--corpus", str(tiny_file), "--seeds", "3", "--epochs", "2", "--out", str(folder / "out")]
-
-    def make():
-        command = [sys.executable, "-m", "charlm_report", *options]
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout, folder / "out"
-
-    return make
+    """Makes the report of the tiny text, and makes it again."""
+    return partial(report_of, tiny_file, tmp_path_factory.mktemp("report"), seeds=3, epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +149,16 @@ def test_rendering_again_trains_nothing_and_gives_the_same_bytes(made, make):
     said, _ = make()
     assert "all 12 runs are trained" in said and "epoch" not in said
     assert {p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+
+
+def test_of_random_characters_the_report_says_that_nothing_was_learnt(tmp_path):
+    file = tmp_path / "noise.txt"
+    file.write_text("".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyzABC \n", k=8_000)))
+    _, out = report_of(file, tmp_path, seeds=3, epochs=2)
+    results = json.loads((out / "results.json").read_text("utf-8"))
+    learnt = results["findings"]["beyond-frequencies"]["values"]
+    for cell in ("rnn", "lstm"):
+        assert learnt[f"{cell}_verdict"] not in ("confirmed", "not judged"), learnt
+    assert "confirmed" not in {c["verdict"] for c in results["claims"]}
+    assert results["findings"]["against-counting"]["values"]["order"] == 1
+    assert "by these measures nothing was learnt" in (out / "report.html").read_text("utf-8")

@@ -44,7 +44,9 @@ def test_names_of_studies():
 @pytest.fixture
 def small(monkeypatch, tiny_config, tmp_path):
     """A study of two tiny runs, with runs and studies in a folder of the test's own."""
-    monkeypatch.setitem(studies.CONFIGURATIONS, "cells", lambda corpus: [tiny_config, replace(tiny_config, seed=1)])
+    monkeypatch.setitem(
+        studies.CONFIGURATIONS, "parameters", lambda corpus: [tiny_config, replace(tiny_config, seed=1)]
+    )
     sweep = charlm_runs.sweep
     monkeypatch.setattr(charlm_runs, "sweep", lambda configs, corpus, say: sweep(configs, corpus, tmp_path, 1, say=say))
     return tmp_path
@@ -53,15 +55,15 @@ def small(monkeypatch, tiny_config, tmp_path):
 def test_a_study_of_the_reports_corpus_is_kept_and_read_back(small, tiny, monkeypatch):
     monkeypatch.setitem(charlm_corpus.CORPORA[studies.Study.corpus], "sha256", tiny.sha256)
     said = []
-    made = studies.make("cells", tiny, said.append, small / "studies")
-    assert said[-1] == "studies/cells.json: 2 runs"
-    assert studies.read("cells", tiny, small / "studies") == made
+    made = studies.make("parameters", tiny, said.append, small / "studies")
+    assert said[-1] == "studies/parameters.json: 2 runs"
+    assert studies.read("parameters", tiny, small / "studies") == made
     assert [r["seed"] for r in made.runs] == [0, 1]
     assert made.epoch_seconds.keys() == {"lstm-16"} and made.epoch_seconds["lstm-16"] > 0
 
 
 def test_a_study_of_another_corpus_is_not_kept(small, tiny):
-    studies.make("cells", tiny, lambda line: None, small / "studies")
+    studies.make("parameters", tiny, lambda line: None, small / "studies")
     assert not (small / "studies").exists()
 
 
