@@ -13,7 +13,7 @@ from charlm_show import Finding, Table
 from charlm_study import Record, Records
 
 CLAIM_RULE = f"""\
-A published number comes from one run. It is *confirmed* where it lies within the 95 % prediction interval for one more run
+A published number comes from one run. It is *confirmed* where it lies within the 95% prediction interval for one more run
 of ours (mean ± t · s · √(1 + 1/n) over n seeds), *refuted* where it lies outside, and *not judged* under {study.MIN_SEEDS}
 seeds. Differences are judged by the rule that stands with the loss comparison (both parts have
 to hold where a claim has two); claims about text by a rule of their own, which stands with the temperature study. That the size of the
@@ -143,7 +143,7 @@ def table(claims: list[dict]) -> Table | None:
             "claim": c["claim"],
             "published": number(c["published"], c),
             "measured": c["measured"] and number(c["measured"], c),
-            "95 % interval": c["interval"] and "\u00a0to\u00a0".join(number(x, c) for x in c["interval"]),
+            "95% interval": c["interval"] and "\u00a0to\u00a0".join(number(x, c) for x in c["interval"]),
             "n": c["n"],
             "verdict": c["verdict"],
         }

@@ -18,7 +18,7 @@ PUBLISHED_DIFFERENCE = abs(study.PUBLISHED["lstm"]["val_loss_last"] - study.PUBL
 
 
 def seeds_needed(sd: float, difference: float) -> int:
-    """Pairs of runs with which a two-sided t test at 5 % finds a difference, given the standard deviation of the
+    """Pairs of runs with which a two-sided t test at 5% finds a difference, given the standard deviation of the
     differences, with the probability POWER (from the noncentral t distribution)."""
     for n in range(2, 100_000):
         critical, shift = stdtrit(n - 1, 0.975), difference / (sd / math.sqrt(n)) if sd else math.inf
@@ -44,13 +44,13 @@ def cell_table(records: Records, id: str, epoch_seconds: dict[str, float]) -> Ta
         each = epoch_seconds.get(f"{cell}-{first['hidden_size']}")
         row = {"cell": cell.upper(), "hidden size": first["hidden_size"], "parameters": first["parameters"]}
         row |= {"seeds": e.n, "validation, best": e.mean, "standard deviation": e.sd}
-        row |= {"95 % from": e.low, "to": e.high, "epochs": epochs.mean}
+        row |= {"95% from": e.low, "to": e.high, "epochs": epochs.mean}
         rows.append(row | {"seconds": each and epochs.mean and each * epochs.mean})
     caption = (
-        "Validation loss at the best epoch in nats per character: mean, standard deviation and 95 % interval over seeds. "
+        "Validation loss at the best epoch in nats per character: mean, standard deviation and 95% interval over seeds. "
         "Seconds: of a whole training on one core, from epochs timed with nothing else running."
     )
-    formats = {"parameters": "{:,}", "95 % from": "{:.4f}", "to": "{:.4f}", "epochs": "{:.1f}", "seconds": "{:.0f}"}
+    formats = {"parameters": "{:,}", "95% from": "{:.4f}", "to": "{:.4f}", "epochs": "{:.1f}", "seconds": "{:.0f}"}
     return make_table(id, rows, caption, study.diverged_note(records), formats)
 
 

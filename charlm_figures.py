@@ -257,7 +257,7 @@ def seeds_and_mean() -> list[Line2D]:
     """What the marks of draw_seeds are, for a legend."""
     return [
         Line2D([], [], color=GREY, marker="o", ls="", label="one seed"),
-        Line2D([], [], color=GREY, marker="D", ms=5, lw=2, label="mean, 95 %"),
+        Line2D([], [], color=GREY, marker="D", ms=5, lw=2, label="mean, 95%"),
     ]
 
 
@@ -331,7 +331,7 @@ def paired_difference(records: Records) -> Figure:
     ):
         ax.text(x, 1.03, text, transform=ax.transAxes, ha=side, color=c)
     findings = " ".join(study.rnn_or_lstm(records, epoch).filled for epoch in EPOCHS)
-    caption = "LSTM minus RNN in validation loss, within each seed (dots), and the mean with its 95 % interval (bar). "
+    caption = "LSTM minus RNN in validation loss, within each seed (dots), and the mean with its 95% interval (bar). "
     caption += f"{findings} {study.diverged_note(records)}"
     alt = f"Dots left and right of zero. {'. '.join(sights)}." if sights else "No seed finished in both cells."
     return finish(canvas, "paired-difference", caption, alt, rows)
@@ -478,7 +478,9 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     ]
     canvas.legend(handles=key, loc="outside lower center", ncols=3)
     finding = "; ".join(said)
-    caption = f"Measures over temperature (logarithmic), shaded with their 95 % intervals. {finding[:1].upper()}{finding[1:]}."
+    caption = (
+        f"Measures over temperature (logarithmic), shaded with their 95% intervals. {finding[:1].upper()}{finding[1:]}."
+    )
     levels = [{"temperature": None, "text": name} | v for name, v in (("real", real), ("shuffled", shuffled))]
     data = [{"text": "drawn"} | r for r in rows] + levels
     return finish(canvas, "temperature-curves", caption, f"Line charts over temperature. {finding}.", data)
@@ -507,7 +509,7 @@ def temperature_distance(near: Closest | None) -> Figure:
     ax.set_title("distance from real text (logarithmic)")
     reach = f"{near.low:g}" if near.low == near.high else f"{near.low:g} to {near.high:g}"
     said = (
-        f"Drawn text is closest to real text at T = {near.best:g} (distance {near.distance[near.best]:.2f}; 95 % interval of "
+        f"Drawn text is closest to real text at T = {near.best:g} (distance {near.distance[near.best]:.2f}; 95% interval of "
         f"this temperature {reach}, shaded)"
     )
     caption = (
@@ -788,7 +790,7 @@ def gap_steps(runs: Records) -> Figure:
     ax.grid(axis="x")
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("loss at the last epoch (nats per character)")
-    key = [Line2D([], [], color=colour(c), marker="D", ms=6, lw=2, label=f"{c.upper()}: mean, 95 %") for c in shown]
+    key = [Line2D([], [], color=colour(c), marker="D", ms=6, lw=2, label=f"{c.upper()}: mean, 95%") for c in shown]
     key.append(Line2D([], [], color=GREY, marker="o", ms=5, ls="", alpha=0.5, label="one seed"))
     canvas.legend(handles=key, loc="outside lower center", ncols=3, columnspacing=1.2)
     seen = "; ".join(sights)

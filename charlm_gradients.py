@@ -42,7 +42,7 @@ TINY = float(np.finfo(np.float32).smallest_subnormal)  # what stands for a gradi
 
 RULE = f"""\
 What is judged is the ratio of the norm {FAR} steps back to the norm {NEAR} step back: the geometric mean over seeds and its
-95 % interval (Student's t, on the logarithms). A gradient *vanishes* when the ratio is below {VANISHED:g}:
+95% interval (Student's t, on the logarithms). A gradient *vanishes* when the ratio is below {VANISHED:g}:
 
 - under {study.MIN_SEEDS} seeds: *not judged*;
 - the interval lies wholly below {VANISHED:g}: *confirmed*;
@@ -238,13 +238,13 @@ def two_digits(number: float) -> str:
 
 
 def in_words(e: Estimate) -> str:
-    """An estimate of a logarithm as the number: '0.017 (95 % interval 0.013 to 0.021; 5 seeds)'."""
+    """An estimate of a logarithm as the number: '0.017 (95% interval 0.013 to 0.021; 5 seeds)'."""
     if e.mean is None:
         return "not known"
     mean, seeds = two_digits(factor(e.mean)), study.count(e.n, "seed")
     if e.interval is None:
         return f"{mean} ({seeds}, so no interval)"
-    return f"{mean} (95 % interval {two_digits(factor(e.low))} to {two_digits(factor(e.high))}; {seeds})"
+    return f"{mean} (95% interval {two_digits(factor(e.low))} to {two_digits(factor(e.high))}; {seeds})"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def table(measured: dict[str, Curves], runs: Records = ()) -> Table:
             rows.append(row | {"half": reached(of, 0.5), "a tenth": reached(of, 0.1)})
     caption = (
         f"The norm of the gradient at the input (nats). Norm at {NEAR} step back and ratio of that at {FAR} to it: geometric "
-        "means over seeds, the ratio with its 95 % interval. Half, a tenth: the first step back whose norm is at most that "
+        "means over seeds, the ratio with its 95% interval. Half, a tenth: the first step back whose norm is at most that "
         f"part of the one at {NEAR}, over the seeds."
     )
     form = dict.fromkeys((f"norm at {NEAR}", "ratio", "low", "high"), "{:.2g}")

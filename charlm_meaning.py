@@ -305,7 +305,7 @@ def scale_table(runs: Records, vocabulary_size: int) -> Table:
         accuracy = study.seed_estimate(ours, "accuracy").mean
         rows.append(_scale_row(cell.upper(), study.seed_estimate(ours, "loss"), accuracy))
     caption = (
-        "What predicts the next character of validation text, and how well: loss in nats per character with its 95 % interval "
+        "What predicts the next character of validation text, and how well: loss in nats per character with its 95% interval "
         "over seeds, in bits, and as the number of equally likely characters that would be as hard to guess between "
         "(e to the loss); and how often the most probable character is the right one. Cells: best epoch, zero state."
     )
@@ -424,7 +424,7 @@ def gap_table(runs: Records) -> Table:
     caption = (
         "The gap at the last epoch in nats per character: the training loss as it was recorded while the weights moved; with "
         "the weights of the end; on as many training chunks as there are for validation; and the validation loss. Step: the "
-        "difference to the line above and its 95 % interval."
+        "difference to the line above and its 95% interval."
     )
     return study.make_table("gap", rows, caption, note, {"step": "{:+.4f}"})
 

@@ -180,7 +180,7 @@ MIN_SEEDS = 3
 
 VERDICT_RULE = f"""\
 The smallest difference that matters is {MARGIN:g} nats per character. A claim that one loss is lower than another
-is judged from the 95 % interval of the difference, paired over seeds where it can be. The first line that fits
+is judged from the 95% interval of the difference, paired over seeds where it can be. The first line that fits
 decides:
 
 - under {MIN_SEEDS} seeds: *not judged*;
@@ -201,7 +201,7 @@ class Estimate:
     values: dict[int, float]  # seed -> value
     mean: float | None
     sd: float | None
-    interval: tuple[float, float] | None  # 95 %, Student's t
+    interval: tuple[float, float] | None  # 95%, Student's t
     dropped: tuple[int, ...] = ()  # seeds that could not be paired
 
     @property
@@ -228,7 +228,7 @@ def estimate(values: dict[int, float], dropped: Sequence[int] = ()) -> Estimate:
 
 
 def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
-    """The estimates with intervals whose chance that any of them misses is 5 % at most, as VERDICT_RULE says.
+    """The estimates with intervals whose chance that any of them misses is 5% at most, as VERDICT_RULE says.
 
     S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6 (1979).
     """
@@ -275,7 +275,7 @@ def paired_difference(a_records: Records, b_records: Records, key: Key) -> Estim
 
 
 def verdict(interval: tuple[float, float] | None, n: int, claimed_sign: int, margin: float = MARGIN) -> str:
-    """What VERDICT_RULE says of a difference claimed to be above zero (claimed_sign 1) or below it (-1), from its 95 %
+    """What VERDICT_RULE says of a difference claimed to be above zero (claimed_sign 1) or below it (-1), from its 95%
     interval (low, high) and the number of seeds behind it.
     """
     if n < MIN_SEEDS or interval is None:
@@ -295,7 +295,7 @@ def verdict_of_both(first: str, second: str) -> str:
 
 
 def in_words(e: Estimate, than: str) -> str:
-    """A difference as '0.0312 nats lower than <than> (95 % interval 0.0280 to 0.0344 lower; 5 seeds)'."""
+    """A difference as '0.0312 nats lower than <than> (95% interval 0.0280 to 0.0344 lower; 5 seeds)'."""
     if e.mean is None:
         return "not known"
     side = "lower" if e.mean < 0 else "higher"
@@ -308,7 +308,7 @@ def in_words(e: Estimate, than: str) -> str:
         reach = f"{near:.4f} to {far:.4f} {side}"
     else:
         reach = f"{abs(e.low):.4f} lower to {e.high:.4f} higher"
-    return f"{words} (95 % interval {reach}; {count(e.n, 'seed')})"
+    return f"{words} (95% interval {reach}; {count(e.n, 'seed')})"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -457,7 +457,7 @@ def overfitting_table(base: Records, large: Records) -> Table:
     rows.sort(key=lambda row: shown.index(row["cell"].lower()))
     caption = (
         f"Hidden size / learning rate {second} against {first}: means over the shared seeds, the difference "
-        f"({second} minus {first}) in nats per character and its 95 % interval. Each verdict is on the estimate "
+        f"({second} minus {first}) in nats per character and its 95% interval. Each verdict is on the estimate "
         "being above zero. Gap: validation minus training loss. The last line of a cell is no difference: it is "
         f"how far {second} ends above its own lowest validation loss."
     )
@@ -466,7 +466,7 @@ def overfitting_table(base: Records, large: Records) -> Table:
 
 
 def precision_table(records: Records) -> Table | None:
-    """bfloat16 against float32 for each cell and configuration, paired over seeds. Equivalent: the 95 % interval of the
+    """bfloat16 against float32 for each cell and configuration, paired over seeds. Equivalent: the 95% interval of the
     difference in the best validation loss lies inside ±MARGIN.
     """
     if not records:
@@ -485,7 +485,7 @@ def precision_table(records: Records) -> Table | None:
         rows.append(row | {"estimate": e.mean, "low": e.low, "high": e.high, "equivalent": same})
     caption = (
         "Best validation loss in nats per character after training in float32 and in bfloat16 (autocast): means over "
-        f"seeds, the paired difference and its 95 % interval. Equivalent: the interval lies inside ±{MARGIN:g}."
+        f"seeds, the paired difference and its 95% interval. Equivalent: the interval lies inside ±{MARGIN:g}."
     )
     formats = dict.fromkeys(core.PRECISIONS, "{:.4f}")
     return make_table("precision", rows, caption, diverged_note(records), formats)

@@ -42,7 +42,7 @@ JUDGE_ORDER = 5  # of the n-gram model that judges texts
 RESAMPLES = 1000  # of the bootstrap
 BEGUN, FIRST_LINE = 100, 40  # texts for each prompt, and their characters, that show how a text begins
 
-Interval = tuple[float, float] | None  # 95 %
+Interval = tuple[float, float] | None  # 95%
 
 # ---------------------------------------------------------------------------------------------------------------------
 # the distribution, on validation text
@@ -61,7 +61,7 @@ def validation_logits(
 
 def distributions(logits: np.ndarray, targets: np.ndarray, temperatures: Sequence[float] = GRID) -> list[dict]:
     """A row a temperature, from the logits (time, chunks, vocabulary) and characters (time, chunks) of validation text:
-    entropy and loss, mean nats per character with its 95 % interval over chunks, and the probability of drawing a
+    entropy and loss, mean nats per character with its 95% interval over chunks, and the probability of drawing a
     character that has less than UNLIKELY at T = 1.
     """
     z = torch.from_numpy(logits).double()
@@ -213,7 +213,7 @@ class Measured:
     numbers in every way of drawing, and differences between ways are paired. What a text's `distinct` is, beside its
     neighbours, is taken as given.
 
-    B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993; 95 % intervals are percentiles.
+    B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993; 95% intervals are percentiles.
     """
 
     def __init__(self, sums: dict[Way, dict[str, np.ndarray]], seed: int = 0) -> None:
@@ -252,7 +252,7 @@ class Measured:
 
 
 def percentiles(resampled: np.ndarray) -> Interval:
-    """The 95 % interval of what a bootstrap gave; None where a resample in twenty or more gave no number."""
+    """The 95% interval of what a bootstrap gave; None where a resample in twenty or more gave no number."""
     known = resampled[np.isfinite(resampled)]
     if len(known) <= 0.95 * len(resampled):
         return None
@@ -288,13 +288,13 @@ class Closest:
     low: float
     high: float
     shuffled: float  # the distance of shuffled real text
-    learnt: bool  # whether text at the best temperature is closer than shuffled text, in 97.5 % of the resamples
+    learnt: bool  # whether text at the best temperature is closer than shuffled text, in 97.5% of the resamples
 
 
 def closest(measured: Measured) -> Closest | None:
     """The distance is the mean over the measures of ((drawn - real) / sd)², with the sd over real pieces. A measure on
     which all of these agree has no unit and is left out; where drawn text has nothing to count (no words, no line with a
-    colon), it counts as 0. The range is the 95 % bootstrap interval of the temperature
+    colon), it counts as 0. The range is the 95% bootstrap interval of the temperature
     with the smallest distance. None where no measure is left.
     """
     grid = measured.values("T")
@@ -329,7 +329,7 @@ DIVERSITY = "distinct"
 
 def at_equal_diversity(measured: Measured, name: str, at: float = 0.5) -> list[dict]:
     """What a measure is with top-k and top-p where they give the diversity of temperature `at`, by linear interpolation
-    between their settings, and how far that lies from its value at this temperature, with a 95 % interval.
+    between their settings, and how far that lies from its value at this temperature, with a 95% interval.
     """
     here = ("T", at)
     found = []
@@ -366,7 +366,7 @@ BEST = (0.5, 1.0)  # the study's range, its end left out
 CLAIM_RULE = f"""\
 The texts come from one trained run, so the intervals leave out how runs differ. Each claim is judged from them, on at
 least {MIN_TEXTS} texts at a temperature or of a case; with fewer it is *not judged*. It is *confirmed* where every part
-of it holds, *refuted* where the opposite of a part holds, otherwise *too close to call*. A 95 % interval has to lie
+of it holds, *refuted* where the opposite of a part holds, otherwise *too close to call*. A 95% interval has to lie
 wholly on one side of a threshold.
 
 - A prompt *gives a speaker* where the share of texts that begin with one, drawn at T = 0.5, is above {UPPER:.0%}, and
@@ -375,7 +375,7 @@ wholly on one side of a threshold.
 - Words are *real* where the share of words that the rest of the corpus has is above {AS_REAL:.0%} of the share in real
   text set aside, and *random* where it is below {AS_RANDOM:.0%} of it. Where real text has no larger share than the
   same text with its characters shuffled, words cannot tell and the claim is *not judged*.
-- A range of temperatures is *best* where it holds the whole 95 % interval of the temperature at which drawn text is
+- A range of temperatures is *best* where it holds the whole 95% interval of the temperature at which drawn text is
   closest to real text; the opposite is that it holds none of it. Where drawn text is no closer than shuffled text,
   the claim is *not judged*."""
 
@@ -403,7 +403,7 @@ def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
         "claim": "Upper-case prompts give speaker names, lower-case ones do not.",
         "published": "upper case: names; lower case: prose",
         "measured": f"{up.rate:.1%} of the texts after upper case begin with one, {low.rate:.1%} after lower case "
-        f"(95 % interval {low.low:.1%} to {low.high:.1%})",
+        f"(95% interval {low.low:.1%} to {low.high:.1%})",
         "interval": [up.low, up.high],
         "n": len(upper) + len(lower),
         "verdict": judged if min(len(upper), len(lower)) >= MIN_TEXTS else "not judged",
@@ -436,7 +436,7 @@ def claim_words(measured: Measured) -> dict | None:
         [f[1] > AS_REAL for f in parts[0].values()] + [f[2] < AS_RANDOM for f in parts[1].values()],
         [f[2] < AS_REAL for f in parts[0].values()] + [f[1] > AS_RANDOM for f in parts[1].values()],
     )
-    text = f"{one:.1%} of real text's rate at T = 1, {two[0]:.1%} at T = 2 (95 % interval {two[1]:.1%} to {two[2]:.1%})"
+    text = f"{one:.1%} of real text's rate at T = 1, {two[0]:.1%} at T = 2 (95% interval {two[1]:.1%} to {two[2]:.1%})"
     if not words_tell(measured):
         judged, text = "not judged", "real text has no more real words than its shuffled characters; " + text
     return {
@@ -489,7 +489,7 @@ def table(rows: list[dict], measured: Measured) -> Table:
     lines = [{k: r[k] for k in ("text", "T")} | {c: r.get(k) for k, c in columns.items()} for r in shown]
     caption = (
         "What temperature does. Entropy and loss in nats per character, on validation text. Unlikely: the chance of drawing "
-        f"a character to which the model gives less than {100 * UNLIKELY:g} % at T = 1. Real words: the share of words that "
+        f"a character to which the model gives less than {100 * UNLIKELY:g}% at T = 1. Real words: the share of words that "
         "the rest of the corpus has. Judge: loss of the text under an n-gram model of the rest, in nats per character. "
         f"Distinct: the share of a text's {N_GRAM}-character sequences that it does not repeat, from itself or from {OTHERS} "
         "other texts drawn alike. Copied: characters of the longest "
@@ -512,7 +512,7 @@ def heading_table(drawn: dict[str, list[str]]) -> Table:
         )
     caption = (
         "How a text drawn at T = 0.5 begins after each prompt: the share that starts with a heading as plays print a speaker's name (words "
-        "and a colon alone on the first line), with its 95 % interval."
+        "and a colon alone on the first line), with its 95% interval."
     )
     return make_table("headings", rows, caption, formats=dict.fromkeys(("headings", "low", "high"), "{:.1%}"))
 
@@ -524,7 +524,7 @@ def claim_table(found: list[dict]) -> Table:
         low, high = c["interval"] or (None, None)
         lines.append(shown | {"low": low, "high": high, "texts": c["n"], "verdict": c["verdict"]})
     caption = (
-        "The source study's claims about text, and what was measured. Low and high are the 95 % interval of the first "
+        "The source study's claims about text, and what was measured. Low and high are the 95% interval of the first "
         "number measured. The study had one sample of each kind. Texts: behind each number, or, where prompts are compared, behind both together."
     )
     return make_table("temperature-claims", lines, caption, formats=dict.fromkeys(("low", "high"), "{:.3f}"))
@@ -600,7 +600,7 @@ def what_is_read(measured: Measured) -> Finding:
     ts = list(found)
     high = _leading(ts, lambda t: found[t][1] > AS_REAL)
     low = _leading(ts[::-1], lambda t: found[t][2] < AS_RANDOM)
-    text += " Over {as_real:.0%} of real text's rate, with the whole 95 % interval, is reached "
+    text += " Over {as_real:.0%} of real text's rate, with the whole 95% interval, is reached "
     text += "up to T = {high:g}" if high is not None else "at no low temperature"
     text += "; under {as_random:.0%} of it "
     text += "is left from T = {low:g} on." if low is not None else "is left at no high one."
@@ -627,7 +627,7 @@ def what_is_closest(near: Closest | None) -> Finding:
     text = (
         "**Which temperature gives text closest to real text.** The distance is the mean squared difference from real text "
         "over {n} measures ({names}), each in standard deviations of the real pieces. It is smallest at T = {best:g}, where "
-        "it is {least:.2f}; 95 % interval of that temperature: "
+        "it is {least:.2f}; 95% interval of that temperature: "
     )
     text += "{low:g} to {high:g}" if near.low < near.high else "{low:g} alone, on this grid"
     text += ". At T = 0.5 the distance is {half:.2f}, at T = 1 {one:.2f}, and of shuffled real text {shuffled:.2f}."
@@ -653,7 +653,7 @@ def what_truncation_does(measured: Measured) -> Finding:
             lead = "is not judged"
         else:
             lead = "is higher" if r["low"] > 0 else "is lower" if r["high"] < 0 else "cannot be told apart"
-        reach = "" if r["low"] is None else f", 95 % interval {points(r['low'])} to {points(r['high'])}"
+        reach = "" if r["low"] is None else f", 95% interval {points(r['low'])} to {points(r['high'])}"
         lines.append(f"with {r['way']} it {lead}: {r['value']:.1%} ({points(r['difference'])} points{reach})")
         numbers |= {f"{r['way']}_{k}": r[k] for k in ("value", "difference", "low", "high")}
     text = (
@@ -698,7 +698,7 @@ def why_it_helps(rows: list[dict], measured: Measured) -> Finding:
 
 
 def apart(a: dict, b: dict, name: str) -> int:
-    """1 where a measure is higher in a, -1 where it is lower, 0 where the 95 % intervals meet or are not known."""
+    """1 where a measure is higher in a, -1 where it is lower, 0 where the 95% intervals meet or are not known."""
     ends = [r[f"{name}_{end}"] for r in (a, b) for end in ("low", "high")]
     if None in ends:
         return 0

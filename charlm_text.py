@@ -29,7 +29,7 @@ def whole_words(text: str) -> list[str]:
 
 
 class Share(NamedTuple):
-    """How many of how many: rate with its 95 % Wilson interval, all three None where total is 0."""
+    """How many of how many: rate with its 95% Wilson interval, all three None where total is 0."""
 
     correct: int
     total: int

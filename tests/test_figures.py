@@ -320,7 +320,7 @@ def test_a_measure_that_real_text_lacks_has_no_panel():
 def test_the_distance_says_where_it_is_smallest():
     figure = CASES["distance"]()
     assert (
-        "closest to real text at T = 0.7 (distance 0.00; 95 % interval of this temperature 0.7, shaded)"
+        "closest to real text at T = 0.7 (distance 0.00; 95% interval of this temperature 0.7, shaded)"
         in figure.caption
     )
     assert [r["temperature"] for r in figure.rows] == [*temperature.GRID, None]

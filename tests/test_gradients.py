@@ -311,10 +311,10 @@ def test_the_textbooks_claim_needs_both_of_its_parts(rnn, lstm, claim):
 def test_each_cell_is_judged_by_its_numbers():
     finding = gradients.vanishing({"rnn": judged(0.01), "gru": judged(0.5)}, "before")
     assert finding.values["rnn"]["ratio"] == pytest.approx(0.01)
-    assert "- RNN: ratio 0.01 (95 % interval 0.0095 to 0.011; 3 seeds). That its gradient vanishes: *confirmed*." in (
+    assert "- RNN: ratio 0.01 (95% interval 0.0095 to 0.011; 3 seeds). That its gradient vanishes: *confirmed*." in (
         finding.filled
     )
-    assert "- The GRU's ratio is 50 (95 % interval" in finding.filled
+    assert "- The GRU's ratio is 50 (95% interval" in finding.filled
     assert "needs a finished run of each: *not judged*" in finding.filled
 
 
@@ -328,7 +328,7 @@ def test_what_training_changes_is_a_factor_by_cell():
     finding = gradients.learned({"rnn": judged(0.001), "gru": judged(0.1)}, {"rnn": judged(0.1)})
     assert finding.values["rnn"]["factor"] == pytest.approx(100)
     assert finding.filled.startswith(
-        "Training multiplies the ratio by 100 (95 % interval 100 to 100; 3 seeds) in the RNN."
+        "Training multiplies the ratio by 100 (95% interval 100 to 100; 3 seeds) in the RNN."
     )
     assert "No cell" in gradients.learned({"rnn": judged(0.001)}, {}).filled
 

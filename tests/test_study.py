@@ -213,7 +213,7 @@ def test_the_printed_rule_names_every_verdict_and_both_thresholds():
     [
         ([1.50, 1.51, 1.49], "The LSTM is better", "0.1000 nats lower than the RNN's"),
         ([1.70, 1.71, 1.69], "The RNN is better", "0.1000 nats higher than the RNN's"),
-        ([1.601, 1.602, 1.600], "No difference that matters", "(95 % interval 0.0026 lower to 0.0046 higher; 3 seeds)"),
+        ([1.601, 1.602, 1.600], "No difference that matters", "(95% interval 0.0026 lower to 0.0046 higher; 3 seeds)"),
         ([1.50, 1.65, 1.63], "Too close to call", "lower to"),
         ([1.50, 1.51], "Not judged, for want of 3 seeds", "; 2 seeds)"),
         ([1.50], "Not judged", "(1 seed, so no interval)"),
@@ -232,7 +232,7 @@ def test_the_answer_to_rnn_or_lstm_follows_from_the_numbers(lstm, lead, words):
 
 def test_an_interval_on_one_side_of_zero_is_told_from_near_to_far():
     e = study.Estimate({0: 0, 1: 0, 2: 0}, -0.03, 0.01, (-0.05, -0.01))
-    assert study.in_words(e, "it") == "0.0300 nats lower than it (95 % interval 0.0100 to 0.0500 lower; 3 seeds)"
+    assert study.in_words(e, "it") == "0.0300 nats lower than it (95% interval 0.0100 to 0.0500 lower; 3 seeds)"
 
 
 def test_the_studys_claim_is_judged_at_the_last_epoch_of_its_own_protocol_only():
