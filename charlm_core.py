@@ -89,7 +89,8 @@ class Config:
         """The same configuration with `auto` replaced by what this machine has, as a run must be named by it.
 
         bfloat16 is taken where the CPU multiplies it in hardware (AVX-512 BF16 or AMX), which halves the time of a
-        run; a GPU is fast enough at this size to stay with float32.
+        run; a GPU is fast enough at this size to stay with float32. So does an RNN with large steps: its losses
+        scatter too much to be shown equal in both (studies/precision_larger.json).
         """
         device = self.device
         there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -100,7 +101,8 @@ class Config:
         precision = self.precision
         if precision == "auto":
             has = torch.cpu.get_capabilities() if device == "cpu" else {}
-            precision = "bfloat16" if has.get("avx512_bf16") or has.get("amx_bf16") else "float32"
+            shown = self.cell != "rnn" or self.learning_rate <= Config.learning_rate
+            precision = "bfloat16" if shown and (has.get("avx512_bf16") or has.get("amx_bf16")) else "float32"
         return replace(self, device=device, precision=precision)
 
 

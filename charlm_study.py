@@ -558,7 +558,7 @@ def precision_check(records: Records) -> Finding:
     }
     text = "**bfloat16 is equivalent to float32** for {same}." if names[True] else "**bfloat16 is equivalent nowhere.**"
     if names[False]:
-        text += " That it is has not been shown for {other}."
+        text += " That it is has not been shown for {other}: there training stays with float32."
     return Finding("precision-check", text, {"same": ", ".join(names[True]), "other": ", ".join(names[False])})
 
 

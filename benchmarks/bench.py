@@ -310,10 +310,14 @@ def measure_rendering() -> dict:
 # the command
 
 
-def runs_on_record() -> list[tuple[str, int, int]]:
-    """(cell, hidden size, epochs) of every run of the committed report."""
+def runs_on_record() -> list[tuple[str, int, int, str]]:
+    """(cell, hidden size, epochs, what `auto` makes of its precision here) of every run of the committed report."""
     runs = json.loads((ROOT / "report" / "results.json").read_text("utf-8"))["runs"]
-    return [(r["cell"], r["hidden_size"], r["epochs"]) for r in runs]
+
+    def auto(r: dict) -> str:
+        return Config(cell=r["cell"], learning_rate=r["learning_rate"], device="cpu").resolve().precision
+
+    return [(r["cell"], r["hidden_size"], r["epochs"], auto(r)) for r in runs]
 
 
 def measure(size: Size, say: Callable[[str], None] = print) -> dict:
@@ -340,20 +344,21 @@ def measure(size: Size, say: Callable[[str], None] = print) -> dict:
     share = {(row["cell"], row["precision"]): row["share"] for row in roofline if row["hidden_size"] == hidden}
 
     def seconds(what: str, *hidden_sizes: int) -> float:
-        """Of all epochs on record of these hidden sizes; the smallest benchmark takes its own cell for each."""
+        """Of all epochs on record of these hidden sizes, what being auto, float32 or baseline; the smallest benchmark
+        takes its own cell for each."""
         pieces = core.count_chunks(len(charlm_corpus.load(CORPUS).ids), Config.chunk_length) / (
             size.batches * 64 * 5 / 4
         )
-        kept = [run for run in runs if run[1] in hidden_sizes]
-        return pieces * sum(of.get(run[:2], training[0])[what] * run[2] for run in kept)
+        kept = [(of.get((cell, h), training[0]), n, a) for cell, h, n, a in runs if h in hidden_sizes]
+        return pieces * sum(row[f"{a if what == 'auto' else what}_s"] * n for row, n, a in kept)
 
     main = Config.hidden_size
-    plain = seconds("baseline_s", main)
-    ratios = {"study": plain / seconds(f"{auto}_s", main), "study_float32": plain / seconds("float32_s", main)}
+    plain = seconds("baseline", main)
+    ratios = {"study": plain / seconds("auto", main), "study_float32": plain / seconds("float32", main)}
     if set(size.hidden_sizes) >= {run[1] for run in runs_on_record()}:
         every = size.hidden_sizes
-        figures |= {"training_minutes": seconds(f"{auto}_s", *every) / 60}
-        figures |= {"training_float32_minutes": seconds("float32_s", *every) / 60}
+        figures |= {"training_minutes": seconds("auto", *every) / 60}
+        figures |= {"training_float32_minutes": seconds("float32", *every) / 60}
     ratios |= {f"{cell}_step": of[cell, hidden][f"{auto}_ratio"] for cell in size.cells}
     ratios |= {f"{cell}_roofline": share[cell, auto] for cell in size.cells}
     ratios |= {f"sampling_{row['prompts']}": row["ratio"] for row in sampling}

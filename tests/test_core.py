@@ -59,6 +59,14 @@ def test_auto_is_resolved_to_what_the_machine_has():
     assert c.resolve() == c
 
 
+@pytest.mark.parametrize("hardware, precision", [({"avx512_bf16": True}, "bfloat16"), ({"avx2": True}, "float32")])
+def test_bfloat16_is_for_hardware_that_multiplies_it_and_for_cells_that_bear_it(monkeypatch, hardware, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: hardware)
+    assert Config(cell="lstm", learning_rate=0.002, device="cpu").resolve().precision == precision
+    assert Config(cell="rnn", device="cpu").resolve().precision == precision
+    assert Config(cell="rnn", learning_rate=0.002, device="cpu").resolve().precision == "float32"
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_a_device_that_is_not_there_is_an_error():
     with pytest.raises(CharlmError, match="cuda"):

@@ -4,12 +4,14 @@ import json
 from dataclasses import asdict, replace
 
 import pytest
+import torch
 from synthetic import make_record
 
 import charlm_core as core
 import charlm_corpus
 import charlm_runs
 import charlm_studies as studies
+import charlm_study as study
 from charlm_corpus import CharlmError
 
 
@@ -96,3 +98,13 @@ def test_a_committed_study_holds_the_runs_it_says(path, shakespeare):
     assert [
         (r["cell"], r["hidden_size"], r["learning_rate"], r["seed"], r["split"], r["split_seed"]) for r in records
     ] == [(c.cell, c.hidden_size, c.learning_rate, c.seed, c.split, c.split_seed) for c in configs]
+
+
+@pytest.mark.parametrize("name", ["precision", "precision_larger"])
+def test_bfloat16_trains_where_a_study_has_shown_it_equivalent_and_nowhere_else(name, shakespeare, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    runs = studies.read(name, shakespeare).runs
+    for row in study.precision_table(runs).frame.to_dict("records"):
+        of = next(c for c in studies.CONFIGURATIONS[name](shakespeare) if c.cell.upper() == row["cell"])
+        taken = replace(of, device="cpu", precision="auto").resolve().precision
+        assert taken == ("bfloat16" if row["equivalent"] else "float32"), row

@@ -421,7 +421,7 @@ def test_configurations_for_which_bfloat16_is_not_shown_to_be_equivalent_are_nam
     runs = in_both("rnn", [1.6] * 3, [1.6] * 3)
     runs += in_both("lstm", [1.6] * 3, [1.7] * 3, hidden_size=512, learning_rate=0.002)
     text = study.precision_check(runs).filled
-    assert "for RNN 256 / 0.001. That it is has not been shown for LSTM 512 / 0.002." in text
+    assert "for RNN 256 / 0.001. That it is has not been shown for LSTM 512 / 0.002: there" in text
 
 
 def test_without_runs_in_both_precisions_nothing_is_said_to_be_equivalent():
