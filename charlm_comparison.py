@@ -135,20 +135,33 @@ def tuned(records: Records) -> Finding | None:
 # what the luck of a run is made of
 
 
-def spread(crossed: dict[tuple[int, int], float]) -> dict[str, float]:
-    """Standard deviations of what the split, the seed and their interaction do, from one value for every pair of split
-    and seed: the random effects of a two-way layout without repeats, by the method of moments, where a negative
-    variance is zero. (S. R. Searle, G. Casella, C. E. McCulloch, Variance Components, 1992, section 4.3.)
+PARTS = ("split", "seed", "together")
+RESAMPLES = 2000
+
+
+def parts(x: np.ndarray) -> np.ndarray:
+    """Standard deviations (..., 3) of what the split, the seed and the two together do, from values (..., splits, seeds):
+    the random effects of a two-way layout without repeats, by the method of moments, where a negative variance is zero.
+    (S. R. Searle, G. Casella, C. E. McCulloch, Variance Components, 1992, section 4.3.)
     """
+    a, b = x.shape[-2:]
+    rows, columns = x.mean(axis=-1, keepdims=True), x.mean(axis=-2, keepdims=True)
+    rest = x - rows - columns + x.mean(axis=(-2, -1), keepdims=True)
+    ms_rest = (rest**2).sum(axis=(-2, -1)) / ((a - 1) * (b - 1))
+    ms_rows, ms_columns = b * rows.var(axis=(-2, -1), ddof=1), a * columns.var(axis=(-2, -1), ddof=1)
+    variances = np.stack([(ms_rows - ms_rest) / b, (ms_columns - ms_rest) / a, ms_rest], axis=-1)
+    return np.sqrt(np.maximum(0.0, variances))
+
+
+def spread(crossed: dict[tuple[int, int], float]) -> dict[str, tuple[float, float, float]]:
+    """{part: (standard deviation, low, high)} from one value for every pair of split and seed. low and high hold 95% of
+    what a layout of this size finds where the found parts are the true ones (parametric bootstrap, percentiles)."""
     splits, seeds = (sorted({pair[i] for pair in crossed}) for i in (0, 1))
-    x = np.array([[crossed[a, b] for b in seeds] for a in splits])  # (splits, seeds)
-    a, b = x.shape
-    rows, columns = x.mean(axis=1), x.mean(axis=0)
-    rest = x - rows[:, None] - columns + x.mean()
-    ms_rest = (rest**2).sum() / ((a - 1) * (b - 1))
-    ms_rows, ms_columns = b * rows.var(ddof=1), a * columns.var(ddof=1)
-    parts = {"split": (ms_rows - ms_rest) / b, "seed": (ms_columns - ms_rest) / a, "together": ms_rest}
-    return {name: math.sqrt(max(0.0, float(v))) for name, v in parts.items()}
+    found = parts(np.array([[crossed[a, b] for b in seeds] for a in splits]))
+    rng, (a, b) = np.random.default_rng(0), (len(splits), len(seeds))
+    drawn = [rng.normal(size=(RESAMPLES, *shape)) for shape in ((a, 1), (1, b), (a, b))]
+    low, high = np.quantile(parts(sum(sd * z for sd, z in zip(found, drawn, strict=True))), (0.025, 0.975), axis=0)
+    return {name: tuple(map(float, x)) for name, x in zip(PARTS, zip(found, low, high, strict=True), strict=True)}
 
 
 def crossed(records: Records) -> dict[tuple[int, int], Record]:
@@ -167,15 +180,19 @@ def spread_table(records: Records) -> Table | None:
         found["LSTM − RNN"] = {k: found["lstm"][k] - found["rnn"][k] for k in shared}
     rows = []
     for name, values in found.items():
+        row = {"loss of": name.upper() if name in study.cells(records) else name, "runs": len(values)}
         whole = len(values) == len({a for a, _ in values}) * len({b for _, b in values}) > 3
-        parts = spread(values) if whole else dict.fromkeys(("split", "seed", "together"))
-        rows.append({"loss of": name.upper() if name in study.cells(records) else name, "runs": len(values)} | parts)
+        known = spread(values) if whole else {}
+        for part in PARTS:
+            sd, low, high = known.get(part, (None, None, None))
+            row |= {part: sd, f"{part}, 95%": (known and f"{low:.4f} to {high:.4f}") or None}
+        rows.append(row)
     caption = (
         "What moves the best validation loss: standard deviation (nats per character) due to the split of the corpus alone, "
-        "to the seed of weights and order alone, and to the two together, from every split trained with every seed."
+        "to the seed of weights and order alone, and to the two together, from every split trained with every seed. 95%: of "
+        "what so few splits and seeds would find if these were the true ones."
     )
-    note = "Few splits and seeds: each standard deviation is itself uncertain by a third or more."
-    return make_table("spread", rows, caption, note, dict.fromkeys(("split", "seed", "together"), "{:.4f}"))
+    return make_table("spread", rows, caption, study.diverged_note(records), dict.fromkeys(PARTS, "{:.4f}"))
 
 
 def enough_seeds(records: Records) -> Finding | None:

@@ -13,18 +13,29 @@ def test_seeds_needed_are_those_of_the_tables_of_the_paired_t_test(sd, differenc
 
 
 def test_what_a_split_does_is_told_from_what_a_seed_does():
-    by_split = {(a, b): float(a) for a in range(4) for b in range(4)}
-    sd = np.std(range(4), ddof=1)
-    assert comparison.spread(by_split) == pytest.approx({"split": sd, "seed": 0, "together": 0})
-    by_seed = {(a, b): float(b) for a in range(4) for b in range(4)}
-    assert comparison.spread(by_seed) == pytest.approx({"split": 0, "seed": sd, "together": 0})
+    ramp, sd = np.tile(np.arange(4.0), (4, 1)), np.std(range(4), ddof=1)
+    assert comparison.parts(ramp.T) == pytest.approx([sd, 0, 0])
+    assert comparison.parts(ramp) == pytest.approx([0, sd, 0])
+
+
+def random_layout(splits, seeds, sds=(3, 1, 2)):
+    rng = np.random.default_rng(0)
+    a, b, rest = (
+        sd * rng.normal(size=n) for sd, n in zip(sds, ((splits, 1), (1, seeds), (splits, seeds)), strict=True)
+    )
+    return {(i, j): (a + b + rest)[i, j] for i in range(splits) for j in range(seeds)}
 
 
 def test_the_parts_of_a_spread_are_recovered_from_random_numbers():
-    rng = np.random.default_rng(0)
-    a, b, rest = rng.normal(0, 3, 60), rng.normal(0, 1, 60), rng.normal(0, 2, (60, 60))
-    found = comparison.spread({(i, j): a[i] + b[j] + rest[i, j] for i in range(60) for j in range(60)})
-    assert found == pytest.approx({"split": 3, "seed": 1, "together": 2}, rel=0.2)
+    found = comparison.spread(random_layout(60, 60))
+    assert [found[part][0] for part in comparison.PARTS] == pytest.approx([3, 1, 2], rel=0.2)
+
+
+def test_a_part_is_the_surer_the_more_splits_and_seeds_there_are():
+    few, many = comparison.spread(random_layout(4, 4)), comparison.spread(random_layout(30, 30))
+    for part in comparison.PARTS:
+        sd, low, high = many[part]
+        assert low < sd < high and (high - low) / sd < (few[part][2] - few[part][1]) / few[part][0]
 
 
 def crossed_runs(cell, wobble=0.0):
@@ -46,7 +57,7 @@ def test_the_spread_table_takes_every_split_with_every_seed():
 
 def test_an_incomplete_cross_has_no_parts():
     rows = comparison.spread_table(crossed_runs("rnn")[:-1]).frame.to_dict("records")
-    assert rows[0]["split"] is None
+    assert rows[0]["split"] is None and rows[0]["split, 95%"] is None
 
 
 def with_loss(cell, losses, **config):
