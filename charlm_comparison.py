@@ -31,6 +31,19 @@ def seeds_needed(sd: float, difference: float) -> int:
 # cells
 
 
+def cut_short(records: Records) -> str:
+    """A sentence on the runs that the limit of epochs stopped, and not that they had ceased to get better; or none."""
+    said = []
+    for cell in study.cells(records):
+        runs = study.finished(study.of(records, cell))
+        cut = [r for r in runs if r["epochs"] == r["max_epochs"] and r["epochs"] - r["best_epoch"] < r["patience"]]
+        if cut:
+            said.append(
+                f"{len(cut)} of {study.count(len(runs), 'run')} of the {cell.upper()} (after {cut[0]['epochs']})"
+            )
+    return f"Stopped by the limit of epochs while they may still have got better: {'; '.join(said)}." if said else ""
+
+
 def cell_table(records: Records, id: str, epoch_seconds: dict[str, float]) -> Table | None:
     """Parameters, time and loss of each cell. epoch_seconds: of an epoch of "<cell>-<hidden size>" with nothing else
     running, one thread."""
@@ -51,7 +64,11 @@ def cell_table(records: Records, id: str, epoch_seconds: dict[str, float]) -> Ta
         "Seconds: of a whole training on one core, from epochs timed with nothing else running."
     )
     formats = {"parameters": "{:,}", "95% from": "{:.4f}", "to": "{:.4f}", "epochs": "{:.1f}", "seconds": "{:.0f}"}
-    return make_table(id, rows, caption, study.diverged_note(records), formats)
+    return make_table(id, rows, caption, _note(records), formats)
+
+
+def _note(records: Records) -> str:
+    return " ".join(filter(None, [cut_short(records), study.diverged_note(records)]))
 
 
 def pairs(records: Records) -> dict[tuple[str, str], Estimate]:
@@ -73,6 +90,8 @@ def pair_findings(records: Records, id: str, alike: str) -> Finding | None:
         lines.append(f"- {a.upper()} or {b.upper()}: **{lead}**; the {b.upper()}'s loss is {words}.")
         values |= {f"{b}_minus_{a}": {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}}
     text = "**At the same {alike}**, at the best epoch, seed by seed:\n\n" + "\n".join(lines)
+    if note := cut_short(records):
+        text += f"\n\n{note}"
     return Finding(id, text, values)
 
 
@@ -115,9 +134,7 @@ def rate_table(records: Records) -> Table | None:
         "Validation loss at the best epoch in nats per character, by learning rate. A cell's lowest mean is chosen on the "
         "validation loss that is shown, so it is a little too good, for each cell alike."
     )
-    return make_table(
-        "learning-rates", rows, caption, study.diverged_note(records), {"learning rate": "{:g}", "epochs": "{:.1f}"}
-    )
+    return make_table("learning-rates", rows, caption, _note(records), {"learning rate": "{:g}", "epochs": "{:.1f}"})
 
 
 def tuned(records: Records) -> Finding | None:

@@ -93,6 +93,16 @@ def test_the_cell_table_multiplies_epochs_with_seconds_timed_alone():
     assert row["seconds"] is None
 
 
+def test_runs_that_the_limit_of_epochs_cut_short_are_counted():
+    cut = make_record("lstm", 0, epochs=20, max_epochs=20)
+    stopped = make_record("lstm", 1, epochs=20, max_epochs=20) | {"best_epoch": 15}
+    runs = [*make_runs(["rnn"], 2), cut, stopped]
+    said = "Stopped by the limit of epochs while they may still have got better: 1 of 2 runs of the LSTM (after 20)."
+    assert comparison.cell_table(runs, "it", {}).note == said
+    assert said in comparison.pair_findings(runs, "it", "size").filled
+    assert comparison.cut_short(make_runs(["rnn"], 2)) == ""
+
+
 def test_a_cells_best_rate_has_the_lowest_mean_and_no_diverged_run():
     runs = [
         *with_loss("rnn", [1.6, 1.62], learning_rate=0.001),
