@@ -349,7 +349,8 @@ def reach_and_loss(after: Curves, runs: Records) -> Finding:
     reach = falls_less(quotient(falls(after["lstm"]), falls(after["rnn"])))
     e = study.lstm_minus_rnn(runs, "best")
     loss = study.verdict(e.interval, e.n, claimed_sign=-1)
-    difference = study.in_words(e, "the RNN's")
+    rnns = "the RNN's"
+    difference = study.in_words(e, rnns)
     words = f"the LSTM's validation loss at the best epoch is {difference}"
     if "not judged" in (reach, loss):
         text = f"Not judged, for want of {study.MIN_SEEDS} seeds; {words}."
@@ -360,4 +361,10 @@ def reach_and_loss(after: Curves, runs: Records) -> Finding:
             "confirmed": "It has both the longer reach and the lower loss; that the one causes the other is not shown by this.",
             "too close to call": "Whether that loss is the lower one is too close to call, and with it whether the reach pays off.",
         }.get(loss, "Its longer reach does not show as a lower loss on this text.")
-    return Finding("gradients-and-loss", f"**Does reaching further pay off?** {text}", {"reach": reach, "loss": loss})
+    values = {"reach": reach, "loss": loss}
+    grus = study.paired_difference(study.of(runs, "gru"), study.of(runs, "rnn"), "val_loss_best")
+    if "gru" in after and grus.n:
+        values["gru_reach"] = falls_less(quotient(falls(after["gru"]), falls(after["rnn"])))
+        text += f" That the GRU's gradient falls less than the RNN's is *{values['gru_reach']}*; its validation loss at the best "
+        text += f"epoch is {study.in_words(grus, rnns)}."
+    return Finding("gradients-and-loss", f"**Does reaching further pay off?** {text}", values)

@@ -381,6 +381,15 @@ def test_reach_is_not_set_against_a_loss_that_is_too_close_to_call():
     assert "too close to call, and with it whether the reach pays off" in finding.filled
 
 
+def test_the_gru_stands_beside_them_where_it_was_trained():
+    after = {"rnn": judged(0.01), "lstm": judged(0.1), "gru": judged(0.001)}
+    grus = [r | {"val_loss_best": 1.4} for r in make_runs(["gru"], 3)]
+    finding = gradients.reach_and_loss(after, runs_with(0.0) + grus)
+    assert "GRU's gradient falls less than the RNN's is *refuted*; its validation loss" in finding.filled
+    assert "0.1001 nats lower than the RNN's" in finding.filled
+    assert "GRU" not in gradients.reach_and_loss(after, runs_with(0.0)).filled
+
+
 def test_reach_is_not_judged_without_both_cells_and_three_seeds():
     assert "needs a finished run of both cells" in gradients.reach_and_loss({"rnn": judged(0.1)}, []).filled
     few = gradients.reach_and_loss({"rnn": decay(0.5), "lstm": decay(0.9)}, make_runs(seeds=1))
