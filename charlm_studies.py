@@ -22,7 +22,8 @@ from charlm_study import LARGER, Record, Study, count
 
 STUDIES = ROOT / "studies"
 CELLS = ("rnn", "lstm", "gru")
-LEARNING_RATES = (0.0005, 0.001, 0.002, 0.004)
+# Doubled from the protocol's until the lowest mean loss lay between two others.
+LEARNING_RATES = {"rnn": (0.001, 0.002, 0.004), "lstm": (0.001, 0.002, 0.004, 0.008), "gru": (0.001, 0.002, 0.004)}
 
 
 def precision(corpus: Corpus) -> list[Config]:
@@ -63,7 +64,7 @@ def hidden_size(cell: str, n_parameters: int, vocabulary_size: int) -> int:
 
 def learning_rates(corpus: Corpus) -> list[Config]:
     """The three cells at several learning rates."""
-    return [Config(cell=c, learning_rate=rate, seed=s) for c in CELLS for rate in LEARNING_RATES for s in range(3)]
+    return [Config(cell=c, learning_rate=rate, seed=s) for c in CELLS for rate in LEARNING_RATES[c] for s in range(3)]
 
 
 def split(corpus: Corpus) -> list[Config]:

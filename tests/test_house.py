@@ -381,6 +381,8 @@ def test_the_readmes_answer_is_that_of_the_committed_report():
         assert f"| {' | '.join(cells)} |" in answer
     for epoch in ("best", "last"):
         assert results["findings"][f"rnn-or-lstm-{epoch}"]["text"] in answer
+    for alike in ("same-hidden-size", "same-parameters", "tuned"):
+        assert results["findings"][alike]["text"] in answer
 
 
 def test_the_committed_report_is_of_five_seeds_a_cell_close_to_the_published_losses():

@@ -7,6 +7,7 @@ import pytest
 import torch
 from synthetic import make_record
 
+import charlm_comparison as comparison
 import charlm_core as core
 import charlm_corpus
 import charlm_runs
@@ -108,3 +109,10 @@ def test_bfloat16_trains_where_a_study_has_shown_it_equivalent_and_nowhere_else(
         of = next(c for c in studies.CONFIGURATIONS[name](shakespeare) if c.cell.upper() == row["cell"])
         taken = replace(of, device="cpu", precision="auto").resolve().precision
         assert taken == ("bfloat16" if row["equivalent"] else "float32"), row
+
+
+@pytest.mark.parametrize("cell", studies.CELLS)
+def test_the_committed_rates_reach_beyond_the_best_of_each_cell(cell, shakespeare):
+    runs = studies.read("learning_rates", shakespeare).runs
+    rates = sorted(studies.LEARNING_RATES[cell])
+    assert rates[0] < comparison.best_rates(runs)[cell] < rates[-1]
