@@ -20,7 +20,7 @@ help:
 	@echo '                 STUDIES=all (or names: see charlm_studies.py) makes the long studies again, which takes hours'
 	@echo 'make quick       the same on a small scale, about a minute, into build/'
 	@echo 'make test        format, lint, corpus, tests'
-	@echo 'make bench       measure the speed, about ten minutes, into build/bench.md (less with QUICK=1)'
+	@echo 'make bench       measure the speed, under ten minutes, into build/bench.md (QUICK=1: under two)'
 	@echo 'make tidy        format the code, and clear what running left in the notebooks'
 	@echo 'make lab         JupyterLab in notebooks/'
 	@echo 'make corpus      fetch and verify the two corpora of the study (the others do it when they need it)'

@@ -608,29 +608,33 @@ def cells_compared(groups: dict[str, Records]) -> Figure | None:
     return finish(canvas, "cells-compared", caption, f"Dots for the validation loss of each run. {found}", rows)
 
 
+OFF_SCALE = 0.15  # nats above the lowest loss: where a panel of learning rates ends
+
+
 @styled
 def learning_rates(records: Records) -> Figure | None:
-    """Best validation loss against learning rate, a line a cell, every seed a dot. None without records."""
+    """Best validation loss against learning rate, a line a cell, every seed a dot. None without records. A loss that
+    would press the others flat is written at the upper edge."""
     if not study.finished(records):
         return None
     canvas, (ax,) = panels(1, 2.9)
-    rows, said = [], []
+    rows, said, key = [], [], []
     chosen = comparison.best_rates(records)
+    top = min(r["val_loss_best"] for r in study.finished(records)) + OFF_SCALE
     for cell in study.cells(study.finished(records)):
         runs, c = study.of(study.finished(records), cell), colour(cell)
         rates = comparison.rates(runs)
         means = [study.seed_estimate(comparison.at_rate(runs, x), "val_loss_best").mean for x in rates]
-        ax.plot(rates, means, color=c, lw=1.8, ls=DASHES.get(cell, "dotted"))
-        ax.plot(
-            [r["learning_rate"] for r in runs],
-            [r["val_loss_best"] for r in runs],
-            MARKERS.get(cell, "v"),
-            color=c,
-            ms=5,
-            mec="white",
-            mew=0.6,
-        )
-        ax.annotate(cell.upper(), (rates[-1], means[-1]), xytext=(7, -3), textcoords="offset points", color=c)
+        line, dot = {"lw": 1.8, "ls": DASHES.get(cell, "dotted")}, {"marker": MARKERS.get(cell, "v"), "ms": 5}
+        ax.plot(rates, means, color=c, **line)
+        for r in runs:
+            x, y = r["learning_rate"], r["val_loss_best"]
+            if y <= top:
+                ax.plot(x, y, color=c, mec="white", mew=0.6, **dot)
+            else:
+                ax.set_ylim(top=top)
+                ax.annotate(f"↑ {y:.2f}", (x, top), xytext=(0, -3), textcoords="offset points", va="top", color=c)
+        key.append(Line2D([], [], color=c, label=cell.upper(), **line, **dot))
         rows += [
             {"cell": cell, "learning_rate": r["learning_rate"], "seed": r["seed"], "val_loss": r["val_loss_best"]}
             for r in runs
@@ -645,9 +649,11 @@ def learning_rates(records: Records) -> Figure | None:
     ax.set_xlabel("learning rate (logarithmic)")
     ax.set_ylabel("best validation loss\n(nats per character)")
     ax.grid()
+    canvas.legend(handles=key, loc="outside lower center", ncols=len(key))
     found = f"Lowest mean: {'; '.join(said)}." if said else "At every learning rate a run diverged."
     caption = (
-        f"Best validation loss by learning rate; every dot is a run. {found} {study.diverged_note(records)}".strip()
+        f"Best validation loss by learning rate; every dot is a run, an arrow names a loss above the panel. {found} "
+        f"{study.diverged_note(records)}".strip()
     )
     return finish(canvas, "learning-rates", caption, f"A line for each cell over the learning rate. {found}", rows)
 

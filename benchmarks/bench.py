@@ -50,7 +50,7 @@ class Size:
 
 
 FULL = Size(3, ("rnn", "lstm", "gru"), 16, (256, 512), (1, 2, 4), 600, (1, 100, 1000))
-QUICK = Size(2, ("rnn", "lstm"), 4, (256,), (1, 2), 150, (1, 20))
+QUICK = Size(1, ("rnn", "lstm"), 4, (256,), (1, 2), 150, (1, 20))
 SMALLEST = Size(1, ("lstm",), 1, (32,), (), 10, (1,), whole=False)
 
 

@@ -378,3 +378,22 @@ def test_names_of_lines_that_end_together_stand_apart():
     assert heights["RNN"] == pytest.approx(0.5)
     assert heights["LSTM"] - heights["RNN"] > 0.1
     assert heights["GRU"] == pytest.approx(5 / 6)
+
+
+def test_learning_rates_are_a_line_a_cell_and_what_lies_far_above_is_written_at_the_edge():
+    runs = [r for rate in (0.001, 0.002) for r in make_runs(seeds=2, learning_rate=rate)]
+    assert "↑" not in figures.learning_rates(runs).svg
+    runs[-1] |= {"val_loss_best": 3.0}
+    figure = figures.learning_rates(runs)
+    assert "↑ 3.00" in figure.svg and len(figure.rows) == 8
+    assert "Lowest mean: RNN " in figure.caption
+    assert figures.learning_rates([]) is None
+
+
+def test_compared_cells_have_a_panel_for_each_comparison():
+    figure = figures.cells_compared({"one size": make_runs(seeds=3), "one count": make_runs(["rnn"], 3)})
+    assert {(r["group"], r["cell"]) for r in figure.rows} == {
+        ("one size", "rnn"),
+        ("one size", "lstm"),
+        ("one count", "rnn"),
+    }
