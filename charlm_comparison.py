@@ -36,7 +36,7 @@ def cut_short(records: Records) -> str:
     said = []
     for cell in study.cells(records):
         runs = study.finished(study.of(records, cell))
-        cut = [r for r in runs if r["epochs"] == r["max_epochs"] and r["epochs"] - r["best_epoch"] < r["patience"]]
+        cut = [r for r in runs if r["epochs"] - r["best_epoch"] < r["patience"]]
         if cut:
             said.append(
                 f"{len(cut)} of {study.count(len(runs), 'run')} of the {cell.upper()} (after {cut[0]['epochs']})"
@@ -202,7 +202,7 @@ def spread_table(records: Records) -> Table | None:
         known = spread(values) if whole else {}
         for part in PARTS:
             sd, low, high = known.get(part, (None, None, None))
-            row |= {part: sd, f"{part}, 95%": (known and f"{low:.4f} to {high:.4f}") or None}
+            row |= {part: sd, f"{part}, 95%": None if sd is None else f"{low:.4f} to {high:.4f}"}
         rows.append(row)
     caption = (
         "What moves the best validation loss: standard deviation (nats per character) due to the split of the corpus alone, "

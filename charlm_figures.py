@@ -621,6 +621,7 @@ def learning_rates(records: Records) -> Figure | None:
     rows, said, key = [], [], []
     chosen = comparison.best_rates(records)
     top = min(r["val_loss_best"] for r in study.finished(records)) + OFF_SCALE
+    above = False
     for cell in study.cells(study.finished(records)):
         runs, c = study.of(study.finished(records), cell), colour(cell)
         rates = comparison.rates(runs)
@@ -632,7 +633,7 @@ def learning_rates(records: Records) -> Figure | None:
             if y <= top:
                 ax.plot(x, y, color=c, mec="white", mew=0.6, **dot)
             else:
-                ax.set_ylim(top=top)
+                above = True
                 ax.annotate(f"↑ {y:.2f}", (x, top), xytext=(0, -3), textcoords="offset points", va="top", color=c)
         key.append(Line2D([], [], color=c, label=cell.upper(), **line, **dot))
         rows += [
@@ -649,6 +650,8 @@ def learning_rates(records: Records) -> Figure | None:
     ax.set_xlabel("learning rate (logarithmic)")
     ax.set_ylabel("best validation loss\n(nats per character)")
     ax.grid()
+    if above:
+        ax.set_ylim(top=top)  # not before every run is drawn: it ends the scaling of the axis
     canvas.legend(handles=key, loc="outside lower center", ncols=len(key))
     found = f"Lowest mean: {'; '.join(said)}." if said else "At every learning rate a run diverged."
     caption = (

@@ -1,5 +1,7 @@
 """The fair comparison: corrected intervals, learning rates, the parts of a spread, and how many seeds it takes."""
 
+import math
+
 import numpy as np
 import pytest
 from synthetic import make_record, make_runs
@@ -16,6 +18,8 @@ def test_what_a_split_does_is_told_from_what_a_seed_does():
     ramp, sd = np.tile(np.arange(4.0), (4, 1)), np.std(range(4), ddof=1)
     assert comparison.parts(ramp.T) == pytest.approx([sd, 0, 0])
     assert comparison.parts(ramp) == pytest.approx([0, sd, 0])
+    one_pair_of_four = np.array([[2.0, 0.0], [0.0, 0.0]])  # all mean squares are 1
+    assert comparison.parts(one_pair_of_four) == pytest.approx([0, 0, 1])
 
 
 def random_layout(splits, seeds, sds=(3, 1, 2)):
@@ -36,6 +40,8 @@ def test_a_part_is_the_surer_the_more_splits_and_seeds_there_are():
     for part in comparison.PARTS:
         sd, low, high = many[part]
         assert low < sd < high and (high - low) / sd < (few[part][2] - few[part][1]) / few[part][0]
+    sd, low, high = many["together"]
+    assert (high - low) / sd == pytest.approx(2 * 1.96 / math.sqrt(2 * 29 * 29), rel=0.1)  # that of chi, many degrees
 
 
 def crossed_runs(cell, wobble=0.0):

@@ -390,6 +390,17 @@ def test_learning_rates_are_a_line_a_cell_and_what_lies_far_above_is_written_at_
     assert figures.learning_rates([]) is None
 
 
+def test_one_loss_far_above_hides_none_of_the_others(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "finish", lambda canvas, *rest: drawn.append(canvas))
+    high = make_record("rnn", 0) | {"val_loss_best": 3.0}
+    figures.learning_rates(
+        [high, make_record("rnn", 1) | {"val_loss_best": 1.6}, make_record("lstm", 0) | {"val_loss_best": 1.5}]
+    )
+    low, top = drawn[0].axes[0].get_ylim()
+    assert low < 1.5 < 1.6 < top < 3.0
+
+
 def test_compared_cells_have_a_panel_for_each_comparison():
     figure = figures.cells_compared({"one size": make_runs(seeds=3), "one count": make_runs(["rnn"], 3)})
     assert {(r["group"], r["cell"]) for r in figure.rows} == {
