@@ -88,9 +88,10 @@ class Config:
     def resolve(self) -> "Config":
         """The same configuration with `auto` replaced by what this machine has, as a run must be named by it.
 
-        bfloat16 is taken where the CPU multiplies it in hardware (AVX-512 BF16 or AMX), which halves the time of a
-        run; a GPU is fast enough at this size to stay with float32. So does an RNN with large steps: its losses
-        scatter too much to be shown equal in both (studies/precision_larger.json).
+        bfloat16 is taken where the CPU multiplies it in half the time: with AMX, or with AVX-512 BF16 on an AMD. An
+        Intel with AVX-512 BF16 alone takes 1.6 to 1.8 times as long as in float32. A GPU is fast enough at this size to
+        stay with float32. So does an RNN with large steps: its losses scatter too much to be shown equal in both
+        (studies/precision_larger.json).
         """
         device = self.device
         there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -102,7 +103,8 @@ class Config:
         if precision == "auto":
             has = torch.cpu.get_capabilities() if device == "cpu" else {}
             shown = self.cell != "rnn" or self.learning_rate <= Config.learning_rate
-            precision = "bfloat16" if shown and (has.get("avx512_bf16") or has.get("amx_bf16")) else "float32"
+            fast = has.get("amx_bf16") or (has.get("avx512_bf16") and has.get("sse4a"))  # only an AMD has SSE4a
+            precision = "bfloat16" if shown and fast else "float32"
         return replace(self, device=device, precision=precision)
 
 

@@ -59,8 +59,16 @@ def test_auto_is_resolved_to_what_the_machine_has():
     assert c.resolve() == c
 
 
-@pytest.mark.parametrize("hardware, precision", [({"avx512_bf16": True}, "bfloat16"), ({"avx2": True}, "float32")])
-def test_bfloat16_is_for_hardware_that_multiplies_it_and_for_cells_that_bear_it(monkeypatch, hardware, precision):
+@pytest.mark.parametrize(
+    "hardware, precision",
+    [
+        ({"amx_bf16": True, "avx512_bf16": True, "sse4a": False}, "bfloat16"),
+        ({"amx_bf16": False, "avx512_bf16": True, "sse4a": True}, "bfloat16"),
+        ({"amx_bf16": False, "avx512_bf16": True, "sse4a": False}, "float32"),  # an Intel, where it is slower
+        ({"avx2": True}, "float32"),
+    ],
+)
+def test_bfloat16_is_for_hardware_that_is_fast_at_it_and_for_cells_that_bear_it(monkeypatch, hardware, precision):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: hardware)
     assert Config(cell="lstm", learning_rate=0.002, device="cpu").resolve().precision == precision
     assert Config(cell="rnn", device="cpu").resolve().precision == precision
