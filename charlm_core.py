@@ -12,9 +12,11 @@ computed from the state that the epoch before it left, on any machine of the sam
 import math
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cache
+from itertools import repeat
 from typing import get_args
 
 import numpy as np
@@ -319,27 +321,32 @@ def uniforms(seed: int, samples: np.ndarray, positions: np.ndarray) -> np.ndarra
 def temperature_softmax(logits: np.ndarray, temperature: np.ndarray | float) -> np.ndarray:
     """exp(z_i / T) / Σ_j exp(z_j / T) over the last axis in float64, for logits (..., vocabulary).
 
-    The largest logit is subtracted before the division, so no T > 0 overflows; T = 0 is the limit: all on the first of
-    the largest logits (greedy). `temperature` is a number or an array that broadcasts against logits[..., :1].
+    T = 0 is the limit: all on the first of the largest logits (greedy). `temperature` is a number or an array that
+    broadcasts against logits[..., :1].
     """
-    z = np.asarray(logits, np.float64)
-    z = z - z.max(axis=-1, keepdims=True)
     t = np.asarray(temperature, np.float64)
-    with np.errstate(over="ignore"):  # a tiny T takes z / T to -inf, and exp of it to the right answer, 0
-        p = np.exp(z / np.where(t > 0, t, 1))
-    if not t.all():
-        greedy = np.arange(z.shape[-1]) == z.argmax(axis=-1)[..., None]
-        p = np.where(t > 0, p, greedy)
-    p /= p.sum(axis=-1, keepdims=True)
-    return p
+    with np.errstate(over="ignore"):  # z / T may overflow to -inf
+        p = boltzmann(logits, t, t == 0 if not t.all() else None)
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+def boltzmann(logits: np.ndarray, temperature: np.ndarray, greedy: np.ndarray | None) -> np.ndarray:
+    """temperature_softmax() up to a factor for each distribution, in few steps. greedy: where the temperature is 0, None
+    for nowhere."""
+    # The largest logit is subtracted before the division, so no T > 0 overflows; a tiny one takes exp to 0, as it should.
+    z = np.subtract(logits, logits.max(axis=-1, keepdims=True), dtype=np.float64)
+    if greedy is None:
+        return np.exp(z / temperature)
+    likeliest = np.arange(z.shape[-1]) == z.argmax(axis=-1)[..., None]
+    return np.where(greedy, likeliest, np.exp(z / np.where(greedy, 1, temperature)))
 
 
 def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """Invert the cumulative distribution: (rows, vocabulary) and (rows,) → ids (rows,), in vocabulary order."""
+    """Invert the cumulative distribution: (rows, vocabulary) and (rows,) in [0, 1) → ids (rows,), in vocabulary order.
+    The probabilities of a row may have any sum."""
     cumulative = probabilities.cumsum(axis=-1)
-    total = cumulative[:, -1]
-    threshold = np.minimum(uniform * total, np.nextafter(total, 0))  # u × total may round up to the total itself
-    return (cumulative <= threshold[:, None]).sum(axis=-1)
+    # A double below 1 is 1 - 2⁻⁵³ at most: times the sum, it rounds to less than the sum.
+    return (cumulative > (uniform * cumulative[:, -1])[:, None]).argmax(axis=-1)  # the first that is
 
 
 def truncate(probabilities: np.ndarray, top_k: np.ndarray | int = 0, top_p: np.ndarray | float = 1.0) -> np.ndarray:
@@ -368,57 +375,119 @@ def truncate(probabilities: np.ndarray, top_k: np.ndarray | int = 0, top_p: np.n
     return truncated
 
 
-def linear(weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
-    """x (rows, in) → x @ weight.T + bias (rows, out), where the bits of a row do not depend on the rows beside it.
+PIECE = 256  # texts that one thread writes at a time
+STRIP = 128  # outputs of a product that one thread sums at a time for a single text
 
-    oneDNN sums a row in the same order whatever their number, from weights that it packs once. Other libraries take
-    other routes for few rows, so there the input is filled up to eight.
+
+def product(weight: Tensor, bias: Tensor) -> Callable[[np.ndarray], np.ndarray]:
+    """x (rows, in) → x @ weight.T + bias (rows, out), where the bits of a row depend neither on the rows beside it nor
+    on the number of threads.
+
+    oneDNN sums a row input by input, however many there are, from weights that it packs once. One row alone does not
+    keep it busy: there the product is a weighted sum of the weight's columns, which embedding_bag adds up in the same
+    order and as fast as it can read them, in strips that lie each in one piece of memory and that the threads share.
+    Other processors go other ways for few rows, so there x is filled up to sixteen.
     """
-    if torch.backends.mkldnn.is_available() and torch.cpu.get_capabilities().get("architecture") == "x86_64":
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 8)
-        return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, "none", [], "")
-    return lambda x: F.linear(F.pad(x, (0, 0, 0, max(0, 8 - len(x)))), weight, bias)[: len(x)]
+    out, n = weight.shape
+
+    @cache
+    def packed() -> Tensor:
+        return torch.ops.mkldnn._reorder_linear_weight(weight, 8)
+
+    @cache
+    def in_strips() -> tuple:
+        strips = -(-out // STRIP)
+        w = F.pad(torch.cat([weight.T, bias[None]]), (0, strips * STRIP - out))  # the bias is of an input of 1
+        w = w.view(n + 1, strips, STRIP).transpose(0, 1).reshape(-1, STRIP)  # strip under strip
+        factors = torch.ones(strips, n + 1)
+        first = torch.arange(0, len(w), n + 1)
+        return factors[:, :n].numpy(), (w, torch.arange(len(w)), first, False, 0, False, factors.view(-1))
+
+    def multiply(x: np.ndarray) -> np.ndarray:
+        if len(x) > 1:
+            y = torch.ops.mkldnn._linear_pointwise(torch.from_numpy(x), packed(), bias, "none", [], "")
+            return y.numpy()
+        place, arguments = in_strips()
+        place[:] = x  # in each strip
+        return torch.embedding_bag(*arguments)[0].numpy().reshape(1, -1)[:, :out]
+
+    def multiply_filled(x: np.ndarray) -> np.ndarray:
+        filled = F.pad(torch.from_numpy(x), (0, 0, 0, max(0, 16 - len(x))))
+        return F.linear(filled, weight, bias)[: len(x)].numpy()
+
+    one_dnn = torch.cpu.get_capabilities().get("avx2") and torch.backends.mkldnn.is_available()
+    return multiply if one_dnn else multiply_filled
+
+
+def by_tanh(weight: Tensor, cell: str) -> Tensor:
+    """The rows of a cell's weights or biases such that one tanh serves all gates: sigmoid(a) = (1 + tanh(a / 2)) / 2, so
+    those of sigmoid gates are halved, and stand before the others."""
+    if cell == "lstm":
+        i, f, g, o = weight.chunk(4)
+        return torch.cat([i / 2, f / 2, o / 2, g])
+    if cell == "gru":
+        r, z, n = weight.chunk(3)
+        return torch.cat([r / 2, z / 2, n])
+    return weight
+
+
+def advance(cell: str, from_x: np.ndarray, from_h: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One step of a cell as PyTorch defines it: from what comes of its input and of its hidden state, (rows, gates ×
+    hidden) in the order of by_tanh(), and its cell state, the next hidden and cell state, (rows, hidden). The cell state
+    of a GRU is its hidden state, and an RNN has no use for one.
+
+    In NumPy: for one text, so many calls of PyTorch take longer than the products.
+    """
+    n = c.shape[1]
+    if cell == "rnn":
+        return np.tanh(from_x + from_h), c
+    if cell == "lstm":
+        gates = np.tanh(from_x + from_h)
+        sigmoids = 0.5 * gates[:, : 3 * n] + 0.5
+        c = sigmoids[:, n : 2 * n] * c + sigmoids[:, :n] * gates[:, 3 * n :]
+        return sigmoids[:, 2 * n :] * np.tanh(c), c
+    if cell == "gru":
+        sigmoids = 0.5 * np.tanh(from_x[:, : 2 * n] + from_h[:, : 2 * n]) + 0.5
+        new = np.tanh(from_x[:, 2 * n :] + sigmoids[:, :n] * from_h[:, 2 * n :])
+        h = new + sigmoids[:, n:] * (c - new)
+        return h, h
+    raise CharlmError(f"cell = {cell!r}: cannot write text before charlm_core.advance() has its step")
 
 
 class Stepper:
     """A trained model that reads one character at a time, in float32 on the CPU, whatever it was trained in."""
 
     def __init__(self, weights: dict[str, Tensor], config: Config) -> None:
-        w = {name: tensor.float() for name, tensor in weights.items()}
-        self.cell, self.layers, self.hidden_size = config.cell, [], config.hidden_size
+        def part(kind: str, layer: int) -> list[Tensor]:
+            if layer == config.layers:
+                return [weights["head.weight"].float(), weights["head.bias"].float()]
+            names = (f"rnn.weight_{kind}_l{layer}", f"rnn.bias_{kind}_l{layer}")
+            return [by_tanh(weights[name].float(), config.cell) for name in names]
+
+        self.cell, self.layers, self.start = config.cell, [], []
+        w, b = part("ih", 0)
+        # A matrix times a one-hot vector is a column of the matrix: the first layer looks it up.
+        self.columns = (w.T + b).contiguous().numpy()
         for i in range(config.layers):
-            w_x, w_h, b_x, b_h = (w[f"rnn.{n}_l{i}"] for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
-            # A matrix times a one-hot vector is a column of the matrix: the first layer looks it up.
-            columns = (w_x.T + b_x).contiguous()
-            self.layers.append((linear(w_x, b_x) if i else partial(F.embedding, weight=columns), linear(w_h, b_h)))
-        self.head = linear(w["head.weight"], w["head.bias"])
+            # A hidden state is multiplied once, by all it goes to: its own next step, and the layer above or the head.
+            w, b = (torch.cat(both) for both in zip(part("hh", i), part("ih", i + 1), strict=True))
+            self.layers.append(product(w, b))
+            self.start.append((part("hh", i)[1].numpy(), np.zeros(config.hidden_size, np.float32)))
 
-    def zero_state(self, rows: int) -> list[tuple[Tensor, Tensor]]:
-        """Hidden and cell state of every layer, each (rows, hidden); only the LSTM uses the second."""
-        return [(torch.zeros(rows, self.hidden_size), torch.zeros(rows, self.hidden_size)) for _ in self.layers]
+    def zero_state(self, rows: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For every layer what its next step has from its hidden state, (rows, gates × hidden), and its cell state,
+        (rows, hidden)."""
+        return [(np.tile(from_h, (rows, 1)), np.tile(c, (rows, 1))) for from_h, c in self.start]
 
-    @torch.inference_mode()
-    def __call__(self, ids: np.ndarray, state: list[tuple[Tensor, Tensor]]) -> tuple[np.ndarray, list]:
+    def __call__(self, ids: np.ndarray, state: list[tuple]) -> tuple[np.ndarray, list[tuple]]:
         """ids (rows,) → logits (rows, vocabulary) in float32, and the state after them."""
-        x, after = torch.from_numpy(ids.astype(np.int64, copy=False)), []
-        for (from_x, from_h), (h, c) in zip(self.layers, state, strict=True):
-            x, c = self.advance(from_x(x), from_h(h), h, c)
-            after.append((x, c))
-        return self.head(x).numpy(), after
-
-    def advance(self, from_x: Tensor, from_h: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """One step of a cell as PyTorch defines it; from_x and from_h are (rows, gates × hidden)."""
-        if self.cell == "rnn":
-            return from_x.add_(from_h).tanh_(), c
-        if self.cell == "lstm":
-            i, f, g, o = from_x.add_(from_h).chunk(4, dim=1)
-            c = f.sigmoid_().mul(c).addcmul_(i.sigmoid_(), g.tanh_())
-            return o.sigmoid_().mul(c.tanh()), c
-        r_x, z_x, n_x = from_x.chunk(3, dim=1)
-        r_h, z_h, n_h = from_h.chunk(3, dim=1)
-        n = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * n_h)
-        z = torch.sigmoid(z_x + z_h)
-        return (1 - z) * n + z * h, c
+        from_x, after = self.columns.take(ids, axis=0), []  # (rows, gates × hidden)
+        for multiply, (from_h, c) in zip(self.layers, state, strict=True):
+            h, c = advance(self.cell, from_x, from_h, c)
+            both, own = multiply(h), from_h.shape[1]
+            from_h, from_x = both[:, :own], both[:, own:]
+            after.append((from_h, c))
+        return from_x, after
 
 
 def chunk_logits(
@@ -472,7 +541,7 @@ def sample(
     Raises CharlmError for an empty prompt, a character outside the vocabulary, a negative or non-finite
     temperature, a negative top_k, a top_p outside (0, 1], a length below 1, or a seed or number outside 32 bits.
     """
-    temperatures = np.broadcast_to(np.asarray(temperature, np.float64), len(prompts))
+    temperatures = np.broadcast_to(np.asarray(temperature, np.float64), len(prompts))[:, None]
     if not (np.isfinite(temperatures) & (temperatures >= 0)).all():
         raise CharlmError(
             f"temperature = {temperature}: needs a number of at least 0 (0 takes the likeliest character)"
@@ -499,11 +568,40 @@ def sample(
     for row, k in enumerate(known):
         text[: len(k), row] = k
     u = uniforms(seed, np.asarray(numbers), np.arange(len(text))).T.copy()  # (time, samples)
+    greedy = temperatures == 0 if not temperatures.all() else None
+    temperatures = np.maximum(temperatures, 1e-200)  # the same texts, and no overflow
+    truncated = top_k.any() or (top_p < 1).any()
+    first, last = ends.min(), ends.max()
+    pieces = -(-len(prompts) // PIECE)
+    blocks = [slice(len(prompts) * i // pieces, len(prompts) * (i + 1) // pieces) for i in range(pieces)]
     step = Stepper(weights, config)
-    state = step.zero_state(len(prompts))
-    for t in range(1, len(text)):
-        logits, state = step(text[t - 1], state)
-        if t >= ends.min():
-            drawn = draw(truncate(temperature_softmax(logits, temperatures[:, None]), top_k, top_p), u[t])
-            text[t] = drawn if t >= ends.max() else np.where(t >= ends, drawn, text[t])
+    states = [step.zero_state(block.stop - block.start) for block in blocks]
+
+    def write(i: int, t: int) -> None:
+        """Character t of the texts of a block."""
+        block = blocks[i]
+        logits, states[i] = step(text[t - 1, block], states[i])
+        if t >= first:
+            p = boltzmann(logits, temperatures[block], None if greedy is None else greedy[block])
+            drawn = draw(truncate(p, top_k[block], top_p[block]) if truncated else p, u[t, block])
+            text[t, block] = drawn if t >= last else np.where(t >= ends[block], drawn, text[t, block])
+
+    with torch.inference_mode(), _side_by_side(pieces) as each:
+        for t in range(1, len(text)):
+            each(write, range(pieces), repeat(t))
     return [decode(text[: end + length, row], vocab) for row, end in enumerate(ends)]
+
+
+@contextmanager
+def _side_by_side(pieces: int):
+    """A function like map that does the pieces of some work at the same time, on as many threads as PyTorch would use."""
+    threads = torch.get_num_threads()
+    if min(threads, pieces) == 1:
+        yield lambda work, *arguments: [*map(work, *arguments)]
+        return
+    torch.set_num_threads(1)  # of each
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            yield lambda work, *arguments: [*pool.map(work, *arguments)]
+    finally:
+        torch.set_num_threads(threads)

@@ -371,6 +371,28 @@ def test_a_text_does_not_depend_on_its_batch(cell, hidden):
     assert beside_another[0] == many[4]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_text_does_not_depend_on_how_many_are_written_at_a_time(trained, threads, monkeypatch):
+    def texts():
+        return core.sample(*charlm_runs.weights(trained[0]), ["B", "Clara"] * 5, 30, 0.8, numbers=range(10))
+
+    together, before = texts(), torch.get_num_threads()
+    monkeypatch.setattr(core, "PIECE", 3)
+    torch.set_num_threads(threads)
+    try:
+        assert texts() == together
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_lowest_temperatures_are_greedy_and_quiet(trained):
+    model = charlm_runs.weights(trained[0])
+    zero, *tiny = core.sample(*model, ["B"] * 3, 30, [0.0, 1e-300, 1e-30])
+    assert tiny == [zero, zero]
+
+
 @pytest.mark.parametrize("one_dnn", [True, False])
 @pytest.mark.parametrize("cell", core.CELLS)
 def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(cell, one_dnn, monkeypatch):
@@ -404,6 +426,13 @@ def test_the_bits_of_a_row_do_not_depend_on_the_number_of_threads(rows):
     finally:
         torch.set_num_threads(threads)
     assert np.array_equal(*found)
+
+
+def test_a_cell_whose_step_is_not_known_writes_no_text(tiny, tiny_config, monkeypatch):
+    monkeypatch.setitem(core.CELLS, "own", core.CELLS["gru"])
+    config = replace(tiny_config, cell="own")
+    with pytest.raises(CharlmError, match=r"cell = 'own': cannot write text"):
+        core.sample(core.initial_weights(len(tiny.vocab), config), config, tiny.vocab, ["B"], 5)
 
 
 def test_a_sample_is_its_prompt_and_length_characters_more(trained):
