@@ -137,15 +137,21 @@ def rate_table(records: Records) -> Table | None:
     return make_table("learning-rates", rows, caption, _note(records), {"learning rate": "{:g}", "epochs": "{:.1f}"})
 
 
-def tuned(records: Records) -> Finding | None:
-    """The cells against each other, each at its own best learning rate."""
-    if not best_rates(records):
+def tuned(swept: Records, records: Records) -> Finding | None:
+    """The cells against each other, each at its own best learning rate of those swept: the runs of `records`, of other
+    seeds, or without any those of the sweep itself."""
+    chosen = best_rates(swept)
+    if not chosen:
         return None
-    chosen = best_rates(records)
-    best = [r for cell, rate in chosen.items() for r in at_rate(study.of(records, cell), rate)]
-    at = ", ".join(f"{cell.upper()} {rate:g}" for cell, rate in chosen.items())
-    finding = pair_findings(best, "tuned", "hidden size, each with the learning rate that suits it best")
-    return Finding("tuned", finding.text + "\n\nThe rates: {at}.", finding.values | {"at": at})
+    own = records or [r for cell, rate in chosen.items() for r in at_rate(study.of(swept, cell), rate)]
+    seeds = {r["seed"] for r in swept}
+    finding = pair_findings(own, "tuned", "hidden size, each with the learning rate that suits it best")
+    values = finding.values | {"at": ", ".join(f"{cell.upper()} {rate:g}" for cell, rate in chosen.items())}
+    if records:
+        text = "The rates ({at}) were chosen on {seeds} other seeds, so these losses are not the luck of that choice."
+    else:
+        text = "The rates ({at}) were chosen on these very losses, so each is a little too good."
+    return Finding("tuned", f"{finding.text}\n\n{text}", values | {"seeds": len(seeds)})
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import charlm_comparison as comparison
 import charlm_core as core
 import charlm_gradients
 import charlm_meaning
@@ -71,6 +72,15 @@ def learning_rates(corpus: Corpus) -> list[Config]:
     return [Config(cell=c, learning_rate=rate, seed=s) for c in CELLS for rate in LEARNING_RATES[c] for s in range(3)]
 
 
+def tuned(corpus: Corpus) -> list[Config]:
+    """The three cells, each at the rate that learning_rates found best, with seeds that had no say in that; none where
+    that study was not made."""
+    swept = read("learning_rates", corpus).runs
+    seeds = [s for s in range(10 + len({r["seed"] for r in swept})) if s not in {r["seed"] for r in swept}]
+    rates = comparison.best_rates(swept)
+    return [Config(cell=cell, learning_rate=rate, seed=seed) for cell, rate in rates.items() for seed in seeds]
+
+
 def split(corpus: Corpus) -> list[Config]:
     """Every one of three splits with every one of three seeds for the weights and the order of the chunks."""
     crossed = [(a, b) for a in range(3) for b in range(3)]
@@ -84,8 +94,9 @@ def sequential(corpus: Corpus) -> list[Config]:
 
 
 CONFIGURATIONS = {
-    f.__name__: f for f in (precision, precision_larger, cells, parameters, learning_rates, split, sequential)
+    f.__name__: f for f in (precision, precision_larger, cells, parameters, learning_rates, tuned, split, sequential)
 }
+TIMED = ("cells", "parameters", "tuned")  # whose cells are compared in seconds too
 # What is measured on a study's trained models, since their weights are not kept.
 MEASURES = {"cells": charlm_gradients.measured, "sequential": charlm_meaning.measured}
 
@@ -111,10 +122,12 @@ class Made:
 def make(name: str, corpus: Corpus, say: Callable[[str], None] = print, folder: Path = STUDIES) -> Made:
     """Train what a study lacks, and write studies/<name>.json where the corpus is that of the report."""
     configs = CONFIGURATIONS[name](corpus)
+    if not configs:
+        raise CharlmError(f"the study {name} goes on from another: make report STUDIES='learning_rates {name}'")
     runs = charlm_runs.sweep(configs, corpus, say=say)
     if name in MEASURES:
         runs = [plain(r) for r in MEASURES[name](runs, corpus)]
-    kinds = {f"{c.cell}-{c.hidden_size}": c for c in configs} if name in ("cells", "parameters") else {}
+    kinds = {f"{c.cell}-{c.hidden_size}": c for c in configs} if name in TIMED else {}
     seconds = {kind: epoch_seconds(config, corpus) for kind, config in kinds.items()}
     made = Made(name, corpus.sha256, runs, seconds)
     if corpus.sha256 == CORPORA[Study.corpus]["sha256"]:

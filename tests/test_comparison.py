@@ -121,16 +121,26 @@ def test_a_cells_best_rate_has_the_lowest_mean_and_no_diverged_run():
     assert lowest == [0.002]
 
 
+SWEPT = [
+    *with_loss("rnn", [1.6, 1.61, 1.62], learning_rate=0.001),
+    *with_loss("rnn", [1.7, 1.71, 1.72], learning_rate=0.002),
+    *with_loss("lstm", [1.7, 1.71, 1.72], learning_rate=0.001),
+    *with_loss("lstm", [1.5, 1.51, 1.52], learning_rate=0.002),
+]
+
+
 def test_tuned_cells_meet_each_at_its_own_rate():
-    runs = [
-        *with_loss("rnn", [1.6, 1.61, 1.62], learning_rate=0.001),
-        *with_loss("rnn", [1.7, 1.71, 1.72], learning_rate=0.002),
-        *with_loss("lstm", [1.7, 1.71, 1.72], learning_rate=0.001),
-        *with_loss("lstm", [1.5, 1.51, 1.52], learning_rate=0.002),
-    ]
-    text = comparison.tuned(runs).filled
+    text = comparison.tuned(SWEPT, []).filled
     assert "**the LSTM is better**; the LSTM's loss is 0.1000 nats lower" in text
-    assert "The rates: RNN 0.001, LSTM 0.002." in text.replace("&#44;", ",")
+    assert "The rates (RNN 0.001, LSTM 0.002) were chosen on these very losses" in text.replace("&#44;", ",")
+
+
+def test_tuned_cells_are_compared_on_seeds_that_did_not_choose_their_rates():
+    fresh = [*with_loss("rnn", [1.61, 1.6, 1.62], learning_rate=0.001)]
+    fresh += with_loss("lstm", [1.71, 1.7, 1.72], learning_rate=0.002)
+    text = comparison.tuned(SWEPT, fresh).filled
+    assert "**the RNN is better**; the LSTM's loss is 0.1000 nats higher" in text
+    assert "were chosen on 3 other seeds" in text
 
 
 def test_pairing_needs_fewer_seeds_where_the_cells_move_together():
@@ -147,5 +157,7 @@ def test_without_a_spread_nobody_says_how_many_seeds_it_takes():
 
 def test_a_study_that_was_not_made_shows_nothing():
     assert comparison.cell_table([], "it", {}) is None and comparison.pair_findings([], "it", "size") is None
-    assert comparison.rate_table([]) is None and comparison.tuned([]) is None and comparison.spread_table([]) is None
+    assert (
+        comparison.rate_table([]) is None and comparison.tuned([], []) is None and comparison.spread_table([]) is None
+    )
     assert comparison.enough_seeds([]) is None

@@ -37,6 +37,20 @@ def test_the_crossed_study_takes_every_split_with_every_seed():
     assert sorted(crossed) == sorted(2 * [(a, b) for a in range(3) for b in range(3)])
 
 
+def test_tuned_runs_have_the_best_rates_and_none_of_the_seeds_that_chose_them(shakespeare):
+    swept = studies.read("learning_rates", shakespeare).runs
+    configs = studies.tuned(shakespeare)
+    assert {c.cell: c.learning_rate for c in configs} == comparison.best_rates(swept)
+    assert not {c.seed for c in configs} & {r["seed"] for r in swept}
+    assert {sum(c.cell == cell for c in configs) for cell in studies.CELLS} == {10}
+
+
+def test_without_learning_rates_there_is_nothing_to_tune(tiny):
+    assert studies.tuned(tiny) == [] and studies.read("tuned", tiny).runs == []
+    with pytest.raises(CharlmError, match="STUDIES='learning_rates tuned'"):
+        studies.make("tuned", tiny)
+
+
 def test_names_of_studies():
     assert studies.check_names(["cells", "split", "cells"]) == ["cells", "split"]
     assert studies.check_names(["all"]) == list(studies.CONFIGURATIONS)
@@ -103,7 +117,7 @@ def test_a_committed_study_holds_the_runs_it_says(path, shakespeare):
 
 @pytest.mark.parametrize("name", ["precision", "precision_larger"])
 def test_bfloat16_trains_where_a_study_has_shown_it_equivalent_and_nowhere_else(name, shakespeare, monkeypatch):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     runs = studies.read(name, shakespeare).runs
     for row in study.precision_table(runs).frame.to_dict("records"):
         of = next(c for c in studies.CONFIGURATIONS[name](shakespeare) if c.cell.upper() == row["cell"])
