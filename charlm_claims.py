@@ -135,7 +135,10 @@ def table(claims: list[dict]) -> Table | None:
         return None
 
     def number(x: object, of: dict) -> str:
-        form = ".3g" if isinstance(of["measured"], str) else ".1f" if isinstance(of["published"], int) else ".4f"
+        if isinstance(of["measured"], str):
+            form = ".1%" if "%" in of["measured"] else ".3g"
+        else:
+            form = ".1f" if isinstance(of["published"], int) else ".4f"
         return f"{x:{form}}".replace("-", "−") if isinstance(x, float) else str(x)
 
     rows = [

@@ -122,3 +122,9 @@ def test_the_table_counts_the_verdicts_and_rounds_what_is_measured():
 
 def test_the_printed_rule_names_its_thresholds():
     assert f"±{study.MARGIN:g}" in claims.rule().filled and f"under {study.MIN_SEEDS}\nseeds" in claims.rule().filled
+
+
+def test_the_interval_of_a_share_is_in_percent_like_the_share():
+    claim = {"claim": "c", "published": "p", "n": 500, "verdict": "confirmed", "interval": [0.639, 0.743]}
+    shown = [claims.table([claim | {"measured": m}]).frame.to_dict("records")[0] for m in ("69.3% begin", "T = 0.7")]
+    assert [r["95% interval"] for r in shown] == ["63.9%\u00a0to\u00a074.3%", "0.639\u00a0to\u00a00.743"]
