@@ -7,7 +7,7 @@ own are means of batch means). All are of the arithmetic of the training (bfloat
 
 import math
 from collections.abc import Callable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 import charlm_core as core
 import charlm_study as study
-from charlm_corpus import CharlmError, Corpus
+from charlm_corpus import Corpus
 from charlm_ngram import NGram
-from charlm_runs import RUNS, code_hash, pack, unpack, weights, write
+from charlm_runs import RUNS, code_hash, kept, weights
 from charlm_show import Finding, Table
 from charlm_study import Estimate, Record, Records
 
@@ -132,19 +132,10 @@ def measure(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
 
 
 def measure_once(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
-    """What measure finds, kept in the run's folder: it takes longer than all else here. It is measured again when the
-    code has changed, or the file is damaged or of another run; a folder that cannot be written is no reason to stop."""
-    path = folder / "meaning.safetensors"
+    """What measure finds, kept in the run's folder: it takes longer than all else here."""
     code = code_hash(measure, score, score_carried, _reading, _compare, _where, _in_rows, equal_part)
-    about = {"run_id": folder.name, "code": code, "constants": [BEFORE, STRETCH, ROWS, MAX_LOGITS]}
-    with suppress(OSError, CharlmError):
-        kept, of = unpack(path.read_bytes(), path)
-        if of == about:
-            return kept
-    found = measure(folder, corpus)
-    with suppress(CharlmError):
-        write(path, pack(found, about))
-    return found
+    of = {"code": code, "constants": [BEFORE, STRETCH, ROWS, MAX_LOGITS]}
+    return kept(folder, "meaning", of, lambda: measure(folder, corpus))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ A run is one configuration on one corpus. Its folder in runs/ is named by a hash
     best.safetensors    weights of the epoch with the lowest validation loss
     last.safetensors    weights of the last epoch
     state.safetensors   only while unfinished: all that the next epoch needs, written whole after every epoch
+    meaning.safetensors, temperature.safetensors   what the notebooks measured of a finished run, which they can do again
 
 Every file is written under another name, flushed to the disk and renamed, so that it is there whole or not at all, and
 carries a checksum. Nothing is unpickled.
@@ -29,11 +30,12 @@ import tomllib
 from asyncio import CancelledError
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from functools import cache, partial
 from itertools import count, product
 from pathlib import Path
+from types import ModuleType
 
 import torch
 from filelock import FileLock, Timeout
@@ -52,13 +54,14 @@ RUNS = Path(os.environ.get("CHARLM_RUNS", ROOT / "runs")).resolve()
 # Identity: what a run is named by
 
 
-def code_hash(*functions: Callable) -> str:
-    """sha256 over the functions' code without comments and docstrings: it changes when what they compute may."""
+def code_hash(*parts: Callable | ModuleType) -> str:
+    """sha256 over the code of functions and modules without comments and docstrings: it changes when what they compute
+    may."""
     digest = hashlib.sha256()
-    for f in functions:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(f)))
+    for part in parts:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(part)))
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and ast.get_docstring(node) is not None:
                 node.body = node.body[1:] or [ast.Pass()]
         digest.update(ast.unparse(tree).encode())
     return digest.hexdigest()
@@ -331,6 +334,21 @@ def record(folder: Path) -> dict:
         "corpus_sha256": about["corpus_sha256"],
         "machine": about["made"][-1]["machine"],
     }
+
+
+def kept(folder: Path, name: str, of: dict, measure: Callable[[], dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """What measuring a run gives, kept in its folder as <name>.safetensors, since it takes long. It is measured again when
+    `of`, all that it depends on beside the run, has changed, or the file is damaged or of another run; a folder that
+    cannot be written is no reason to stop."""
+    path, about = folder / f"{name}.safetensors", {"run_id": folder.name, **of}
+    with suppress(OSError, CharlmError):
+        found, found_of = unpack(path.read_bytes(), path)
+        if found_of == about:
+            return found
+    found = measure()
+    with suppress(CharlmError):
+        write(path, pack(found, about))
+    return found
 
 
 def stored(runs: Path = RUNS) -> list[dict]:

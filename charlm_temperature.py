@@ -11,20 +11,24 @@ that is as small as their share of the corpus.
 """
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import charlm_core as core
+import charlm_ngram
+import charlm_runs
 import charlm_text
 from charlm_corpus import Corpus, decode, encode
-from charlm_ngram import NGram
 from charlm_show import Finding, Table
-from charlm_study import estimate, make_table
+from charlm_study import MIN_SEEDS, Records, estimate, finished, make_table
 
 STUDY = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # the source study's temperatures
 GRID = (*(i / 10 for i in range(1, 21)), 3.0, 5.0, 10.0)
@@ -96,7 +100,7 @@ class RealText:
     lexicon: frozenset[str]
     speakers: frozenset[str]
     training: list[str]  # passages that the model was trained on: validation chunks and pieces are cut out
-    judge: NGram
+    judge: charlm_ngram.NGram
 
 
 def set_aside(corpus: Corpus, config: core.Config, samples: int, length: int) -> RealText:
@@ -126,7 +130,7 @@ def set_aside(corpus: Corpus, config: core.Config, samples: int, length: int) ->
         frozenset(word for t in texts for word in charlm_text.whole_words(t)),
         frozenset(line for t in texts for line in charlm_text.whole_lines(t) if charlm_text.is_heading(line)),
         [decode(passage, corpus.vocab) for passage in _passages(ids, rest & trained[: len(ids)])],
-        NGram(kept, JUDGE_ORDER, len(corpus.vocab)),
+        charlm_ngram.NGram(kept, JUDGE_ORDER, len(corpus.vocab)),
     )
 
 
@@ -140,12 +144,21 @@ Way = tuple[str, float]  # how a text came to be: ("T", 0.5), ("top-k", 5) and (
 REAL, SHUFFLED = ("real", 0), ("shuffled", 0)  # the pieces, and the pieces with their characters in a random order
 
 
-def draw_texts(weights: dict[str, Tensor], config: core.Config, real: RealText, seed: int = 0) -> dict[Way, list[str]]:
-    """For each temperature, top-k and top-p as many texts as there are real pieces, each as long as a piece and begun
-    with its first character; and the pieces themselves, as they are and shuffled.
+TEMPERATURES: list[Way] = [("T", t) for t in GRID]
+TRUNCATIONS: list[Way] = [*(("top-k", k) for k in TOP_K), *(("top-p", p) for p in TOP_P)]
+
+
+def draw_texts(
+    weights: dict[str, Tensor],
+    config: core.Config,
+    real: RealText,
+    seed: int = 0,
+    ways: Sequence[Way] = (*TEMPERATURES, *TRUNCATIONS),
+) -> dict[Way, list[str]]:
+    """For each way of drawing as many texts as there are real pieces, each as long as a piece and begun with its first
+    character; and the pieces themselves, as they are and shuffled.
     """
     n, length = len(real.pieces), len(real.pieces[0])
-    ways = [("T", t) for t in GRID] + [("top-k", k) for k in TOP_K] + [("top-p", p) for p in TOP_P]
 
     def settings(kind: str, otherwise: float) -> list[float]:
         return [value if name == kind else otherwise for name, value in ways for _ in range(n)]
@@ -364,10 +377,10 @@ UPPER, LOWER = 0.5, 0.1  # of the texts that begin with a speaker
 BEST = (0.5, 1.0)  # the study's range, its end left out
 
 CLAIM_RULE = f"""\
-The texts come from one trained run, so the intervals leave out how runs differ. Each claim is judged from them, on at
-least {MIN_TEXTS} texts at a temperature or of a case; with fewer it is *not judged*. It is *confirmed* where every part
-of it holds, *refuted* where the opposite of a part holds, otherwise *too close to call*. A 95% interval has to lie
-wholly on one side of a threshold.
+The texts come from one trained run, so the intervals leave out how runs differ; that is shown beside them where enough
+runs were trained. Each claim is judged from them, on at least {MIN_TEXTS} texts at a temperature or of a case; with fewer
+it is *not judged*. It is *confirmed* where every part of it holds, *refuted* where the opposite of a part holds, otherwise
+*too close to call*. A 95% interval has to lie wholly on one side of a threshold.
 
 - A prompt *gives a speaker* where the share of texts that begin with one, drawn at T = 0.5, is above {UPPER:.0%}, and
   gives none where it is below {LOWER:.0%}. The opposites: below {UPPER:.0%} after upper case, above {LOWER:.0%} after
@@ -389,8 +402,9 @@ def _verdict(holds: Sequence[bool], opposite: Sequence[bool]) -> str:
     return "refuted" if any(opposite) else "confirmed" if all(holds) else "too close to call"
 
 
-def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
-    """On the texts begun with each prompt. None where the corpus has no speakers, or the prompts not both cases."""
+def speaker_shares(begun: dict[str, list[str]], real: RealText) -> tuple[charlm_text.Share, charlm_text.Share] | None:
+    """The share of texts that begin with a speaker, after upper-case and after lower-case prompts. None where the corpus
+    has no speakers, or the prompts not both cases."""
     upper, lower = (
         [text for prompt, texts in begun.items() if case(prompt[0]) for text in texts]
         for case in (str.isupper, str.islower)
@@ -398,6 +412,15 @@ def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
     if not real.speakers or not upper or not lower:
         return None
     up, low = (charlm_text.share(sum(map(charlm_text.starts_speaker, texts)), len(texts)) for texts in (upper, lower))
+    return up, low
+
+
+def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
+    """On the texts begun with each prompt. None where it cannot be asked."""
+    shares = speaker_shares(begun, real)
+    if not shares:
+        return None
+    up, low = shares
     judged = _verdict([up.low > UPPER, low.high < LOWER], [up.high < UPPER, low.low > LOWER])
     return {
         "claim": "Upper-case prompts give speaker names, lower-case ones do not.",
@@ -405,8 +428,8 @@ def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
         "measured": f"{up.rate:.1%} of the texts after upper case begin with one, {low.rate:.1%} after lower case "
         f"(95% interval {low.low:.1%} to {low.high:.1%})",
         "interval": [up.low, up.high],
-        "n": len(upper) + len(lower),
-        "verdict": judged if min(len(upper), len(lower)) >= MIN_TEXTS else "not judged",
+        "n": up.total + low.total,
+        "verdict": judged if min(up.total, low.total) >= MIN_TEXTS else "not judged",
     }
 
 
@@ -472,6 +495,84 @@ def claims(begun: dict[str, list[str]], real: RealText, measured: Measured, near
     """The claims that can be asked of this corpus."""
     found = claim_speakers(begun, real), claim_words(measured), claim_best(near, measured)
     return [claim for claim in found if claim]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# whether other runs say the same
+
+
+def of_run(folder: Path, corpus: Corpus, samples: int, length: int, seed: int) -> dict[str, Tensor]:
+    """What the claims are judged from, of one run; NaN for what this corpus does not have. closest: the temperature of
+    the text closest to real text. words: real words at the STUDY's temperatures as a share of those of real text. names:
+    the share of texts that begin with a speaker after upper and after lower case."""
+    weights, config, vocab = charlm_runs.weights(folder)
+    real = set_aside(corpus, config, samples, length)
+    measured = Measured(measure(draw_texts(weights, config, real, seed, TEMPERATURES), real))
+    near = closest(measured)
+    words = [relative_words(measured, t) if words_tell(measured) else None for t in STUDY]
+    shares = speaker_shares(begin_texts(weights, config, vocab, core.default_prompts(vocab), seed), real)
+    found = {"closest": [near.best if near and near.learnt else math.nan]}
+    found |= {"words": [w[0] if w else math.nan for w in words]}
+    found |= {"names": [s.rate for s in shares] if shares else [math.nan, math.nan]}
+    return {name: torch.tensor(values, dtype=torch.float64) for name, values in found.items()}
+
+
+def across_runs(
+    records: Records, corpus: Corpus, samples: int, length: int, seed: int = 0, runs: Path = charlm_runs.RUNS
+) -> list[dict]:
+    """A row for every finished run; none under MIN_SEEDS of them. What was measured is kept in the runs' folders."""
+    shown = finished(records)
+    if len({r["seed"] for r in shown}) < MIN_SEEDS:
+        return []
+    code = charlm_runs.code_hash(core, charlm_text, charlm_ngram, sys.modules[__name__])
+    of = {"code": code, "samples": samples, "length": length, "seed": seed}
+    rows = []
+    for r in shown:
+        folder = runs / r["run_id"]
+        found = charlm_runs.kept(folder, "temperature", of, partial(of_run, folder, corpus, samples, length, seed))
+        m = {k: v.tolist() for k, v in found.items()}
+        words = {f"words_{t:g}": x for t, x in zip(STUDY, m["words"], strict=True)}
+        row = {"cell": r["cell"], "seed": r["seed"], "closest": m["closest"][0]} | words
+        row |= {"upper": m["names"][0], "lower": m["names"][1]}
+        rows.append({k: None if x != x else x for k, x in row.items()})
+    return rows
+
+
+def runs_table(rows: list[dict]) -> Table | None:
+    """A row a run."""
+    if not rows:
+        return None
+    columns = {"closest": "closest at T"} | {f"words_{t:g}": f"words at {t:g}" for t in (0.5, 1.0, 2.0)}
+    columns |= {"upper": "names, upper case", "lower": "names, lower case"}
+    columns = {k: name for k, name in columns.items() if any(r[k] is not None for r in rows)}
+    lines = [{"cell": r["cell"].upper(), "seed": r["seed"]} | {name: r[k] for k, name in columns.items()} for r in rows]
+    caption = (
+        "What the claims about text are judged from, of every run. Closest: the temperature at which drawn text is closest to "
+        "real text. Words: the share of real words, relative to real text. Names: the share of texts that begin with a "
+        "speaker's name after a prompt of that case."
+    )
+    formats = dict.fromkeys(columns.values(), "{:.1%}") | {columns.get("closest"): "{:g}"}
+    return make_table("temperature-runs", lines, caption, formats=formats)
+
+
+def do_runs_agree(rows: list[dict]) -> Finding | None:
+    """How far the runs differ in what the claims are judged from."""
+    at = [r["closest"] for r in rows if r["closest"] is not None]
+    if not at:
+        return None
+    shown = {"n": len(at), "low": min(at), "high": max(at), "inside": sum(BEST[0] <= t < BEST[1] for t in at)}
+    text = "**Do other runs say the same?** All runs of both cells were measured in this way. Text is closest to real text "
+    text += "at T = {low:g} to {high:g}" if min(at) < max(at) else "at T = {low:g} in all of them"
+    text += "; for {inside} of {n} runs that lies in " + f"{BEST[0]:g} ≤ T < {BEST[1]:g}."
+    for key, what in (
+        ("words_1", "The share of real words at T = 1, relative to real text,"),
+        ("upper", "The share of texts that begin with a speaker's name after upper case"),
+    ):
+        e = estimate(dict(enumerate(r[key] for r in rows if r[key] is not None)))
+        if e.sd is not None:
+            text += f" {what} is {{{key}:.1%}} on average (standard deviation over runs {{{key}_sd:.1%}})."
+            shown |= {key: e.mean, f"{key}_sd": e.sd}
+    return Finding("temperature-runs", text, shown)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_written_is_measured_every_time(folder, tiny, ti
     def refuse(path, data):
         raise CharlmError("cannot write")
 
-    monkeypatch.setattr(meaning, "write", refuse)
+    monkeypatch.setattr(charlm_runs, "write", refuse)
     assert meaning.measure_once(folder, tiny).keys() == meaning.measure_once(folder, tiny).keys()
     assert len(times) == 2
 
@@ -170,8 +170,8 @@ def test_ngram_models_train_on_the_runs_training_chunks_and_are_given_the_chunk_
     assert found["ngram_carried"] == pytest.approx(text[:, split[1][:, None] * 30 + steps[:-1]].mean((1, 2)))
 
 
-def test_measured_runs_are_records_with_the_measures_added_and_diverged_ones_stay_as_they_are(trained, tiny):
-    folder, record = trained
+def test_measured_runs_are_records_with_the_measures_added_and_diverged_ones_stay_as_they_are(trained, folder, tiny):
+    _, record = trained
     diverged = make_record("rnn", 1, epochs=3, diverged=True)
     runs = meaning.measured([record, diverged], tiny, folder.parent)
     assert diverged in runs

@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 import charlm_core as core
+import charlm_runs
 import charlm_temperature as temperature
 from charlm_corpus import decode, load
 from charlm_ngram import NGram
@@ -493,3 +495,63 @@ def test_the_price_in_variety_and_predictability_is_named_only_where_it_was_paid
     same = make()
     said = temperature.why_it_helps(full_rows(same), same).filled
     assert "price" not in said and "more predictable" not in said
+
+
+# -----------------------------------------------------------------------------
+# whether other runs say the same
+
+
+def of_three_runs(closest, one=(0.7, 0.8, 0.9), upper=(0.6, 0.6, 0.6)):
+    words = {f"words_{t:g}": None for t in temperature.STUDY}
+    return [
+        {"cell": "rnn", "seed": i, "closest": t} | words | {"words_1": w, "upper": u, "lower": u and 0.0}
+        for i, (t, w, u) in enumerate(zip(closest, one, upper, strict=True))
+    ]
+
+
+def test_what_is_measured_of_a_run_is_what_its_claims_are_judged_from(trained, tiny, monkeypatch):
+    folder, _ = trained
+    model = charlm_runs.weights(folder)
+    real = temperature.set_aside(tiny, model[1], 8, 20)
+    measured = Measured(temperature.measure(temperature.draw_texts(*model[:2], real, 1), real))
+    assert temperature.of_run(folder, tiny, 8, 20, 1)["names"].isnan().all()  # the first five letters are upper case
+    monkeypatch.setattr(core, "default_prompts", lambda vocab: ["B", "u"])
+    found = temperature.of_run(folder, tiny, 8, 20, 1)
+    near = temperature.closest(measured)
+    assert found["closest"].item() == near.best if near.learnt else math.isnan(found["closest"].item())
+    shares = temperature.speaker_shares(temperature.begin_texts(*model, ["B", "u"], 1), real)
+    assert found["names"].tolist() == [s.rate for s in shares]
+
+
+def test_runs_are_measured_once_and_only_where_there_are_three(trained, tiny, monkeypatch):
+    folder, record = trained
+    asked = []
+    monkeypatch.setattr(charlm_runs, "kept", lambda folder, name, of, measure: asked.append(of) or measure())
+    monkeypatch.setattr(temperature, "of_run", lambda *a: {k: torch.tensor(v) for k, v in MEASURED.items()})
+    MEASURED = {"closest": [0.7], "words": [0.9] * 5 + [math.nan], "names": [0.6, 0.1]}
+    assert temperature.across_runs([record] * 9, tiny, 8, 20, runs=folder.parent) == []
+    rows = temperature.across_runs([record | {"seed": s} for s in range(3)], tiny, 8, 20, runs=folder.parent)
+    assert len(rows) == 3 == len(asked) and asked[0] == asked[1]
+    assert rows[1]["seed"] == 1 and rows[1]["words_10"] is None and rows[1]["upper"] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    "closest, said",
+    [
+        ((0.7, 0.7, 0.7), "at T = 0.7 in all of them; for 3 of 3 runs"),
+        ((0.4, 0.7, 1.0), "at T = 0.4 to 1; for 1 of 3 runs"),
+        ((None, 0.5, 0.6), "at T = 0.5 to 0.6; for 2 of 2 runs"),
+    ],
+)
+def test_the_runs_are_said_to_agree_as_far_as_they_do(closest, said):
+    assert said in temperature.do_runs_agree(of_three_runs(closest)).filled
+
+
+def test_how_the_runs_differ_in_words_and_names_is_said_where_there_are_any():
+    told = temperature.do_runs_agree(of_three_runs((0.7,) * 3)).filled
+    assert "relative to real text, is 80.0% on average (standard deviation over runs 10.0%)" in told
+    silent = temperature.do_runs_agree(of_three_runs((0.7,) * 3, upper=(None,) * 3)).filled
+    assert "speaker" in told and "speaker" not in silent
+    assert "names, upper case" not in temperature.runs_table(of_three_runs((0.7,) * 3, upper=(None,) * 3)).frame
+    assert temperature.do_runs_agree([]) is None and temperature.runs_table([]) is None
+    assert temperature.do_runs_agree(of_three_runs((None,) * 3)) is None
