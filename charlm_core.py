@@ -599,9 +599,9 @@ def _side_by_side(pieces: int):
     if min(threads, pieces) == 1:
         yield lambda work, *arguments: [*map(work, *arguments)]
         return
-    torch.set_num_threads(1)  # of each
     try:
-        with ThreadPoolExecutor(threads) as pool:
+        # Each of them is on its own: what PyTorch calls would else start more threads under every one.
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             yield lambda work, *arguments: [*pool.map(work, *arguments)]
     finally:
         torch.set_num_threads(threads)
