@@ -144,40 +144,33 @@ Way = tuple[str, float]  # how a text came to be: ("T", 0.5), ("top-k", 5) and (
 REAL, SHUFFLED = ("real", 0), ("shuffled", 0)  # the pieces, and the pieces with their characters in a random order
 
 
-TEMPERATURES: list[Way] = [("T", t) for t in GRID]
-TRUNCATIONS: list[Way] = [*(("top-k", k) for k in TOP_K), *(("top-p", p) for p in TOP_P)]
+DRAWN: list[Way] = [*(("T", t) for t in GRID), *(("top-k", k) for k in TOP_K), *(("top-p", p) for p in TOP_P)]
 
 
-def draw_texts(
-    weights: dict[str, Tensor],
-    config: core.Config,
-    real: RealText,
-    seed: int = 0,
-    ways: Sequence[Way] = (*TEMPERATURES, *TRUNCATIONS),
-) -> dict[Way, list[str]]:
-    """For each way of drawing as many texts as there are real pieces, each as long as a piece and begun with its first
-    character; and the pieces themselves, as they are and shuffled.
+def draw_texts(weights: dict[str, Tensor], config: core.Config, real: RealText, seed: int = 0) -> dict[Way, list[str]]:
+    """For each of DRAWN as many texts as there are real pieces, each as long as a piece and begun with its first character;
+    and the pieces themselves, as they are and shuffled.
     """
     n, length = len(real.pieces), len(real.pieces[0])
 
     def settings(kind: str, otherwise: float) -> list[float]:
-        return [value if name == kind else otherwise for name, value in ways for _ in range(n)]
+        return [value if name == kind else otherwise for name, value in DRAWN for _ in range(n)]
 
     texts = core.sample(
         weights,
         config,
         real.vocab,
-        [piece[0] for piece in real.pieces] * len(ways),
+        [piece[0] for piece in real.pieces] * len(DRAWN),
         length - 1,
         settings("T", 1.0),
         seed,
-        list(range(n)) * len(ways),
+        list(range(n)) * len(DRAWN),
         top_k=settings("top-k", 0),
         top_p=settings("top-p", 1.0),
     )
     order = np.random.default_rng(seed)
     shuffled = ["".join(order.permutation(list(piece))) for piece in real.pieces]
-    drawn = {way: texts[i * n : (i + 1) * n] for i, way in enumerate(ways)}
+    drawn = {way: texts[i * n : (i + 1) * n] for i, way in enumerate(DRAWN)}
     return {REAL: real.pieces, SHUFFLED: shuffled} | drawn
 
 
@@ -262,6 +255,27 @@ class Measured:
             return None
         numerator, denominator = self.sums[REAL][name]
         return float(np.std((numerator - value * denominator) / denominator.mean(), ddof=1)) or None
+
+
+def measured_texts(folder: Path, corpus: Corpus, samples: int, length: int, seed: int = 0) -> Measured:
+    """The real pieces and what a run draws beside them, measured; kept in its folder, since to draw it takes long."""
+    weights, config, _ = charlm_runs.weights(folder)
+
+    def draw() -> dict[str, Tensor]:
+        real = set_aside(corpus, config, samples, length)
+        sums = measure(draw_texts(weights, config, real, seed), real)
+        return {f"{way} {name}": torch.from_numpy(x) for way, some in sums.items() for name, x in some.items()}
+
+    sums = charlm_runs.kept(folder, "texts", _depends_on(samples, length, seed), draw)
+    return Measured(
+        {way: {name: sums[f"{way} {name}"].numpy() for name in MEASURES} for way in (REAL, SHUFFLED, *DRAWN)}
+    )
+
+
+def _depends_on(samples: int, length: int, seed: int) -> dict:
+    """What the measures of a run's texts depend on beside the run."""
+    code = charlm_runs.code_hash(core, charlm_text, charlm_ngram, sys.modules[__name__])
+    return {"code": code, "samples": samples, "length": length, "seed": seed}
 
 
 def percentiles(resampled: np.ndarray) -> Interval:
@@ -507,7 +521,7 @@ def of_run(folder: Path, corpus: Corpus, samples: int, length: int, seed: int) -
     the share of texts that begin with a speaker after upper and after lower case."""
     weights, config, vocab = charlm_runs.weights(folder)
     real = set_aside(corpus, config, samples, length)
-    measured = Measured(measure(draw_texts(weights, config, real, seed, TEMPERATURES), real))
+    measured = measured_texts(folder, corpus, samples, length, seed)
     near = closest(measured)
     words = [relative_words(measured, t) if words_tell(measured) else None for t in STUDY]
     shares = speaker_shares(begin_texts(weights, config, vocab, core.default_prompts(vocab), seed), real)
@@ -524,8 +538,7 @@ def across_runs(
     shown = finished(records)
     if len({r["seed"] for r in shown}) < MIN_SEEDS:
         return []
-    code = charlm_runs.code_hash(core, charlm_text, charlm_ngram, sys.modules[__name__])
-    of = {"code": code, "samples": samples, "length": length, "seed": seed}
+    of = _depends_on(samples, length, seed)
     rows = []
     for r in shown:
         folder = runs / r["run_id"]

@@ -1,6 +1,7 @@
 """The measures of the temperature study and what is said of them, on distributions and texts whose answers are known."""
 
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -509,15 +510,31 @@ def of_three_runs(closest, one=(0.7, 0.8, 0.9), upper=(0.6, 0.6, 0.6)):
     ]
 
 
-def test_what_is_measured_of_a_run_is_what_its_claims_are_judged_from(trained, tiny, monkeypatch):
-    folder, _ = trained
+@pytest.fixture
+def folder(trained, tmp_path):
+    """A copy of the trained run's folder, to measure in."""
+    return shutil.copytree(trained[0], tmp_path / trained[0].name)
+
+
+def test_measures_of_a_runs_texts_are_kept_to_the_bit_and_for_their_settings_alone(folder, tiny, monkeypatch):
+    drawn, draw = [], temperature.draw_texts
+    monkeypatch.setattr(temperature, "draw_texts", lambda *a: drawn.append(a) or draw(*a))
+    first, again = (temperature.measured_texts(folder, tiny, 8, 20, 1) for _ in range(2))
+    assert len(drawn) == 1 and list(first.sums) == list(again.sums) == [REAL, SHUFFLED, *temperature.DRAWN]
+    for way in first.sums:
+        for name in temperature.MEASURES:
+            assert np.array_equal(first.sums[way][name], again.sums[way][name])
+    temperature.measured_texts(folder, tiny, 8, 20, 2)
+    assert len(drawn) == 2
+
+
+def test_what_is_measured_of_a_run_is_what_its_claims_are_judged_from(folder, tiny, monkeypatch):
     model = charlm_runs.weights(folder)
     real = temperature.set_aside(tiny, model[1], 8, 20)
-    measured = Measured(temperature.measure(temperature.draw_texts(*model[:2], real, 1), real))
+    near = temperature.closest(temperature.measured_texts(folder, tiny, 8, 20, 1))
     assert temperature.of_run(folder, tiny, 8, 20, 1)["names"].isnan().all()  # the first five letters are upper case
     monkeypatch.setattr(core, "default_prompts", lambda vocab: ["B", "u"])
     found = temperature.of_run(folder, tiny, 8, 20, 1)
-    near = temperature.closest(measured)
     assert found["closest"].item() == near.best if near.learnt else math.isnan(found["closest"].item())
     shares = temperature.speaker_shares(temperature.begin_texts(*model, ["B", "u"], 1), real)
     assert found["names"].tolist() == [s.rate for s in shares]
