@@ -48,7 +48,7 @@ local function figure(div, caption)
 end
 
 -- In a table too wide for the PDF's page, columns of long texts share what the short ones leave.
-local PAGE, SHORT, LONGEST = 100, 20, 40 -- characters
+local PAGE, SHORT, LONGEST, GAP = 100, 20, 40, 2 -- characters; gap: what stands empty between two columns
 local function fit(grid)
   local sizes, total, long, left = {}, 0, 0, PAGE
   local function measure(row)
@@ -62,8 +62,8 @@ local function fit(grid)
     for _, row in ipairs(body.body) do measure(row) end
   end
   for _, size in ipairs(sizes) do
-    total = total + size
-    if size > SHORT then long = long + size else left = left - size end
+    total = total + size + GAP
+    if size > SHORT then long = long + size else left = left - size - GAP end
   end
   if total <= PAGE or long == 0 or left < SHORT then return end
   for i, spec in ipairs(grid.colspecs) do
