@@ -25,7 +25,7 @@ import charlm_core as core
 import charlm_runs
 import charlm_study as study
 from charlm_corpus import CharlmError, Corpus
-from charlm_runs import RUNS
+from charlm_runs import RUNS, code_hash
 from charlm_show import Finding, Table
 from charlm_study import Estimate, Record, Records, estimate
 
@@ -149,15 +149,25 @@ def replacements(models: Models, corpus: Corpus) -> Curves:
     return by_cell_and_seed(models, lambda w, config: changes(w, config, windows(corpus, config, config.chunk_length)))
 
 
-def measured(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
-    """The finished runs with the curves that a study keeps of them, of chunks and of longer windows (lists, indexed by
-    k), and the others as they are."""
+def measured(records: Records, corpus: Corpus, runs: Path = RUNS, length: int | None = None) -> list[Record]:
+    """The finished runs with their curves, of chunks and of longer windows (lists, indexed by k; length: of the latter, by
+    default as long as the run's text has), and the others as they are. The curves are kept in the runs' folders."""
     done = []
     for r in records:
         if r["status"] == "finished":
-            model = charlm_runs.weights(runs / r["run_id"])[:2]
-            length = longest_window([model[1]], corpus)
-            r = r | {KEPT[0]: curve(*model, corpus).tolist(), KEPT[1]: curve(*model, corpus, length).tolist()}
+            folder = runs / r["run_id"]
+            weights, config, _ = charlm_runs.weights(folder)
+            lengths = (config.chunk_length, length or longest_window([config], corpus))
+            of = {"code": code_hash(windows, on_cpu, last_losses, norms, curve), "of": [CHARACTERS, *lengths]}
+
+            def measure(weights=weights, config=config, lengths=lengths) -> dict[str, Tensor]:
+                return {
+                    name: torch.from_numpy(curve(weights, config, corpus, n))
+                    for name, n in zip(KEPT, lengths, strict=True)
+                }
+
+            found = charlm_runs.kept(folder, "gradients", of, measure)
+            r = r | {name: curve.tolist() for name, curve in found.items()}
         done.append(r)
     return done
 

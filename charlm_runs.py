@@ -6,7 +6,7 @@ A run is one configuration on one corpus. Its folder in runs/ is named by a hash
     best.safetensors    weights of the epoch with the lowest validation loss
     last.safetensors    weights of the last epoch
     state.safetensors   only while unfinished: all that the next epoch needs, written whole after every epoch
-    meaning, texts, temperature.safetensors   what notebooks measured of a finished run, and can measure again
+    meaning, texts, temperature, gradients.safetensors   what notebooks measured of a finished run, and can measure again
 
 Every file is written under another name, flushed to the disk and renamed, so that it is there whole or not at all, and
 carries a checksum. Nothing is unpickled.

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -163,8 +164,10 @@ def test_a_curve_is_the_median_over_windows_by_cell_and_seed(tiny):
     assert found["gru"][0].tolist() == by_hand.tolist()
 
 
-def test_a_study_keeps_the_curves_of_its_models(trained, tiny):
+def test_the_curves_of_runs_are_kept(trained, tiny, tmp_path, monkeypatch):
     folder, record = trained
+    folder = shutil.copytree(folder, tmp_path / folder.name)
+    monkeypatch.setattr(gradients, "code_hash", lambda *functions: "code")
     diverged = make_record("rnn", diverged=True)
     kept = gradients.measured([record, diverged], tiny, folder.parent)
     assert kept[1] == diverged
@@ -175,6 +178,8 @@ def test_a_study_keeps_the_curves_of_its_models(trained, tiny):
         assert curves.keys() == {"lstm"}
         expected = gradients.curves([(weights, config)], tiny, length)["lstm"][0]
         assert np.array_equal(curves["lstm"][0], expected)
+    monkeypatch.setattr(gradients, "curve", None)  # it is not asked for again
+    assert gradients.measured([record, diverged], tiny, folder.parent) == kept
 
 
 # -----------------------------------------------------------------------------
