@@ -14,6 +14,7 @@ k, and those of several {cell: {seed: curve}}. Ratios are averaged over seeds as
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -159,17 +160,17 @@ def measured(records: Records, corpus: Corpus, runs: Path = RUNS, length: int | 
             weights, config, _ = charlm_runs.weights(folder)
             lengths = (config.chunk_length, length or longest_window([config], corpus))
             of = {"code": code_hash(windows, on_cpu, last_losses, norms, curve), "of": [CHARACTERS, *lengths]}
-
-            def measure(weights=weights, config=config, lengths=lengths) -> dict[str, Tensor]:
-                return {
-                    name: torch.from_numpy(curve(weights, config, corpus, n))
-                    for name, n in zip(KEPT, lengths, strict=True)
-                }
-
-            found = charlm_runs.kept(folder, "gradients", of, measure)
-            r = r | {name: curve.tolist() for name, curve in found.items()}
+            found = charlm_runs.kept(folder, "gradients", of, partial(_both_curves, weights, config, corpus, lengths))
+            r = r | {name: norms.tolist() for name, norms in found.items()}
         done.append(r)
     return done
+
+
+def _both_curves(
+    weights: dict[str, Tensor], config: core.Config, corpus: Corpus, lengths: tuple[int, int]
+) -> dict[str, Tensor]:
+    found = (torch.from_numpy(curve(weights, config, corpus, n)) for n in lengths)
+    return dict(zip(KEPT, found, strict=True))
 
 
 def kept(records: Records, name: str) -> Curves:
