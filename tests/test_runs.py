@@ -243,6 +243,22 @@ def test_a_folder_under_another_runs_name_is_not_taken_for_it(trained, tmp_path)
         runs.record(tmp_path / "rnn-1-seed0-000000000000")
 
 
+def test_a_measure_of_a_run_has_the_same_values_in_the_same_memory_order_when_it_is_read_again(tmp_path):
+    measured = torch.arange(12.0, dtype=torch.float64).reshape(3, 4).T
+    first = runs.kept(tmp_path, "measure", {"code": "a"}, lambda: {"x": measured})["x"]
+    again = runs.kept(tmp_path, "measure", {"code": "a"}, lambda: pytest.fail("measured twice"))["x"]
+    assert torch.equal(first, measured) and torch.equal(again, measured) and first.stride() == again.stride()
+
+
+@pytest.mark.parametrize("change", ["flip", "code"])
+def test_a_measure_is_made_again_when_its_file_is_damaged_or_its_code_has_changed(tmp_path, change):
+    runs.kept(tmp_path, "measure", {"code": "a"}, lambda: {"x": torch.zeros(1)})
+    if change == "flip":
+        spoil(tmp_path / "measure.safetensors", "flip")
+    code = "b" if change == "code" else "a"
+    assert runs.kept(tmp_path, "measure", {"code": code}, lambda: {"x": torch.ones(1)})["x"] == 1
+
+
 def spoil(path, damage):
     data = bytearray(path.read_bytes())
     if damage == "flip":
