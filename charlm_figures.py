@@ -7,6 +7,7 @@ other. Nothing here touches pyplot or global state, and the same numbers give th
 
 import io
 import math
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
@@ -594,7 +595,7 @@ def cells_compared(groups: dict[str, Records]) -> Figure | None:
             draw_seeds(ax, cell, e, i, i + 0.27)
             rows += [{"group": title, "cell": cell, "seed": s, "val_loss": v} for s, v in e.values.items()]
             said.append(f"{cell.upper()} {e.mean:.4f} ({title})")
-        ax.set_title(title, fontsize=9)
+        ax.set_title(textwrap.fill(title, 17), fontsize=9)
         ax.grid(axis="y")
         ax.set_xlim(-0.5, len(shown) - 0.2)
         ax.set_xticks(range(len(shown)), [cell.upper() for cell in shown])
