@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from itertools import repeat
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -572,36 +572,37 @@ def sample(
     temperatures = np.maximum(temperatures, 1e-200)  # the same texts, and no overflow
     truncated = top_k.any() or (top_p < 1).any()
     first, last = ends.min(), ends.max()
-    pieces = -(-len(prompts) // PIECE)
-    blocks = [slice(len(prompts) * i // pieces, len(prompts) * (i + 1) // pieces) for i in range(pieces)]
     step = Stepper(weights, config)
-    states = [step.zero_state(block.stop - block.start) for block in blocks]
 
-    def write(i: int, t: int) -> None:
-        """Character t of the texts of a block."""
-        block = blocks[i]
-        logits, states[i] = step(text[t - 1, block], states[i])
-        if t >= first:
-            p = boltzmann(logits, temperatures[block], None if greedy is None else greedy[block])
-            drawn = draw(truncate(p, top_k[block], top_p[block]) if truncated else p, u[t, block])
-            text[t, block] = drawn if t >= last else np.where(t >= ends[block], drawn, text[t, block])
-
-    with torch.inference_mode(), _side_by_side(pieces) as each:
+    @torch.inference_mode()
+    def write(some: slice) -> None:
+        """Some of the texts, from their first character to their last."""
+        state = step.zero_state(some.stop - some.start)
         for t in range(1, len(text)):
-            each(write, range(pieces), repeat(t))
+            logits, state = step(text[t - 1, some], state)
+            if t >= first:
+                p = boltzmann(logits, temperatures[some], None if greedy is None else greedy[some])
+                drawn = draw(truncate(p, top_k[some], top_p[some]) if truncated else p, u[t, some])
+                text[t, some] = drawn if t >= last else np.where(t >= ends[some], drawn, text[t, some])
+
+    pieces = -(-len(prompts) // PIECE)
+    if pieces > 1:
+        pieces += -pieces % torch.get_num_threads()  # so that no thread waits for others
+    edges = [len(prompts) * i // pieces for i in range(pieces + 1)]
+    _side_by_side(write, [slice(*edge) for edge in pairwise(edges)])
     return [decode(text[: end + length, row], vocab) for row, end in enumerate(ends)]
 
 
-@contextmanager
-def _side_by_side(pieces: int):
-    """A function like map that does the pieces of some work at the same time, on as many threads as PyTorch would use."""
+def _side_by_side(work: Callable[[slice], None], pieces: Sequence[slice]) -> None:
+    """Do the pieces of some work at the same time, on as many threads as PyTorch would use."""
     threads = torch.get_num_threads()
-    if min(threads, pieces) == 1:
-        yield lambda work, *arguments: [*map(work, *arguments)]
+    if min(threads, len(pieces)) == 1:
+        for piece in pieces:
+            work(piece)
         return
     try:
         # Each of them is on its own: what PyTorch calls would else start more threads under every one.
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield lambda work, *arguments: [*pool.map(work, *arguments)]
+            list(pool.map(work, pieces))
     finally:
         torch.set_num_threads(threads)
