@@ -290,6 +290,7 @@ def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str
         "Software": f"Python {machine['python']}, torch {machine['torch']}, NumPy {about['numpy']}",
         "Rendered on": machine["cpu"],
         "Trained on": ", ".join(about["training_cpu"]),
+        "Training time": f"{sum(r['seconds'] for r in results['runs']) / 3600:.1f} hours, all runs added up",
         "Device, precision": ", ".join(map(str, about["device"] + about["precision"])),
         "Threads a run": ", ".join(map(str, about["threads"])),
         "Training code, sha256": ", ".join(f"{code[:16]}…" for code in about["training_code"]),

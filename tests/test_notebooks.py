@@ -121,6 +121,11 @@ def test_gradients_are_measured_for_every_cell_before_and_for_the_trained_ones_a
         assert row["ratio"] == pytest.approx(geometric_mean(norms[seed, 20] / norms[seed, 1] for seed in range(3)))
 
 
+def test_the_provenance_has_the_time_of_all_runs_together(results, html):
+    hours = sum(run["seconds"] for run in results["runs"]) / 3600
+    assert ["Training time", f"{hours:.1f} hours, all runs added up"] in table(html, "provenance")
+
+
 def test_the_page_is_self_contained_with_links_that_arrive_and_alternative_texts(html):
     page = Page(html)
     for attribute in ("src", "href", "srcset", "poster"):
