@@ -744,7 +744,7 @@ def what_is_closest(near: Closest | None) -> Finding:
         "it is {least:.2f}; 95% interval of that temperature: "
     )
     text += "{low:g} to {high:g}" if near.low < near.high else "{low:g} alone, on this grid"
-    text += ". At T = 0.5 the distance is {half:.2f}, at T = 1 {one:.2f}, and of shuffled real text {shuffled:.2f}."
+    text += ". It is {half:.2f} at T = 0.5, {one:.2f} at T = 1, and {shuffled:.2f} for shuffled real text."
     if not near.learnt:
         text += " Text at the best temperature is not closer than shuffled text: by these measures nothing was learnt."
     shown = {"n": len(near.names), "names": ", ".join(LABELS[name] for name in near.names), "best": near.best}
