@@ -656,7 +656,7 @@ def summary_table(results: dict) -> Table:
         row = {"cell": cell.upper()}
         for name, key in (("last epoch", "val_loss_last"), ("best epoch", "val_loss_best")):
             e = seed_estimate(of(runs, cell), key)
-            spread = f" ± {e.sd:.4f}" if e.sd is not None else ""
+            spread = f" ±\N{NO-BREAK SPACE}{e.sd:.4f}" if e.sd is not None else ""
             row[name] = f"{e.mean:.4f}{spread}" if e.mean is not None else None
             if key == "val_loss_last" and known:
                 row["published"] = known[cell]["val_loss_last"]
