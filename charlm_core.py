@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, repeat
+from threading import Event
 from typing import get_args
 
 import numpy as np
@@ -575,34 +576,41 @@ def sample(
     step = Stepper(weights, config)
 
     @torch.inference_mode()
-    def write(some: slice) -> None:
+    def write(some: slice, stopped: Event) -> None:
         """Some of the texts, from their first character to their last."""
         state = step.zero_state(some.stop - some.start)
         for t in range(1, len(text)):
+            if stopped.is_set():
+                return
             logits, state = step(text[t - 1, some], state)
             if t >= first:
                 p = boltzmann(logits, temperatures[some], None if greedy is None else greedy[some])
                 drawn = draw(truncate(p, top_k[some], top_p[some]) if truncated else p, u[t, some])
                 text[t, some] = drawn if t >= last else np.where(t >= ends[some], drawn, text[t, some])
 
-    pieces = -(-len(prompts) // PIECE)
-    if pieces > 1:
-        pieces += -pieces % torch.get_num_threads()  # so that no thread waits for others
+    pieces, threads = -(-len(prompts) // PIECE), torch.get_num_threads()
+    if pieces > threads:
+        pieces += -pieces % threads  # so that no thread waits for others
     edges = [len(prompts) * i // pieces for i in range(pieces + 1)]
     _side_by_side(write, [slice(*edge) for edge in pairwise(edges)])
     return [decode(text[: end + length, row], vocab) for row, end in enumerate(ends)]
 
 
-def _side_by_side(work: Callable[[slice], None], pieces: Sequence[slice]) -> None:
-    """Do the pieces of some work at the same time, on as many threads as PyTorch would use."""
-    threads = torch.get_num_threads()
+def _side_by_side(work: Callable[[slice, Event], None], pieces: Sequence[slice]) -> None:
+    """Do the pieces of some work at the same time, on as many threads as PyTorch would use. What work gets beside its piece
+    is set when it shall stop: another piece failed, or Ctrl-C came, of which only the main thread hears."""
+    threads, stopped = torch.get_num_threads(), Event()
     if min(threads, len(pieces)) == 1:
         for piece in pieces:
-            work(piece)
+            work(piece, stopped)
         return
     try:
         # Each of them is on its own: what PyTorch calls would else start more threads under every one.
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            list(pool.map(work, pieces))
+            try:
+                list(pool.map(work, pieces, repeat(stopped)))
+            except BaseException:
+                stopped.set()
+                raise
     finally:
         torch.set_num_threads(threads)

@@ -19,7 +19,7 @@ import charlm_runs
 from charlm_core import Config
 from charlm_corpus import CORPORA, ROOT, CharlmError, Corpus
 from charlm_show import Finding, plain
-from charlm_study import LARGER, STUDY, Record, Study, count
+from charlm_study import LARGER, Record, Study, count, kind
 
 STUDIES = ROOT / "studies"
 CELLS = ("rnn", "lstm", "gru")
@@ -168,10 +168,6 @@ def read(name: str, corpus: Corpus, folder: Path = STUDIES) -> Made:
 
 def with_more_seeds(runs: list[Record], made: Made) -> list[Record]:
     """The runs, and for the seeds that they leave out those of a study that differ from them in nothing else."""
-
-    def kind(r: Record) -> tuple:
-        return tuple(r[key] for key in ("cell", *STUDY, "precision"))
-
     kinds, there = {kind(r) for r in runs}, {(r["cell"], r["seed"]) for r in runs}
     return [*runs, *(r for r in made.runs if kind(r) in kinds and (r["cell"], r["seed"]) not in there)]
 

@@ -126,10 +126,15 @@ def cells(records: Records) -> list[str]:
     return sorted({r["cell"] for r in records}, key=lambda c: (order.index(c) if c in order else len(order), c))
 
 
+def kind(record: Record) -> tuple:
+    """What runs share that differ in nothing but their seed."""
+    return tuple(record[key] for key in ("cell", *STUDY, "precision"))
+
+
 def check_alike(records: Records) -> None:
     """ValueError where runs of one cell differ in more than their seed: their mean would mean nothing."""
     for cell in cells(records):
-        kinds = {tuple(r[key] for key in [*STUDY, "precision"]) for r in of(records, cell)}
+        kinds = {kind(r) for r in of(records, cell)}
         seeds = [r["seed"] for r in of(records, cell)]
         if len(kinds) > 1 or len(set(seeds)) < len(seeds):
             raise ValueError(f"{cell} runs differ in more than their seed, or repeat a seed: {kinds}, seeds {seeds}")

@@ -1,5 +1,6 @@
 """The experiment: configuration, split, model, training, sampling."""
 
+import threading
 from dataclasses import replace
 from itertools import pairwise
 
@@ -369,6 +370,24 @@ def test_a_text_does_not_depend_on_its_batch(cell, hidden):
         assert core.sample(weights, config, vocab, ["A"] * n, 60, 0.9, seed=3, numbers=range(n)) == many[:n]
     beside_another = core.sample(weights, config, vocab, ["A", "LONG"], 60, [0.9, 5.0], seed=3, numbers=[4, 9])
     assert beside_another[0] == many[4]
+
+
+def test_when_one_piece_of_texts_is_interrupted_the_others_stop():
+    def work(piece, stopped):
+        both_begun.wait(timeout=30)
+        if piece.start == 0:
+            raise KeyboardInterrupt
+        assert stopped.wait(timeout=30)
+        ended.append(piece)
+
+    ended, both_begun, before = [], threading.Barrier(2), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            core._side_by_side(work, [slice(0, 1), slice(1, 2)])
+        assert ended == [slice(1, 2)] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
