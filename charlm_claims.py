@@ -10,7 +10,7 @@ from scipy.special import stdtrit
 
 import charlm_study as study
 from charlm_show import Finding, Table
-from charlm_study import Record, Records
+from charlm_study import Records
 
 CLAIM_RULE = f"""\
 A published number comes from one run. It is *confirmed* where it lies within the 95% prediction interval for one more run
@@ -117,8 +117,9 @@ def _claim(claim: str, published: object, measured: object, interval: object, n:
     }
 
 
-def claims(results: dict, runs: list[Record]) -> list[dict]:
-    """Every claim that applies. runs: those of `results` under the protocol, without the larger configuration."""
+def claims(results: dict) -> list[dict]:
+    """Every claim that applies to what the notebooks found."""
+    runs = results["runs"]
     own = study.published(runs)
     return [
         *reproduced(runs),

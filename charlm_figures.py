@@ -210,17 +210,17 @@ def loss_curves(records: Records) -> Figure:
 
 
 @styled
-def overfitting(base: Records, large: Records) -> Figure:
-    """Loss curves of two configurations, the base in the cell's colour and the larger in black, a panel a cell. large
-    may be empty.
+def overfitting(base: Records, large: Records) -> Figure | None:
+    """Loss curves of two configurations, the base in the cell's colour and the larger in black, a panel a cell. None
+    without runs of both.
     """
+    if not base or not large:
+        return None
     shown = study.cells([*base, *large])
     canvas, axes = panels(len(shown), 2.6, sharex=True, sharey=True)
     findings, sights, rows = [], [], []
     for ax, cell in zip(axes, shown, strict=True):
         for records, c, side in ((base, colour(cell), "left"), (large, INK, "right")):
-            if not records:
-                continue
             runs = study.finished(study.of(records, cell))
             name = f"{cell.upper()} {study.configuration(records[0])}"
             ax.set_title(name, color=c, loc=side)
@@ -234,8 +234,6 @@ def overfitting(base: Records, large: Records) -> Figure:
     frame_curves(canvas, axes, lines)
     caption = "Hidden size / learning rate compared; validation loss solid, training loss dashed, means bold. "
     caption += f"{' '.join(findings)} {study.diverged_note([*base, *large])}"
-    if not large:
-        caption += "No run of a larger configuration was made."
     return finish(canvas, "overfitting", caption, "Loss by epoch. " + " ".join(sights), rows)
 
 

@@ -91,11 +91,10 @@ class Job:
 def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
     """The notebooks in the order in which they are executed. The last one, the summary, is shown first."""
     common = {"corpus": corpus, "seeds": study.seeds, "epochs": study.epochs}
-    overfit = {"overfit_seeds": study.overfit_seeds}
     plan = [
         ("1_training", {"cell": "rnn", **common}, {"figure", "table", "results"}),
         ("1_training", {"cell": "lstm", **common}, {"figure", "table", "results"}),
-        ("2_loss_comparison", common | overfit, {"figure", "table", "finding"}),
+        ("2_loss_comparison", common, {"figure", "table", "finding"}),
         ("3_temperature_study", common, {"figure", "table", "samples"}),
         ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
         ("5_gradients", common, {"figure", "table", "finding"}),

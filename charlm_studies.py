@@ -19,10 +19,12 @@ import charlm_runs
 from charlm_core import Config
 from charlm_corpus import CORPORA, ROOT, CharlmError, Corpus
 from charlm_show import Finding, plain
-from charlm_study import LARGER, Record, Study, count, kind
+from charlm_study import Record, Study, count
 
 STUDIES = ROOT / "studies"
 CELLS = ("rnn", "lstm", "gru")
+# The configuration that the source study began with.
+LARGER = {"hidden_size": 2 * Config.hidden_size, "learning_rate": 2 * Config.learning_rate}
 # Doubled from the protocol's until the lowest mean loss lay between two others.
 LEARNING_RATES = {
     "rnn": (0.001, 0.002, 0.004),
@@ -164,12 +166,6 @@ def read(name: str, corpus: Corpus, folder: Path = STUDIES) -> Made:
         return Made(name, corpus.sha256)
     found = [charlm_runs.record(r.folder) for r in runs]
     return Made(name, corpus.sha256, MEASURES[name](found, corpus) if name in MEASURES else found)
-
-
-def with_more_seeds(runs: list[Record], made: Made) -> list[Record]:
-    """The runs, and for the seeds that they leave out those of a study that differ from them in nothing else."""
-    kinds, there = {kind(r) for r in runs}, {(r["cell"], r["seed"]) for r in runs}
-    return [*runs, *(r for r in made.runs if kind(r) in kinds and (r["cell"], r["seed"]) not in there)]
 
 
 def made_with(made: Made) -> Finding:

@@ -24,44 +24,31 @@ Key = str | Callable[[Record], float | None]  # a field of a record, or a functi
 # the study: which runs a report is made of
 
 
-# The configuration that the source study began with.
-LARGER = {"hidden_size": 2 * core.Config.hidden_size, "learning_rate": 2 * core.Config.learning_rate}
-
-
 @dataclass(frozen=True)
 class Study:
-    """The runs behind a report: seeds 0, 1, … of an RNN and an LSTM under the source study's protocol, and of both with
-    the larger configuration it began with. The defaults are the full study; anything else is a study of its own.
+    """The runs behind a report: seeds 0, 1, … of an RNN and an LSTM under the source study's protocol. The defaults are
+    the full study; anything else is a study of its own.
     """
 
     corpus: str = "shakespeare-268k"  # a name in data/corpora.toml, or a path
     seeds: int = 5
     epochs: int = core.Config.epochs
-    overfit_seeds: int = 3  # of the larger configuration, or as many as `seeds` where that is fewer
 
     def __post_init__(self) -> None:
-        if self.seeds < 1 or self.epochs < 1 or self.overfit_seeds < 0:
-            raise CharlmError(
-                f"seeds = {self.seeds}, epochs = {self.epochs}, overfit_seeds = {self.overfit_seeds}: seeds and epochs "
-                "need a whole number of at least 1, overfit_seeds of at least 0"
-            )
+        if self.seeds < 1 or self.epochs < 1:
+            raise CharlmError(f"seeds = {self.seeds}, epochs = {self.epochs}: each needs a whole number of at least 1")
 
     @classmethod
     def quick(cls) -> "Study":
         """A minute's worth, to see what a report looks like."""
-        return cls(seeds=1, epochs=2, overfit_seeds=0)
+        return cls(seeds=1, epochs=2)
 
-    def main(self, cell: str) -> list[core.Config]:
-        """Configurations of one cell under the protocol, a list by seed."""
+    def of_cell(self, cell: str) -> list[core.Config]:
+        """Configurations of one cell, a list by seed."""
         return [core.Config(cell=cell, epochs=self.epochs, seed=seed) for seed in range(self.seeds)]
 
-    def overfitting(self, cell: str) -> list[core.Config]:
-        """Configurations of one cell with twice the hidden size and twice the learning rate."""
-        seeds = range(min(self.seeds, self.overfit_seeds))
-        return [core.Config(cell=cell, epochs=self.epochs, seed=seed, **LARGER) for seed in seeds]
-
     def configurations(self) -> list[core.Config]:
-        return [c for kind in (self.main, self.overfitting) for cell in ("rnn", "lstm") for c in kind(cell)]
+        return self.of_cell("rnn") + self.of_cell("lstm")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -118,6 +105,10 @@ def finished(records: Records) -> list[Record]:
 
 def of(records: Records, cell: str) -> list[Record]:
     return [r for r in records if r["cell"] == cell]
+
+
+def trained_in(records: Records, precision: str) -> list[Record]:
+    return [r for r in records if r["precision"] == precision]
 
 
 def cells(records: Records) -> list[str]:
@@ -432,14 +423,16 @@ def stopping_table(records: Records) -> Table:
     return make_table("stopping", rows, caption, " ".join([*notes, diverged_note(records)]).strip(), formats)
 
 
-def overfitting_table(base: Records, large: Records) -> Table:
+def overfitting_table(base: Records, large: Records) -> Table | None:
     """The larger and faster configuration against the base for each cell of base, paired over seeds. Judged: base has
     the lower validation loss (last and best epoch); large overfits, which is to say that its gap (validation minus
     training loss at the last epoch) is larger than base's and that its validation loss ends above its own lowest.
-    Without any run of large nothing is judged.
+    None without runs of both.
     """
+    if not base or not large:
+        return None
     rows = []
-    first, second = configuration(base[0]), configuration(large[0]) if large else "larger"
+    first, second = configuration(base[0]), configuration(large[0])
     shown = cells(base)
     for quantity, key in (
         ("validation loss, last epoch", "val_loss_last"),
@@ -482,7 +475,7 @@ def precision_table(records: Records) -> Table | None:
     )
     for kind in kinds:
         of_kind = [r for r in records if (r["hidden_size"], r["learning_rate"], r["cell"]) == kind]
-        sides = {p: [r for r in of_kind if r["precision"] == p] for p in core.PRECISIONS}
+        sides = {p: trained_in(of_kind, p) for p in core.PRECISIONS}
         e = paired_difference(sides["bfloat16"], sides["float32"], "val_loss_best")
         row = {"cell": kind[2].upper(), "hidden size / learning rate": configuration(of_kind[0]), "seeds": e.n}
         row |= {p: seed_estimate(side, "val_loss_best").mean for p, side in sides.items()}
@@ -535,9 +528,10 @@ def rnn_or_lstm(records: Records, epoch: str) -> Finding:
 
 
 def overfitting(base: Records, large: Records) -> Finding:
-    """The two claims about the larger configuration, judged for each cell: a Finding. large may be empty."""
-    if not large:
-        return Finding("overfitting-verdicts", "No run of a larger configuration was made: *not judged*.", {})
+    """The two claims about the larger configuration, judged for each cell: a Finding. Both may be empty."""
+    if not base or not large:
+        text = "Whether a larger configuration overfits is *not judged*: it was not trained on this corpus."
+        return Finding("overfitting-verdicts", text, {})
     rows = overfitting_table(base, large).frame.to_dict("records")
     first, second = configuration(base[0]), configuration(large[0])
     lines, values = [], {}
@@ -631,13 +625,8 @@ def model_table(corpus: Corpus, config: core.Config) -> Table:
 # the summary, from what the other notebooks found (the content of results.json)
 
 
-def main_runs(results: dict) -> list[Record]:
-    """The runs under the protocol, without those of the larger configuration."""
-    return [r for r in results["runs"] if r["hidden_size"] == core.Config.hidden_size]
-
-
 def summary_title(results: dict) -> Finding:
-    runs = main_runs(results)
+    runs = results["runs"]
     text = (
         "An RNN and an LSTM were trained to predict {corpus} character by character, {seeds} with different random seeds. "
         "This report says how well each does, how sure that is, and what a softmax temperature does to the text they write. "
@@ -649,12 +638,12 @@ def summary_title(results: dict) -> Finding:
 
 
 def summary_headline(results: dict, epoch: str) -> Finding:
-    finding = rnn_or_lstm(main_runs(results), epoch)
+    finding = rnn_or_lstm(results["runs"], epoch)
     return replace(finding, id=f"summary-{finding.id}")
 
 
 def summary_table(results: dict) -> Table:
-    runs = main_runs(results)
+    runs = results["runs"]
     known = published(runs)
     rows = []
     for cell in cells(runs):

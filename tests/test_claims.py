@@ -57,7 +57,7 @@ def test_that_the_lstm_is_better_is_judged_by_the_rule_for_differences(lstm, ver
 def test_runs_of_another_protocol_or_corpus_have_no_claims():
     runs = make_runs(corpus="my.txt")
     results = {"runs": runs, "tables": {}, "findings": {}}
-    assert claims.claims(results, runs) == []
+    assert claims.claims(results) == []
     assert claims.table([]) is None
 
 

@@ -85,7 +85,6 @@ CASES = {
     "curves of a dead cell": lambda: figures.loss_curves([DEAD, *make_runs(["lstm"])]),
     "curves of nothing finished": lambda: figures.loss_curves([DEAD]),
     "overfitting": lambda: figures.overfitting(make_runs(seeds=2), big()),
-    "overfitting without the larger": lambda: figures.overfitting(make_runs(seeds=1), []),
     "overfitting of one epoch": lambda: figures.overfitting(make_runs(max_epochs=1), big(max_epochs=1)),
     "overfitting, diverged": lambda: figures.overfitting([make_record("rnn", 0)], [DEAD | {"hidden_size": 512}]),
     "comparison": lambda: figures.loss_comparison(make_runs()),

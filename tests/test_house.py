@@ -388,6 +388,6 @@ def test_the_readmes_answer_is_that_of_the_committed_report():
 def test_the_committed_report_is_of_five_seeds_a_cell_close_to_the_published_losses():
     results = json.loads((ROOT / "report" / "results.json").read_text("utf-8"))
     for cell, published in (("rnn", 1.6059), ("lstm", 1.6002)):
-        losses = [r["val_loss_last"] for r in results["runs"] if r["cell"] == cell and r["hidden_size"] == 256]
+        losses = [r["val_loss_last"] for r in results["runs"] if r["cell"] == cell]
         assert len(losses) == 5
         assert abs(sum(losses) / 5 - published) < 0.03

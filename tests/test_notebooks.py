@@ -57,13 +57,12 @@ def table(html, id):
 
 
 def test_before_training_it_says_what_it_is_going_to_do(made):
-    assert re.search(r"12 runs to train, 0 found; at most [\d.]+ min on this machine, \d+ MB", made[0])
+    assert re.search(r"6 runs to train, 0 found; at most [\d.]+ min on this machine, \d+ MB", made[0])
 
 
-def test_results_hold_every_run_of_both_cells_and_both_configurations(results):
+def test_results_hold_every_run_of_the_studys_own_table_and_no_other(results):
     kinds = sorted((r["cell"], r["hidden_size"], r["learning_rate"], r["seed"]) for r in results["runs"])
-    sizes = ((256, 0.001), (512, 0.002))
-    assert kinds == sorted((cell, *size, seed) for cell in ("rnn", "lstm") for size in sizes for seed in range(3))
+    assert kinds == sorted((cell, 256, 0.001, seed) for cell in ("rnn", "lstm") for seed in range(3))
     for run in results["runs"]:
         assert len(run["val_loss"]) == len(run["train_loss"]) == run["epochs"] == 2
 
@@ -74,11 +73,7 @@ def test_the_loss_table_is_computed_from_the_runs(results, html):
     part = {"training": "train_loss", "validation": "val_loss"}
     assert len(rows) == 8
     for cell, epoch, loss, seeds, shown_mean, shown_sd in (row[:6] for row in rows):
-        values = [
-            run[f"{part[loss]}_{epoch}"]
-            for run in results["runs"]
-            if run["cell"] == cell.lower() and run["hidden_size"] == 256
-        ]
+        values = [run[f"{part[loss]}_{epoch}"] for run in results["runs"] if run["cell"] == cell.lower()]
         assert int(seeds) == len(values) == 3
         assert (shown_mean, shown_sd) == (f"{mean(values):.4f}", f"{stdev(values):.4f}")
 
@@ -152,7 +147,7 @@ def test_rendering_again_trains_nothing_and_gives_the_same_bytes(made, make):
     _, out = made
     before = {p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()}
     said, _ = make()
-    assert "all 12 runs are trained" in said and "epoch" not in said
+    assert "all 6 runs are trained" in said and "epoch" not in said
     assert {p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 

@@ -515,9 +515,9 @@ def test_figures_of_the_earlier_report_go_when_the_new_one_lacks_them(tmp_path):
         (Study(), None, "report", "figures"),
         (Study(seeds=5, epochs=50), None, "report", "figures"),
         (Study(), "x", "x", "x/figures"),
-        (Study.quick(), None, "build/report-tiny.txt-seeds-1-epochs-2-overfit-seeds-0", None),
-        (Study(seeds=1), None, "build/report-tiny.txt-seeds-1-epochs-50-overfit-seeds-3", None),
-        (Study(corpus="tiny.txt"), None, "build/report-tiny-txt-SHA-seeds-5-epochs-50-overfit-seeds-3", None),
+        (Study.quick(), None, "build/report-tiny.txt-seeds-1-epochs-2", None),
+        (Study(seeds=1), None, "build/report-tiny.txt-seeds-1-epochs-50", None),
+        (Study(corpus="tiny.txt"), None, "build/report-tiny-txt-SHA-seeds-5-epochs-50", None),
         (Study(corpus="tiny.txt"), "x", "x", "x/figures"),
     ],
 )

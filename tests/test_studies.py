@@ -97,17 +97,6 @@ def test_a_damaged_study_is_one_line(small, tiny, text):
         studies.read("cells", tiny, small)
 
 
-def test_a_study_gives_more_seeds_of_the_same_kind_of_run():
-    def runs(**changes):
-        return [make_record("rnn", seed) | {"precision": "float32"} | changes for seed in range(5)]
-
-    ours, theirs = runs()[:3], runs(run_id="theirs")
-    both = studies.with_more_seeds(ours, studies.Made("precision_larger", "", [*theirs, *runs(precision="bfloat16")]))
-    assert both == [*ours, *theirs[3:]]
-    assert studies.with_more_seeds(ours, studies.Made("", "", runs(max_epochs=2))) == ours
-    assert studies.with_more_seeds([], studies.Made("", "", theirs)) == []
-
-
 def test_a_study_says_what_made_it_and_whether_the_code_is_todays():
     made = {"machine": {"cpu": "Some CPU"}, "seconds": 1800.0}
     today = make_record("rnn", 0) | made | {"code": charlm_runs.training_code_hash("rnn")}
