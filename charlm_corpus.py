@@ -6,7 +6,8 @@ costs no more memory than a small one, and the second time there is nothing left
 
 How a text is read, always in the same way:
 
-- it is strict UTF-8; one byte order mark at the very start is dropped;
+- it is strict UTF-8; one byte order mark at the very start is dropped; UTF-16 and UTF-32 are refused, also where each
+  of their bytes is UTF-8 too;
 - CRLF and a lone CR become LF, no other character is touched;
 - a character is one Unicode code point and nothing is normalised: é written as e and a combining accent is
   two characters, an emoji beyond the basic plane is one, and NUL is a character like any other.
@@ -39,7 +40,23 @@ DATA = ROOT / "data"
 CORPORA = tomllib.loads((DATA / "corpora.toml").read_text("utf-8"))
 
 BLOCK = 1 << 20  # bytes read at a time: the arrays made of a block still fit into the processor's cache
-RULES = 1  # raise it when the way a text is read changes, and every encoded corpus is made again
+HEAD = 1 << 16  # bytes that show what encoding a file looks like
+RULES = 2  # raise it when the way a text is read changes, and every encoded corpus is made again
+
+# The mark of UTF-32LE begins with that of UTF-16LE, so it comes first.
+BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+# Which of four bytes in a row are upper bytes of characters.
+UPPER_BYTES = {
+    "UTF-16LE": np.array([False, True, False, True]),
+    "UTF-16BE": np.array([True, False, True, False]),
+    "UTF-32LE": np.array([False, True, True, True]),
+    "UTF-32BE": np.array([True, True, True, False]),
+}
 
 
 class CharlmError(Exception):
@@ -61,8 +78,8 @@ def load(name: str | Path) -> Corpus:
     """The corpus of that name in corpora.toml, fetched when it is not here yet, or else the text file at that
     path. A file in this folder that is called like a known corpus is `./name`.
 
-    Raises CharlmError when there is no such file, it is not UTF-8, it is empty, it has one distinct character
-    only, or when a known corpus cannot be had.
+    Raises CharlmError when there is no such file, it is not UTF-8 or looks like UTF-16 or UTF-32, it is empty, it has
+    one distinct character only, or when a known corpus cannot be had.
     """
     if name in CORPORA:
         return _encoded(io.BytesIO(_known_text(name)), name)
@@ -251,6 +268,11 @@ def _fingerprint(path: Path, source: str, about: dict) -> str:
 
 def _survey(file: BinaryIO, name: str) -> tuple[int, dict]:
     """First pass: the number of characters, and the text's vocabulary and sha256."""
+    file.seek(0)
+    if encoding := _wide_encoding(file.read(HEAD)):
+        raise CharlmError(
+            f"{name!r} looks like {encoding}, not UTF-8: save it as UTF-8 (iconv -f {encoding} -t UTF-8 converts it)"
+        )
     n, digest = 0, hashlib.sha256()
     seen, plain = np.zeros(sys.maxunicode + 1, bool), b""
     for text in _texts(file, name):
@@ -267,6 +289,26 @@ def _survey(file: BinaryIO, name: str) -> tuple[int, dict]:
     if len(vocab) == 1:
         raise CharlmError(f"{name!r} has one distinct character, {vocab!r}: there is nothing to learn from it")
     return n, {"sha256": digest.hexdigest(), "vocab": vocab}
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """The name of UTF-16 or UTF-32 where the beginning of a file looks like it, by a byte order mark or without one.
+
+    Without one the bytes are often UTF-8 as well. But the upper bytes of its characters are control characters in most
+    alphabets, from 00 for Latin over 04 for Cyrillic to 18 for Mongolian, and spaces and line ends make some of them
+    NUL; a lower byte seldom is. In real text of any other kind NULs do not keep to such places.
+    """
+    for mark, encoding in BYTE_ORDER_MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    fours = np.frombuffer(head[: len(head) // 4 * 4], np.uint8).reshape(-1, 4)
+    if not len(fours):
+        return None
+    control, nul = (fours < 0x20).mean(axis=0), (fours == 0).mean(axis=0)  # shares of each of four places
+    for encoding, upper in UPPER_BYTES.items():
+        if control[upper].min() > 0.9 and nul[upper].mean() > 0.05 and nul[~upper].max() < 0.05:
+            return encoding
+    return None
 
 
 def _write_ids(file: BinaryIO, name: str, path: Path, n: int, vocab: str) -> None:

@@ -169,7 +169,8 @@ def draw_texts(weights: dict[str, Tensor], config: core.Config, real: RealText, 
         top_p=settings("top-p", 1.0),
     )
     order = np.random.default_rng(seed)
-    shuffled = ["".join(order.permutation(list(piece))) for piece in real.pieces]
+    # Places, not characters: an array of strings loses each NUL at the end of an element.
+    shuffled = ["".join(piece[i] for i in order.permutation(len(piece))) for piece in real.pieces]
     drawn = {way: texts[i * n : (i + 1) * n] for i, way in enumerate(DRAWN)}
     return {REAL: real.pieces, SHUFFLED: shuffled} | drawn
 

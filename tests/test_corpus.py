@@ -260,7 +260,7 @@ def test_a_prefix_is_checked_too(toy, pip, monkeypatch):
         pytest.param("a\x85b\u2028c\x0bd\x0c".encode(), "a\x85b\u2028c\x0bd\x0c", id="other breaks stay"),
         pytest.param("e\u0301\u00e9".encode(), "e\u0301\u00e9", id="combining marks are not joined"),
         pytest.param("a😀𝔸b".encode(), "a😀𝔸b", id="astral characters are one character each"),
-        pytest.param(b"a\x00b\x00", "a\x00b\x00", id="NUL is a character"),
+        pytest.param(b"ab\x00\x00c\x00", "ab\x00\x00c\x00", id="NUL is a character"),
     ],
 )
 @pytest.mark.parametrize("block", [1, 2, 3, 1 << 20], ids="blocks of {}".format)
@@ -331,7 +331,6 @@ def test_a_hostile_file_name_stays_on_one_line(file):
     [
         pytest.param(b"caf\xe9\n", "byte 0xe9 at offset 3 (line 1)", id="Latin-1"),
         pytest.param(b"a\nb\r\nc\rd \xff", "byte 0xff at offset 9 (line 4)", id="after three kinds of line end"),
-        pytest.param(b"\xff\xfea\x00", "byte 0xff at offset 0 (line 1)", id="UTF-16"),
         pytest.param(b"\xef\xbb\xbfab\xc3(", "byte 0xc3 at offset 5 (line 1)", id="after a byte order mark"),
         pytest.param("ab\n😀".encode()[:-1], "byte 0xf0 at offset 3 (line 2)", id="cut in a character"),
         pytest.param(b"\xef\xbb", "byte 0xef at offset 0 (line 1)", id="cut in the byte order mark"),
@@ -342,6 +341,43 @@ def test_a_hostile_file_name_stays_on_one_line(file):
 def test_not_utf8_says_where(file, monkeypatch, block, content, where):
     monkeypatch.setattr(charlm_corpus, "BLOCK", block)
     assert f"'my.txt' is not UTF-8: {where}" in message(file(content))
+
+
+PROSE = {
+    "English": "“What’s in a name?”\nA rose by any other name would smell as sweet.\n",
+    "Polish": "Zażółć gęślą jaźń.\n",
+    "Russian": "Быть или не быть, вот в чём вопрос.\n",
+    "Greek": "Να ζει κανείς ή να μη ζει.\n",
+}
+
+
+@pytest.mark.parametrize("prose", PROSE.values(), ids=PROSE)
+@pytest.mark.parametrize("encoding", ["UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"])
+def test_a_text_in_utf16_or_utf32_is_told_so_and_how_to_convert_it(file, data, encoding, prose):
+    told = f"looks like {encoding}, not UTF-8: save it as UTF-8 (iconv -f {encoding} -t UTF-8 converts it)"
+    assert told in message(file((prose * 40).encode(encoding)))
+    assert not data.exists()
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32"])
+def test_a_byte_order_mark_tells_it_too(file, encoding):
+    assert f"looks like {encoding}, not UTF-8" in message(file("漢字".encode(encoding)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one\0two\0three and more\0" * 50,
+        "abc\0def\0" * 50,
+        "ab\n\0" * 50,
+        "\0" * 200 + "abc",
+        "\0\0" + "plain text\n" * 50,
+        "".join(random.Random(0).choices("ab\n\0\0\0\0", k=400)),
+    ],
+    ids=["fields", "records of four", "lines of four", "a gap", "at the start", "half of a text"],
+)
+def test_a_text_with_nul_in_it_is_a_text(file, text):
+    assert text_of(load(file(text))) == text
 
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"], ids=["no byte", "a byte order mark only"])

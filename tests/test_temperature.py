@@ -112,6 +112,16 @@ def test_texts_are_drawn_as_many_and_as_long_as_real_ones_and_begin_like_them(ti
     assert texts[("T", 0.1)] != texts[("T", 1.0)] != texts[("top-k", 2)]
 
 
+def test_shuffled_text_has_every_character_of_its_piece_nul_too(tmp_path, tiny_config):
+    corpus = corpus_of("abc de\0 fghi.\0\0" * 100, tmp_path)
+    real = temperature.set_aside(corpus, tiny_config, 8, 20)
+    texts = temperature.draw_texts(core.initial_weights(len(corpus.vocab), tiny_config), tiny_config, real, seed=3)
+    assert [sorted(t) for t in texts[SHUFFLED]] == [sorted(t) for t in real.pieces]
+    assert "\0" in texts[SHUFFLED][0]
+    found = temperature.measure(texts, real)
+    assert found[SHUFFLED]["judge"][1].tolist() == [19] * 8
+
+
 def test_a_text_is_drawn_at_the_temperature_or_truncation_that_it_stands_for(tiny, tiny_config):
     real = temperature.set_aside(tiny, tiny_config, 8, 20)
     weights = core.initial_weights(len(tiny.vocab), tiny_config)
