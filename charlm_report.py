@@ -25,9 +25,11 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from errno import EISDIR
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +41,7 @@ import papermill
 import psutil
 import pypandoc
 import typst
+from filelock import FileLock
 from matplotlib import ft2font, get_data_path
 from matplotlib.font_manager import findSystemFonts
 from nbclient.exceptions import DeadKernelError
@@ -48,8 +51,8 @@ from traitlets.config import Config
 
 import charlm_runs
 import charlm_studies
-from charlm_corpus import CORPORA, ROOT, CharlmError, Corpus, load
-from charlm_show import Table, boxed, escape_markdown, fenced, visible
+from charlm_corpus import CORPORA, ROOT, CharlmError, Corpus, load, replacing
+from charlm_show import Table, boxed, escape_markdown, fenced, inline, visible
 from charlm_study import Study
 
 BUILD = ROOT / "build"
@@ -105,9 +108,14 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
 
 
 def check_parameters(job: Job) -> None:
-    """papermill only warns of a parameter that the notebook does not have, and goes on with its default."""
+    """papermill only warns of a parameter that the notebook does not have, and goes on with its default; and it finds out
+    when it is too late that no notebook can hold a path that is not UTF-8."""
     known = papermill.inspect_notebook(str(job.notebook))
-    for name in job.parameters:
+    for name, value in job.parameters.items():
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise CharlmError(f"{str(value)!r} is not UTF-8: rename the file or its folder") from None
         if name not in known:
             raise ReportError(
                 f"{job.name}: no parameter {name!r}; its parameters cell has {', '.join(known) or 'none'}"
@@ -149,7 +157,8 @@ def execute(job: Job, stage: Path) -> NotebookNode:
     if failure:
         banner = f"**This notebook is partial: it stopped before its end.** {escape_markdown(str(failure))}"
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(banner, id="partial"))
-        nbformat.write(notebook, BUILD / f"partial-{job.notebook.name}")
+        with replacing(BUILD / f"partial-{job.notebook.name}") as half:
+            nbformat.write(notebook, half)
         raise failure
     return notebook
 
@@ -412,54 +421,122 @@ def _uncovered(characters: set[str], fonts: Sequence[str | Path]) -> set[str]:
 # putting it in place
 
 
-def place(files: dict[Path, Path], stale: Sequence[Path] = ()) -> None:
-    """Put files (target: source) in place as one set, and take away the stale ones. On any failure, Ctrl-C included,
-    all targets are as they were before.
-    """
-    new = {target: target.with_name(f".{target.name}.new") for target in files}
-    old = {target: target.with_name(f".{target.name}.old") for target in [*files, *stale]}
-    moved: list[Path] = []
+HALF = ".report-"  # begins the name of a folder that is there for a moment, beside what is put in place
+
+
+def check_writable(folder: Path, files: Sequence[str] = ()) -> None:
+    """Write where the folder is or will be made, and leave nothing there. Raises CharlmError where that fails, or where
+    one of the files that are to be put into it is a folder."""
+    for path in (folder / name for name in files):
+        if os.path.isdir(path):
+            raise CharlmError(
+                f"{path} is a folder, and the report needs its name: move it, or give another OUT (--out)"
+            )
+    there = folder
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
     try:
-        for target, source in files.items():  # what can run out of room comes first, while nothing has moved
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, new[target])
-        for target in old:
-            moved.append(target)
-            if target.exists():
-                os.replace(target, old[target])
-            if target in new:
-                os.replace(new[target], target)
-    except BaseException:
-        for target in moved:
-            if old[target].exists():
-                os.replace(old[target], target)
-            elif target in new and not new[target].exists():
-                target.unlink(missing_ok=True)  # it was not there before
-        raise
-    finally:
-        for path in new.values():
-            path.unlink(missing_ok=True)
-    for path in old.values():
-        path.unlink(missing_ok=True)
+        with tempfile.TemporaryDirectory(dir=there, prefix=HALF) as probe:
+            # Not the folder itself, which another report may be about to use, but one of the same name.
+            inside = Path(probe, folder.relative_to(there))
+            inside.mkdir(parents=True, exist_ok=True)
+            (inside / "probe").write_bytes(b"probe")
+    except OSError as error:
+        raise CharlmError(
+            f"cannot write to {folder}: {error.strerror}: make it writable, or give another OUT (--out)"
+        ) from error
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let one process at a time put a report into a folder and its figures beside it, whatever checkout it is of.
+
+    The lock file is in that folder while it is held. Who waited for one that is gone by then takes the new one: filelock
+    looks whether what it locked still has its name.
+    """
+    path = folder / ".lock"
+    with FileLock(path):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows lets nobody remove a file that is open; there filelock does it afterwards
+                path.unlink()
+
+
+def place(files: dict[Path, Path], stale: Callable[[], Iterable[Path]] = tuple) -> None:
+    """Put files (target: source) in place as one set, and take away the files that stale() names. Whoever else puts files
+    into the folder of the first target waits, and asks stale() afterwards.
+
+    On any failure, Ctrl-C included, all targets are as they were before. Where that cannot be, CharlmError says which
+    folder has them.
+    """
+    for target in files:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with alone_in(next(iter(files)).parent):
+        gone = [path for path in stale() if path.is_file()]
+        halves: dict[Path, Path] = {}  # beside the targets, so that what counts is no more than changes of names
+        moved: list[Path] = []
+
+        def half(word: str, target: Path) -> Path:
+            return halves[target.parent] / f"{word}-{target.name}"
+
+        try:
+            for target in (*files, *gone):
+                if target.is_dir():
+                    raise IsADirectoryError(EISDIR, f"{target.name} is a folder")
+                if target.parent not in halves:
+                    halves[target.parent] = Path(tempfile.mkdtemp(dir=target.parent, prefix=HALF))
+            for target, source in files.items():  # what can run out of room comes first, while nothing has moved
+                shutil.copyfile(source, half("new", target))
+            for target in (*files, *gone):
+                moved.append(target)
+                if target.exists():
+                    os.replace(target, half("old", target))
+                if target in files:
+                    os.replace(half("new", target), target)
+        except BaseException as error:
+            for target in moved:
+                try:
+                    if half("old", target).exists():
+                        os.replace(half("old", target), target)
+                    elif target in files and not half("new", target).exists():
+                        target.unlink(missing_ok=True)  # it was not there before
+                except OSError:
+                    kept = " and ".join(str(folder) for folder in halves.values())
+                    raise CharlmError(
+                        f"cannot write {target}, nor put back what was there: look for it in {kept}"
+                    ) from error
+            _remove(halves)
+            raise
+        _remove(halves)
+
+
+def _remove(halves: dict[Path, Path]) -> None:
+    for folder in halves.values():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
     """Put the staged report into its folders, in place of the one that is there, with its figures."""
 
-    def drawings(ids: Sequence[str]) -> list[str]:
-        return [f"{id}.{kind}" for id in ids for kind in ("svg", "png")]
+    def drawings(ids: Iterable[str]) -> list[Path]:
+        return [figures / f"{id}.{kind}" for id in ids for kind in ("svg", "png")]
 
-    try:
-        before = json.loads((out / "results.json").read_text("utf-8"))["figures"]
-    except (OSError, ValueError, KeyError):
-        before = {}
-    gone = [id for id in before if id not in results["figures"] and re.fullmatch("[a-z0-9-]+", id)]
+    def stale() -> list[Path]:
+        try:
+            before = json.loads((out / "results.json").read_text("utf-8"))["figures"]
+            return drawings(id for id in before if id not in results["figures"] and re.fullmatch("[a-z0-9-]+", id))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # none there, or none of ours
+            return []
+
     files = {out / name: stage / name for name in DOCUMENTS}
-    files |= {figures / name: stage / "figures" / name for name in drawings(results["figures"])}
+    files |= {path: stage / "figures" / path.name for path in drawings(results["figures"])}
     try:
-        place(files, [figures / name for name in drawings(gone)])
+        place(files, stale)
     except OSError as error:
-        raise CharlmError(f"cannot write to {out}: {error.strerror}; the report that was there is kept") from error
+        raise CharlmError(
+            f"cannot write to {out}: {error.strerror or error}: what was there is as it was, and what is trained is kept"
+        ) from error
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -531,14 +608,20 @@ def folders(study: Study, corpus: Corpus, out: Path | None) -> tuple[Path, Path]
     if out is None:
         name = corpus.name
         if study.corpus not in CORPORA:
-            name = f"{re.sub('[^A-Za-z0-9]+', '-', name)}-{corpus.sha256[:6]}"
+            name = f"{re.sub('[^A-Za-z0-9]+', '-', name)[:50]}-{corpus.sha256[:6]}"
         numbers = (f"{k.replace('_', '-')}-{v}" for k, v in vars(study).items() if k != "corpus")
         out = official if study == Study() else BUILD / "-".join(["report", name, *numbers])
-    elif out.resolve() == official and study != Study():
-        raise CharlmError("report/ is for the unchanged study: choose another folder for this one")
-    elif out.exists() and not out.is_dir():
+    try:
+        is_official = out.resolve() == official
+        figures = ROOT / "figures" if is_official else out / "figures"
+        theirs = is_official or figures.resolve() == ROOT / "figures"
+    except (OSError, RuntimeError) as error:  # Python 3.11 and 3.12 raise the latter for links that lead to each other
+        raise CharlmError(f"{out} leads nowhere: give a folder for the report") from error
+    if theirs and not (is_official and study == Study()):
+        raise CharlmError("report/ and figures/ are for the unchanged study: choose another folder for this one")
+    if os.path.exists(out) and not os.path.isdir(out):
         raise CharlmError(f"{out} is a file: give a folder for the report")
-    return out, ROOT / "figures" if out.resolve() == official else out / "figures"
+    return out, figures
 
 
 def make_report(
@@ -549,6 +632,8 @@ def make_report(
     studies = charlm_studies.check_names(studies)
     corpus = load(study.corpus)
     out, figures = folders(study, corpus, out)
+    check_writable(out, DOCUMENTS)
+    check_writable(figures)
     facts = dataclasses.asdict(study) | {"corpus": corpus.name, "corpus_sha256": corpus.sha256}
     subtitle = (
         f"{corpus.name} · {len(corpus.ids):,} characters · "
@@ -611,15 +696,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         out = make_report(dataclasses.replace(base, **changed), given.out, partial(print, flush=True), given.studies)
     except (CharlmError, ReportError) as error:
-        print(f"charlm_report: {error}", file=sys.stderr)
+        print(f"charlm_report: {inline(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, CharlmError) else 1
     except OSError as error:
-        print(f"charlm_report: {error}", file=sys.stderr)
+        print(f"charlm_report: {inline(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("charlm_report: interrupted; what is trained is kept", file=sys.stderr)
         return 130
-    print(f"{out / 'report.html'} and report.pdf are there")
+    print(f"{inline(str(out / 'report.html'))} and report.pdf are there")
     return 0
 
 

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ProcessPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -39,6 +41,12 @@ SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="20pt" height="10pt" viewBox="0 0 20 10">'
     '<rect width="9" height="9"/></svg>'
 )
+
+
+@pytest.fixture(autouse=True)
+def no_training(monkeypatch):
+    """What is refused here is refused before any training, and what is made here needs none."""
+    monkeypatch.setattr(report, "train", lambda *arguments: pytest.fail("it began to train"))
 
 
 def notebook(path, *cells):
@@ -461,7 +469,8 @@ def test_a_set_is_put_in_place_whole_and_stale_files_go(tmp_path):
         (tmp_path / name).write_text("old")
     source = tmp_path / "source"
     source.write_text("new")
-    report.place({tmp_path / "a": source, tmp_path / "deep" / "b": source}, [tmp_path / "stale", tmp_path / "absent"])
+    stale = [tmp_path / "stale", tmp_path / "absent"]
+    report.place({tmp_path / "a": source, tmp_path / "deep" / "b": source}, lambda: stale)
     source.unlink()
     assert {p.name: p.read_text() for p in tmp_path.rglob("*") if p.is_file()} == {
         "a": "new",
@@ -486,9 +495,85 @@ def test_when_putting_fails_everything_is_as_before(tmp_path, monkeypatch, faili
 
     monkeypatch.setattr(os, "replace", flaky)
     with pytest.raises(OSError, match="No space"):
-        report.place({tmp_path / "a": source, tmp_path / "b": source, tmp_path / "c": source}, [tmp_path / "stale"])
+        report.place({tmp_path / name: source for name in "abc"}, lambda: [tmp_path / "stale"])
     kept = {p.name: p.read_text() for p in tmp_path.iterdir()}
     assert kept == {"a": "old", "b": "old", "stale": "old", "source": "new"}
+
+
+def test_files_that_cannot_be_put_back_are_kept_and_the_message_says_where(tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("old")
+    source = tmp_path / "source"
+    source.write_text("new")
+    replace = os.replace
+
+    def until_b(path, target):
+        if target == tmp_path / "b" or path.name == "old-b":
+            raise OSError(5, "Input/output error")
+        replace(path, target)
+
+    monkeypatch.setattr(os, "replace", until_b)
+    with pytest.raises(
+        CharlmError, match=r"cannot write .*b, nor put back what was there: look for it in (.*)"
+    ) as told:
+        report.place({tmp_path / "a": source, tmp_path / "b": source})
+    folder = Path(str(told.value).partition("look for it in ")[2])
+    assert (folder / "old-b").read_text() == "old" and (tmp_path / "a").read_text() == "old"
+
+
+def test_a_folder_of_the_readers_that_has_the_name_of_a_file_is_left_alone(tmp_path):
+    (tmp_path / "a" / "deep").mkdir(parents=True)
+    source = tmp_path / "source"
+    source.write_text("new")
+    with pytest.raises(IsADirectoryError):
+        report.place({tmp_path / "b": source, tmp_path / "a": source})
+    report.place({tmp_path / "b": source}, lambda: [tmp_path / "a"])
+    assert (tmp_path / "a" / "deep").is_dir()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "source"]
+
+
+def staged(folder, tag):
+    """A staged report whose every file holds the tag, with a figure of its own beside one that all have."""
+    results = {"tag": tag, "figures": {"common": {}, f"of-{tag}": {}}}
+    (folder / "figures").mkdir(parents=True)
+    for name in (*report.DOCUMENTS, *(f"figures/{id}.{kind}" for id in results["figures"] for kind in ("svg", "png"))):
+        (folder / name).write_text(tag)
+    (folder / "results.json").write_text(json.dumps(results))
+    return results
+
+
+def put(stage, out):
+    report.place_report(stage, json.loads((stage / "results.json").read_text()), out, out / "figures")
+
+
+def test_of_reports_that_are_put_into_one_folder_at_once_one_is_there_whole(tmp_path):
+    tags, out = ("one", "two", "three"), tmp_path / "out"
+    for tag in tags:
+        staged(tmp_path / tag, tag)
+    with ProcessPoolExecutor(len(tags)) as pool:
+        for _ in range(20):
+            list(pool.map(put, [tmp_path / tag for tag in tags], [out] * len(tags)))
+            tag = json.loads((out / "results.json").read_text())["tag"]
+            whole = {p.relative_to(tmp_path / tag): p.read_text() for p in (tmp_path / tag).rglob("*") if p.is_file()}
+            assert {p.relative_to(out): p.read_text() for p in out.rglob("*") if p.is_file()} == whole
+            assert [p.name for p in out.iterdir() if p.is_dir()] == ["figures"]
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_report_that_cannot_be_put_there_says_so_truly(earlier, tmp_path, monkeypatch):
+    results = staged(tmp_path / "stage", "new")
+    out = tmp_path / "out"
+    if earlier:
+        staged(out, "old")
+    before = {p: p.read_text() for p in out.rglob("*") if p.is_file()}
+
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(CharlmError, match="No space left on device: what was there is as it was, and what is trained"):
+        report.place_report(tmp_path / "stage", results, out, out / "figures")
+    assert {p: p.read_text() for p in out.rglob("*") if p.is_file()} == before
 
 
 def test_figures_of_the_earlier_report_go_when_the_new_one_lacks_them(tmp_path):
@@ -529,7 +614,12 @@ def test_only_the_unchanged_study_goes_to_report(study, out, folder, figures, ti
 
 def test_another_study_may_not_overwrite_the_report(tiny_file, capsys):
     assert report.main(["--corpus", str(tiny_file), "--out", str(report.ROOT / "report")]) == 2
-    assert "report/ is for the unchanged study" in capsys.readouterr().err
+    assert "report/ and figures/ are for the unchanged study" in capsys.readouterr().err
+
+
+def test_nor_its_figures(tiny_file, capsys):
+    assert report.main(["--corpus", str(tiny_file), "--out", str(report.ROOT)]) == 2
+    assert "report/ and figures/ are for the unchanged study" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -553,6 +643,73 @@ def test_mistakes_end_in_one_line(tiny_file, tmp_path, capsys):
     assert len(lines) == 2
     assert "absent.txt" in lines[0]
     assert "is a file" in lines[1]
+
+
+def refused(tmp_path, capsys, corpus, out):
+    """The one line of a report that is refused, and leaves nothing where it would go."""
+    before = sorted(tmp_path.rglob("*"))
+    assert report.main(["--corpus", str(corpus), "--out", str(out)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert sorted(tmp_path.rglob("*")) == before
+    return line
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("file/out", "cannot write to"),
+        ("out/" + "n" * 300, "cannot write to"),
+        ("o\nu\x1bt/" + "n" * 300, r"o↵u⟨U\+001B⟩t"),
+        ("loop/out", "cannot write to|leads nowhere"),
+        ("nowhere", "cannot write to"),
+        ("taken", "report.pdf is a folder"),
+        ("drawn", "cannot write to .*figures"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_found_out_before_training(out, message, tiny_file, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    (tmp_path / "taken" / "report.pdf").mkdir(parents=True)
+    (tmp_path / "drawn").mkdir()
+    (tmp_path / "drawn" / "figures").write_text("")
+    assert re.search(message, refused(tmp_path, capsys, tiny_file, tmp_path / out))
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file system has no such names")
+def test_a_corpus_whose_name_is_not_utf8_is_refused_before_training(tiny_text, tmp_path, capsys):
+    file = tmp_path / "caf\udce9.txt"
+    file.write_text(tiny_text)
+    line = refused(tmp_path, capsys, file, tmp_path / "out")
+    assert "caf\\udce9.txt' is not UTF-8: rename the file or its folder" in line
+
+
+@pytest.mark.parametrize("name", ["a\nb\u202e {{x}} \"'\\.txt", "n" * 250 + ".txt"], ids=["strange", "long"])
+def test_a_report_of_a_file_with_any_other_name_comes_to_its_end(name, tiny_text, tmp_path, monkeypatch, capsys):
+    if sys.platform == "win32":
+        name = re.sub(r'[\n"\\]', "", name)[:200]
+    monkeypatch.setattr(report, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(report, "train", lambda *arguments: [])
+    (tmp_path / name).write_text(tiny_text)
+    reading = notebook(
+        tmp_path / "reading.ipynb",
+        '#parameters\ncorpus: str = ""  # a path',
+        "md:# T",
+        "len(open(corpus).read())",
+        f"from charlm_show import *\ncell = 'rnn'\n{RUNS}",
+    )
+    plan = lambda study, corpus, results: [report.Job(reading, {"corpus": corpus}, frozenset())]  # noqa: E731
+    monkeypatch.setattr(report, "jobs", plan)
+    assert report.main(["--corpus", str(tmp_path / name)]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.endswith("are there"))
+    page = Page(Path(line.removesuffix(" and report.pdf are there")).read_text("utf-8"))
+    assert f"corpus = {name!r}" in page.text and str(len(tiny_text)) in page.text
+
+
+def test_a_strange_folder_is_named_in_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(report, "make_report", lambda study, out, *more: out)
+    assert report.main(["--out", "o\nut\udce9"]) == 0
+    assert "o↵ut⟨U+DCE9⟩" in capsys.readouterr().out
 
 
 def test_the_plan_passes_what_the_notebooks_know():
