@@ -55,7 +55,7 @@ class Config:
     seed: int = 0
     split: str = "shuffled"  # or sequential: the last chunks of the text are validation
     split_seed: int | None = None  # shuffles the chunks where it is given, in place of the seed
-    device: str = "auto"  # cuda, mps or cpu; auto takes the first that is there
+    device: str = "auto"  # cuda, cpu or mps; auto takes cuda where it is there, else cpu
     precision: str = "auto"  # float32 or bfloat16 (autocast); auto: see resolve()
     threads: int = 1  # of the CPU; part of a run's identity, because sums round differently with more
 
@@ -91,7 +91,7 @@ class Config:
     def resolve(self) -> "Config":
         """The same configuration with `auto` replaced by what this machine has, as a run must be named by it.
 
-        bfloat16 is taken where the CPU multiplies it in half the time: with AMX, or with AVX-512 BF16 on an AMD. An
+        An Apple GPU (mps) is taken by name only: nobody has tried yet whether it is faster, or right. bfloat16 is taken where the CPU multiplies it in half the time: with AMX, or with AVX-512 BF16 on an AMD. An
         Intel with AVX-512 BF16 alone takes 1.6 to 1.8 times as long as in float32. A GPU is fast enough at this size to
         stay with float32. So does an RNN with large steps: its losses scatter too much to be shown equal in both
         (studies/precision_larger.json).
@@ -99,7 +99,7 @@ class Config:
         device = self.device
         there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
         if device == "auto":
-            device = next(d for d in ("cuda", "mps", "cpu") if there[d])
+            device = "cuda" if there["cuda"] else "cpu"
         elif not there[device]:
             raise CharlmError(f"device = {device!r}: this machine has none; use device='auto'")
         precision = self.precision
@@ -107,7 +107,8 @@ class Config:
             has = torch.cpu.get_capabilities() if device == "cpu" else {}
             shown = self.cell != "rnn" or self.learning_rate <= Config.learning_rate
             fast = has.get("amx_bf16") or (has.get("avx512_bf16") and has.get("sse4a"))  # only an AMD has SSE4a
-            precision = "bfloat16" if shown and fast else "float32"
+            able = shown and fast and not why_not(self.cell, device, "bfloat16")
+            precision = "bfloat16" if able else "float32"
         return replace(self, device=device, precision=precision)
 
 
@@ -240,6 +241,36 @@ def batch_loss(model: CharModel, inputs: Tensor, targets: Tensor, config: Config
     with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bfloat16"):
         logits = model(inputs)  # (time, batch, vocabulary)
     return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+
+
+@cache
+def why_not(cell: str, device: str, precision: str) -> str:
+    """Why this machine's device cannot train a cell in a precision, in one line; empty where it can. It is tried once.
+
+    Without AVX-512, for example, oneDNN has no LSTM in bfloat16, and no list of a processor's abilities says so.
+    """
+    if (device, precision) == ("cpu", "float32"):
+        return ""
+    config = Config(cell=cell, hidden_size=2, layers=1, device=device, precision=precision)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            model = CharModel(2, config).to(device)
+        with arithmetic(config):
+            ids = torch.zeros(2, 1, dtype=torch.int64, device=device)  # (time, batch)
+            batch_loss(model, ids, ids, config).backward()
+    except RuntimeError as e:
+        return str(e).partition("\n")[0].partition(". ")[0] or type(e).__name__
+    return ""
+
+
+def check_device(config: Config) -> None:
+    """Raises CharlmError when this machine cannot train a resolved configuration's cell in its precision."""
+    if reason := why_not(config.cell, config.device, config.precision):
+        other = "precision = 'float32'" if config.precision != "float32" else "device = 'cpu'"
+        raise CharlmError(
+            f"precision = {config.precision!r}: this machine's {config.device} cannot train the cell {config.cell!r} in it"
+            f" ({reason}); use {other}"
+        )
 
 
 def evaluate(model: CharModel, ids: np.ndarray, chunks: np.ndarray, config: Config) -> float:

@@ -116,6 +116,7 @@ def measure(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     best, config, vocab = weights(folder, "best")
     last, _, _ = weights(folder, "last")
     config = replace(config, device="cpu")
+    core.check_device(config)  # the run may have been trained on another machine
     train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
     model = core.CharModel(len(vocab), config)
     model.load_state_dict(best)
