@@ -548,7 +548,7 @@ def _side_by_side(
 ) -> list[NotebookNode]:
     """The executed notebooks, in the order of jobs. The last job, which takes longest, starts first; a job that fails is
     the last to start."""
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(charlm_runs.count_cores()) as pool:
         running = {pool.submit(execute, job): job for job in reversed(jobs)}
         try:
             for future in as_completed(running):

@@ -406,6 +406,7 @@ def best(records: Sequence[dict]) -> dict:
 def advance(data: bytes, config: Config, corpus: Corpus) -> bytes:
     """The packed state one epoch later: the unit of work, here or on any worker that has the same code and torch."""
     start = time.perf_counter()
+    core.check_device(config)  # the worker's may be another than where the sweep was asked for
     of = identity(config, corpus)
     state, made = unpack_state(data, "the state sent to this worker", of)
     state = core.train_epoch(state, corpus, config)
@@ -436,6 +437,7 @@ def plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS, workers: 
 
 def _epoch_seconds(config: Config, corpus: Corpus) -> float:
     """Seconds an epoch is going to take here, from a few steps on the first chunks of the corpus."""
+    core.check_device(config)
     chunks = core.count_chunks(len(corpus.ids), config.chunk_length)
     few = min(chunks, 5 * config.batch_size)
     part = replace(corpus, ids=corpus.ids[: few * config.chunk_length + 1])
@@ -451,7 +453,14 @@ def count_workers(n_runs: int, config: Config | None, workers: int = 0) -> int:
     """Workers for so many runs: as asked, else one for each core that a run's threads leave; one for a GPU."""
     if config is None or config.device != "cpu":
         return 1
-    return max(1, min(n_runs, workers or len(os.sched_getaffinity(0)) // config.threads))
+    return max(1, min(n_runs, workers or count_cores() // config.threads))
+
+
+def count_cores() -> int:
+    """Cores that this process may use: what its affinity and a container leave it, on any system."""
+    from dask.system import CPU_COUNT  # takes a sixth of a second to import, which generate.py can do without
+
+    return CPU_COUNT
 
 
 def sweep(
@@ -571,16 +580,20 @@ KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": s
 
 @contextmanager
 def _local_cluster(workers: int):
-    """A Dask client of worker processes on this machine, which nobody outside it can reach."""
+    """A Dask client of worker processes on this machine, which nobody else can reach: whoever can runs code in them. So
+    all of them show a certificate that lives as long as they do, and none answers HTTP."""
     import dask
-    from distributed import Client, LocalCluster  # takes a second to import, which generate.py can do without
+    from distributed import Client, LocalCluster, Security  # takes a second to import, which generate.py can do without
 
     local = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": None}
+    # Without an address of its own the scheduler's HTTP would ask for port 8787, and warn when it is taken.
+    local |= {"scheduler_kwargs": {"dashboard": False}, "security": Security.temporary()}
+    silent = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}
     # A terminal sends Ctrl-C to the workers too; it is this process that answers it, and ends them.
     quiet = {"preload": "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)", "silence_logs": logging.CRITICAL}
     keep = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in KEEP_MEMORY.items()}
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(keep))
+        stack.enter_context(dask.config.set(keep | silent))
         cluster = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, **local, **quiet))
         yield stack.enter_context(Client(cluster))
 

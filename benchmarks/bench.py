@@ -129,7 +129,7 @@ def workers(count: int, kind: str, *arguments: object):
 def measure_training(cell: str, hidden: int, size: Size) -> dict:
     """Seconds of training and validation for one run's `size.batches` batches: ours as `make report` trains, one
     one-thread worker a core (so its time counts divided by their number), and the baseline's, on the same cores."""
-    cores = len(os.sched_getaffinity(0))
+    cores = charlm_runs.count_cores()
     row: dict = {"cell": cell, "hidden_size": hidden}
     with workers(1, "baseline", cell, hidden, "float32", "cpu", size.batches) as plain:
         for precision in precisions():
@@ -144,7 +144,7 @@ def measure_training(cell: str, hidden: int, size: Size) -> dict:
 
 def measure_growth(size: Size) -> list[dict]:
     """Seconds and memory of an LSTM's piece of an epoch against corpus size, hidden size and the number of seeds."""
-    cores, rows = len(os.sched_getaffinity(0)), []
+    cores, rows = charlm_runs.count_cores(), []
     auto, (hidden, *_) = precisions()[-1], size.hidden_sizes
 
     def measure(what: str, factor: int, hidden: int, batches: int, seeds: int = 1) -> None:

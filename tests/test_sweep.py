@@ -1,5 +1,6 @@
 """Runs that survive: killed at any moment, wanted twice at once, out of disk, trained on machines that die."""
 
+import http.client
 import json
 import os
 import resource
@@ -348,6 +349,62 @@ def test_a_run_that_fails_twice_is_reported_and_the_others_are_done(tiny, tiny_c
     assert Run.of(good, tiny, tmp_path).is_finished() and not Run.of(bad, tiny, tmp_path).is_finished()
 
 
+# Another process, which knows an address and asks the mildest question there is: without a certificate, then with one
+# that it made itself. Where that is answered, code that it sends is run.
+STRANGER = """
+import asyncio, sys
+from distributed.core import connect, send_recv
+from distributed.security import Security
+
+async def ask(address, security):
+    try:
+        comm = await connect(address, timeout=5, **security.get_connection_args("client"))
+        await asyncio.wait_for(send_recv(comm, op="identity", close=True, reply=True), 5)
+        return "answered"
+    except (OSError, TimeoutError) as e:
+        return "refused"
+
+async def main():
+    for address in sys.argv[1:]:
+        host = address.partition("://")[2]
+        for scheme, security in (("tcp", Security()), ("tls", Security.temporary())):
+            print(await ask(f"{scheme}://{host}", security))
+
+asyncio.run(main())
+"""
+
+
+def test_nobody_without_the_certificate_reaches_the_local_cluster():
+    with runs._local_cluster(2) as client:
+        about = client.scheduler_info()
+        addresses = [about["address"], *about["workers"], *(w["nanny"] for w in about["workers"].values())]
+        command = [sys.executable, "-c", STRANGER, *addresses]
+        told = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=100)
+        assert client.submit(sum, [1, 2]).result() == 3
+    assert told.stdout.split() == ["refused"] * 10, told.stderr
+
+
+def test_the_local_cluster_serves_nothing_over_http():
+    pages = (
+        "/",
+        "/status",
+        "/info/main/workers.html",
+        "/json/counts.json",
+        "/metrics",
+        "/health",
+        "/statics/css/base.css",
+    )
+    found = {}
+    with runs._local_cluster(2) as client:
+        about = client.scheduler_info()
+        for port in [server["services"]["dashboard"] for server in (about, *about["workers"].values())]:
+            for page in pages:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                connection.request("GET", page)
+                found[port, page] = connection.getresponse().status
+    assert len(found) == 3 * len(pages) and set(found.values()) == {404}
+
+
 def test_local_workers_keep_the_memory_that_they_free():
     with runs._local_cluster(1) as client:
         found = {name: client.submit(os.environ.get, name).result() for name in runs.KEEP_MEMORY}
@@ -451,6 +508,22 @@ def test_a_mistake_in_the_file_is_one_line(charlm_runs, tmp_path, text, message)
     (tmp_path / "sweep.toml").write_text(text)
     code, out, err = charlm_runs("train", tmp_path / "sweep.toml", "--runs", tmp_path)
     assert (code, out) == (2, "") and message in err and len(err.splitlines()) == 1
+
+
+def test_a_precision_that_the_processor_lacks_is_one_line_before_any_training(tiny_file, tmp_path):
+    sweep = write_sweep(tmp_path, tiny_file, {"cell": "lstm", "hidden_size": 8, "epochs": 1, "precision": "bfloat16"})
+    done = subprocess.run(
+        [sys.executable, "-m", "charlm_runs", "train", sweep, "--runs", tmp_path / "runs"],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    if done.returncode:  # with this, or on this processor, there is no bfloat16
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+        assert "precision = 'bfloat16': this machine's cpu cannot train" in done.stderr
+        assert not (tmp_path / "runs").exists()
+    else:
+        assert done.stdout.startswith("finished")
 
 
 def test_train_says_when_a_run_diverged(charlm_runs, tiny_file, tmp_path):
