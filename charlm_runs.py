@@ -45,7 +45,7 @@ from safetensors.torch import save as tensors_to_bytes
 
 import charlm_core as core
 from charlm_core import Config, State
-from charlm_corpus import ROOT, CharlmError, Corpus, load, replacing
+from charlm_corpus import ROOT, CharlmError, Corpus, load, print_utf8, replacing
 
 STATE = "state.safetensors"
 RUNS = Path(os.environ.get("CHARLM_RUNS", ROOT / "runs")).resolve()
@@ -143,7 +143,7 @@ def machine() -> dict:
     """What a run was made on, without names of host, user or folders."""
     cpu = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").is_file():
-        cpu = re.search(r"model name\s*: (.*)|$", Path("/proc/cpuinfo").read_text())[1] or cpu
+        cpu = re.search(r"model name\s*: (.*)|$", Path("/proc/cpuinfo").read_text("utf-8", "replace"))[1] or cpu
     return {
         "cpu": cpu,
         "cores": os.cpu_count(),
@@ -738,6 +738,7 @@ def spanned(path: Path) -> tuple[str, list[Config]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    print_utf8()
     parser = argparse.ArgumentParser(
         prog="python -m charlm_runs", description="Look after trained runs, and train more."
     )

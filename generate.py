@@ -5,10 +5,11 @@ import json
 import sys
 from pathlib import Path
 
-from charlm_corpus import CharlmError
+from charlm_corpus import CharlmError, print_utf8
 
 
 def main(arguments: list[str] | None = None) -> int:
+    print_utf8()
     parser = argparse.ArgumentParser(
         description="Text from a trained run. With no options: the run with the lowest validation loss, prompts A, a, "
         "B, b, C (or the first letters of another vocabulary), 100 characters each at temperature 0.5.",

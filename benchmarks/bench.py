@@ -95,7 +95,7 @@ def peak_memory() -> int:
     """Bytes that this process has needed at most; 0 where only Linux would tell. (getrusage would start from the peak
     of the process that started this one.)"""
     status = Path("/proc/self/status")
-    return 1024 * int(re.search(r"VmHWM:\s*(\d+)", status.read_text())[1]) if status.exists() else 0
+    return 1024 * int(re.search(r"VmHWM:\s*(\d+)", status.read_text("utf-8"))[1]) if status.exists() else 0
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def workers(count: int, kind: str, *arguments: object):
     """A function that lets `count` workers train one piece each, all at the same time, and gives their megabytes."""
     command = [sys.executable, __file__, "--worker", kind, *map(str, arguments)]
     environment = os.environ | (charlm_runs.KEEP_MEMORY if kind == "ours" else {})
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1, "env": environment}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8", "bufsize": 1, "env": environment}
     processes = [subprocess.Popen(command, **pipes) for _ in range(count)]
 
     def answers() -> list[str]:
@@ -382,13 +382,14 @@ def main() -> None:
     if sys.argv[1:2] == ["--worker"]:
         kind, cell, hidden, precision, device, batches = sys.argv[2:]
         return work(kind, cell, int(hidden), precision, device, int(batches))
+    charlm_corpus.print_utf8()
     parser = argparse.ArgumentParser(description="Measure charlm; writes build/bench.json and build/bench.md.")
     parser.add_argument("--quick", action="store_true", help="the smallest sizes: under two minutes")
     measured = measure(QUICK if parser.parse_args().quick else FULL)
     text = as_markdown(measured)
     for name, content in (("bench.json", json.dumps(measured, indent=1)), ("bench.md", text)):
         with charlm_corpus.replacing(ROOT / "build" / name) as half:
-            half.write_text(content + "\n", "utf-8")
+            half.write_text(content + "\n", "utf-8", newline="\n")
     print(text)
 
 

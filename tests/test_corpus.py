@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pooch
 import pytest
+from posix_only import posix
 
 import charlm_corpus
 from charlm_corpus import CORPORA, CharlmError, decode, encode, facts, load, replacing
@@ -300,6 +302,7 @@ def test_a_corpus_is_named_by_its_file_without_folders(file):
     assert load(file("ab")).name == "my.txt"
 
 
+@posix
 def test_a_name_holds_no_control_characters(file):
     assert load(file("ab", "a\x1b[31m\u202e.txt")).name == "a\ufffd[31m\ufffd.txt"
 
@@ -321,6 +324,7 @@ def test_an_impossible_path_is_one_line_too(data):
     assert "aaa" in message("a" * 5000)  # whether it is "no file" or "cannot read" is up to Python
 
 
+@posix
 def test_a_hostile_file_name_stays_on_one_line(file):
     assert "'a\ufffdb' is empty" in message(file("", "a\nb"))
 
@@ -511,6 +515,43 @@ def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
+def test_a_file_that_somebody_reads_for_a_moment_is_replaced_when_he_is_done(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("old")
+    taken, replace = [PermissionError(13, "in use")] * 2, os.replace
+    monkeypatch.setattr(os, "replace", lambda *names: replace(*names) if not taken else raise_(taken.pop()))
+    with replacing(tmp_path / "a") as half:
+        half.write_text("new")
+    assert (tmp_path / "a").read_text() == "new"
+
+
+def test_a_file_that_somebody_keeps_to_himself_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", lambda *names: raise_(PermissionError(13, "in use")))
+    with pytest.raises(CharlmError, match=r"cannot write .*a: in use"), replacing(tmp_path / "a") as half:
+        half.write_text("new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_another_process_encoded_meanwhile_is_taken_where_it_cannot_be_replaced(file, data, monkeypatch):
+    path, replace = file("abcabc"), os.replace
+    other = load(path)
+    path_of_ids, sidecar = other.path, other.path.with_suffix(".json")
+    aside = sidecar.rename(data / "aside")
+
+    def windows(source, target):
+        if Path(target) == path_of_ids:
+            if aside.exists():
+                aside.rename(sidecar)  # the other process is done
+            raise PermissionError(13, "it is mapped into memory")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", windows)
+    assert text_of(load(path)) == "abcabc"
+
+
+def raise_(error):
+    raise error
+
+
 def load_in(data, path):
     charlm_corpus.DATA = data
     return load(path).sha256
@@ -555,7 +596,7 @@ def test_bytes_of_a_command_line_that_are_not_utf8_are_named_too():
 
 def command(*names):
     process = [sys.executable, "-m", "charlm_corpus", *map(str, names)]
-    return subprocess.run(process, capture_output=True, text=True, cwd=charlm_corpus.ROOT)
+    return subprocess.run(process, capture_output=True, encoding="utf-8", cwd=charlm_corpus.ROOT)
 
 
 def test_the_command_prints_a_line_a_corpus():

@@ -16,9 +16,8 @@ def generate(trained):
         return subprocess.run(
             [sys.executable, str(ROOT / "generate.py"), *arguments],
             capture_output=True,
-            text=True,
             encoding="utf-8",
-            env={**os.environ, "CHARLM_RUNS": str(runs), "PYTHONIOENCODING": "utf-8"},
+            env={**os.environ, "CHARLM_RUNS": str(runs)},
             cwd=trained[0].parent,
         )
 

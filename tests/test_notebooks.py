@@ -23,7 +23,7 @@ def report_of(file, folder, seeds, epochs):
     env = {**os.environ, "CHARLM_RUNS": str(folder / "runs")}
     options = ["--corpus", str(file), f"--seeds={seeds}", f"--epochs={epochs}", "--out", str(folder / "out")]
     command = [sys.executable, "-m", "charlm_report", *options]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, folder / "out"
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
@@ -16,6 +15,7 @@ import jsonschema
 import nbformat
 import pytest
 import typst
+from posix_only import posix, press_ctrl_c, start_in_a_terminal
 
 import charlm_report as report
 from charlm_corpus import CharlmError
@@ -362,9 +362,9 @@ def run_with(monkeypatch, job, tiny_file, out):
             "cell 3 (from charlm_corpus import CharlmError): give a file",
         ),
         (
-            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            "import os; os.kill(os.getpid(), 9)",
             1,
-            "(import os, signal; os.kill(os.getpid(), signal",
+            "cell 3 (import os; os.kill(os.getpid(), 9)): the kernel died",
         ),
         ("import os; os._exit(0)", 1, "cell 3 (import os; os._exit(0)): the kernel died"),
         ("import sys; sys.exit(0)", 1, "cell 3 (import sys; sys.exit(0)): SystemExit: 0: the cell ended the notebook"),
@@ -429,6 +429,7 @@ def test_a_notebook_that_does_not_show_what_it_should_is_found():
     assert str(found) == "x/y.ipynb: shows no figure and no table, which the report needs"
 
 
+@posix
 def test_ctrl_c_says_so_and_leaves_no_kernel(tmp_path, tiny_file):
     path = notebook(
         tmp_path / "long.ipynb", "import os, time\nprint('kernel', os.getpid(), flush=True)\ntime.sleep(60)"
@@ -441,17 +442,10 @@ def test_ctrl_c_says_so_and_leaves_no_kernel(tmp_path, tiny_file):
         report.jobs = lambda *arguments: [report.Job(Path({str(path)!r}), {{}}, frozenset())]
         sys.exit(report.main(["--corpus", {str(tiny_file)!r}, "--out", {str(tmp_path / "out")!r}]))
     """)
-    process = subprocess.Popen(
-        [sys.executable, "-c", script],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # a shell starts what it runs in the background with Ctrl-C ignored, and that is inherited
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = start_in_a_terminal([sys.executable, "-c", script], **pipes)
     kernel = next(int(line.split()[1]) for line in process.stdout if line.startswith("kernel"))
-    os.killpg(process.pid, signal.SIGINT)
+    press_ctrl_c(process)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert err == "charlm_report: interrupted; what is trained is kept\n"

@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -13,6 +12,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from posix_only import full_disk, posix, press_ctrl_c, start_in_a_terminal
 from test_runs import results, silent
 
 import charlm_runs as runs
@@ -71,6 +71,7 @@ print(json.dumps({"kills": kills, "exit": os.waitstatus_to_exitcode(status)}))
 """
 
 
+@posix
 def test_a_run_killed_at_30_random_moments_ends_with_the_same_bits(tiny, tiny_config, tiny_file, tmp_path):
     config = replace(tiny_config, epochs=12, patience=12)
     runs.sweep([config], tiny, tmp_path / "whole", say=silent)
@@ -82,7 +83,7 @@ def test_a_run_killed_at_30_random_moments_ends_with_the_same_bits(tiny, tiny_co
         told = subprocess.run(
             [sys.executable, "-c", TRIALS, str(tiny_file), json.dumps(vars(config)), str(folder), str(trial)],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=100,
         )
         assert told.returncode == 0, told.stderr
@@ -110,20 +111,16 @@ def test_a_run_killed_between_its_last_epoch_and_its_results_is_finished_without
 
 @pytest.fixture
 def start():
-    """Starts Python as a terminal would, in a process group of its own; killed in the end."""
+    """Starts Python as a terminal would; killed in the end."""
     started = []
 
     def start(*arguments, **env):
-        process = subprocess.Popen(
-            [sys.executable, *map(str, arguments)],
+        process = start_in_a_terminal(
+            [sys.executable, *arguments],
             cwd=ROOT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            # a shell starts what it runs in the background with Ctrl-C ignored, and that is inherited
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         started.append(process)
         return process
@@ -140,13 +137,14 @@ def read_until(process, text):
         assert line, f"it ended without {text!r}"
 
 
+@posix
 def test_ctrl_c_and_sigterm_keep_every_finished_epoch(start, tiny_config, tiny_file, tiny, tmp_path):
     values = {**vars(tiny_config), "epochs": 500, "patience": 500, "cell": ["rnn", "lstm"]}
     sweep = write_sweep(tmp_path, tiny_file, values)
     folders = [Run.of(Config(**{**values, "cell": c}), tiny, tmp_path / "runs").folder for c in values["cell"]]
     done = [0, 0]
     for stop, code in (
-        (lambda process: os.killpg(process.pid, signal.SIGINT), 130),  # what a terminal does: workers get it too
+        (press_ctrl_c, 130),  # the workers get it too
         (lambda process: process.terminate(), -signal.SIGTERM),
     ):
         process = start("-m", "charlm_runs", "train", sweep, "--runs", tmp_path / "runs", "--workers", 2)
@@ -162,11 +160,12 @@ def test_ctrl_c_and_sigterm_keep_every_finished_epoch(start, tiny_config, tiny_f
         done = [about["epochs"] for about in now]
 
 
+@posix
 def test_a_report_that_was_interrupted_trains_only_what_was_missing(start, tiny_file, tmp_path):
     report = ("-m", "charlm_report", "--corpus", tiny_file, "--seeds", 2, "--epochs", 3, "--out", tmp_path / "out")
     process = start(*report, CHARLM_RUNS=str(tmp_path / "runs"))
     read_until(process, ", done, ")
-    os.killpg(process.pid, signal.SIGINT)
+    press_ctrl_c(process)
     assert process.communicate(timeout=60)[0].endswith("charlm_report: interrupted; what is trained is kept\n")
     assert process.returncode == 130 and not (tmp_path / "out").exists()
     finished = len(list(tmp_path.glob("runs/*/run.json")))
@@ -178,17 +177,13 @@ def test_a_report_that_was_interrupted_trains_only_what_was_missing(start, tiny_
 # a disk that is full, a folder that cannot be written
 
 
+@posix
 def test_a_full_disk_ends_with_one_line_and_keeps_the_finished_epochs(trained, tiny, tiny_config, tmp_path):
     run = Run.of(tiny_config, tiny, tmp_path)
     run.save(runs.advance(run.load(), run.config, tiny))
     kept = (run.folder / runs.STATE).read_bytes()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept) // 2, limits[1]))  # no file can grow larger, as on a full disk
-    try:
-        with pytest.raises(CharlmError, match=r"cannot write .*state\.safetensors"):
-            runs.sweep([tiny_config], tiny, tmp_path, say=silent)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with full_disk(len(kept) // 2), pytest.raises(CharlmError, match=r"cannot write .*state\.safetensors"):
+        runs.sweep([tiny_config], tiny, tmp_path, say=silent)
     assert (run.folder / runs.STATE).read_bytes() == kept
     runs.sweep([tiny_config], tiny, tmp_path, say=silent)
     assert results(run.folder) == results(trained[0])
@@ -295,16 +290,16 @@ def test_a_cluster_that_loses_a_worker_ends_with_the_same_bits(dask, scheduler, 
     process = subprocess.Popen(
         [sys.executable, "-m", "charlm_runs", "train", sweep, "--runs", tmp_path / "remote", "--scheduler", scheduler],
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     epochs = 0
     for line in process.stderr:
         epochs += "epoch" in line
         if epochs == 5 and workers[0].poll() is None:  # in the middle: about a third of the epochs are done
-            workers[0].send_signal(signal.SIGKILL)
+            workers[0].kill()
             workers[0].wait()
     assert process.wait() == 0
-    assert workers[0].returncode == -signal.SIGKILL and workers[1].poll() is None
+    assert workers[0].returncode and workers[1].poll() is None
     for record in local:
         assert results(tmp_path / "local" / record["run_id"]) == results(tmp_path / "remote" / record["run_id"])
     assert not list((tmp_path / "worker-2").glob("**/*.safetensors"))  # results went to the client, not to a disk there
@@ -479,7 +474,7 @@ def test_remove_deletes_a_run_and_nothing_else(charlm_runs, some_runs, trained):
 def test_train_spans_every_combination_that_the_file_lists(charlm_runs, tiny_file, tmp_path):
     sweep = tmp_path / "sweep.toml"
     sweep.write_text(
-        f'corpus = "{tiny_file}"\ncell = ["rnn", "gru"]\nseed = [0, 1]\nhidden_size = 8\nepochs = 1\nbatch_size = 8\n'
+        f'corpus = \'{tiny_file}\'\ncell = ["rnn", "gru"]\nseed = [0, 1]\nhidden_size = 8\nepochs = 1\nbatch_size = 8\n'
     )
     code, out, err = charlm_runs("train", sweep, "--runs", tmp_path / "runs", "--workers", 1, "--json")
     assert code == 0
@@ -528,6 +523,6 @@ def test_a_precision_that_the_processor_lacks_is_one_line_before_any_training(ti
 
 def test_train_says_when_a_run_diverged(charlm_runs, tiny_file, tmp_path):
     sweep = tmp_path / "sweep.toml"
-    sweep.write_text(f'corpus = "{tiny_file}"\ncell = "rnn"\nlearning_rate = 1e38\nhidden_size = 8\nbatch_size = 8\n')
+    sweep.write_text(f"corpus = '{tiny_file}'\ncell = \"rnn\"\nlearning_rate = 1e38\nhidden_size = 8\nbatch_size = 8\n")
     code, out, _ = charlm_runs("train", sweep, "--runs", tmp_path / "runs", "--workers", 1)
     assert code == 1 and out.startswith("diverged")
