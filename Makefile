@@ -19,7 +19,7 @@ help:
 	@echo '                 SEEDS=1 EPOCHS=2 CORPUS=my.txt OUT=elsewhere: each is optional, alone or together'
 	@echo '                 STUDIES=all (or names: see charlm_studies.py) makes the long studies again, which takes hours'
 	@echo 'make quick       the same on a small scale, about a minute, into build/'
-	@echo 'make test        format, lint, corpus, tests'
+	@echo 'make test        format, lint, names that a system lacks, corpus, tests'
 	@echo 'make bench       measure the speed, under ten minutes, into build/bench.md (QUICK=1: under two)'
 	@echo 'make tidy        format the code, and clear what running left in the notebooks'
 	@echo 'make lab         JupyterLab in notebooks/'
@@ -40,6 +40,8 @@ quick: .venv/ready
 test: corpus
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
+	$(VENV_PYTHON) -m mypy --platform darwin
+	$(VENV_PYTHON) -m mypy --platform win32
 	$(VENV_PYTHON) -m pytest -n auto --dist loadfile
 
 bench: .venv/ready
@@ -59,26 +61,28 @@ corpus: .venv/ready
 	$(VENV_PYTHON) -m charlm_corpus shakespeare-268k tiny-shakespeare
 
 clean:
-	rm -rf build charlm.egg-info .pytest_cache .ruff_cache
+	rm -rf build charlm.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . \( -path ./.git -o -path ./.venv -o -path ./runs \) -prune -o \
 		-type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 clean-runs:
 	rm -rf runs
 
-# The stamp is the last thing written, and holds the place: a set-up that was cut short, a checkout that was moved or
-# copied, and an interpreter that is gone all lack it, and are set up from nothing.
-ifneq ($(shell test -x $(VENV_PYTHON) && cat .venv/ready 2>/dev/null),$(shell pwd -P))
+# The stamp is the last thing written, and holds the place and what was set up, not when: a set-up that was cut short, a
+# checkout that was moved or copied, pins that have changed, and an interpreter that is gone all lack it, and are set up
+# from nothing.
+STAMP = pwd -P; cksum requirements.lock pyproject.toml
+ifneq ($(shell test -x $(VENV_PYTHON) && cat .venv/ready 2>/dev/null),$(shell $(STAMP)))
 .PHONY: .venv/ready
 endif
-.venv/ready: requirements.lock pyproject.toml
+.venv/ready:
 	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo 'charlm needs Python 3.11 to 3.14, and "$(PYTHON)" is' \
 		'none of them: name one with make PYTHON=/path/to/python' >&2; exit 1; }
 	@echo 'Setting up .venv: a few minutes, the first time only'
 	"$(PYTHON)" -m venv --clear .venv
 	$(VENV_PYTHON) -m pip install --disable-pip-version-check --progress-bar off --quiet \
 		$${TORCH_INDEX:+"--extra-index-url=$$TORCH_INDEX"} -r requirements.lock -e .
-	@pwd -P > $@
+	@{ $(STAMP); } > $@
 
 # One lock for every platform and every supported Python. It names versions only, no index and no hash, so that a mirror
 # or a CPU build of torch serves as well.

@@ -578,11 +578,11 @@ def sample(
         raise CharlmError(
             f"temperature = {temperature}: needs a number of at least 0 (0 takes the likeliest character)"
         )
-    top_k, top_p = np.broadcast_to(top_k, len(prompts)), np.broadcast_to(top_p, len(prompts))
-    if top_k.dtype.kind not in "iu" or (top_k < 0).any():
-        raise CharlmError(f"top_k = {top_k.min()}: needs a whole number of at least 0 (0 keeps all characters)")
-    if not ((top_p > 0) & (top_p <= 1)).all():
-        bad = top_p[~((top_p > 0) & (top_p <= 1))][0]
+    top_ks, top_ps = np.broadcast_to(top_k, len(prompts)), np.broadcast_to(top_p, len(prompts))
+    if top_ks.dtype.kind not in "iu" or (top_ks < 0).any():
+        raise CharlmError(f"top_k = {top_ks.min()}: needs a whole number of at least 0 (0 keeps all characters)")
+    if not ((top_ps > 0) & (top_ps <= 1)).all():
+        bad = top_ps[~((top_ps > 0) & (top_ps <= 1))][0]
         raise CharlmError(f"top_p = {bad}: needs a number above 0 and at most 1 (1 keeps all characters)")
     if length < 1:
         raise CharlmError(f"length = {length}: needs a whole number of at least 1")
@@ -602,7 +602,7 @@ def sample(
     u = uniforms(seed, np.asarray(numbers), np.arange(len(text))).T.copy()  # (time, samples)
     greedy = temperatures == 0 if not temperatures.all() else None
     temperatures = np.maximum(temperatures, 1e-200)  # the same texts, and no overflow
-    truncated = top_k.any() or (top_p < 1).any()
+    truncated = top_ks.any() or (top_ps < 1).any()
     first, last = ends.min(), ends.max()
     step = Stepper(weights, config)
 
@@ -616,7 +616,7 @@ def sample(
             logits, state = step(text[t - 1, some], state)
             if t >= first:
                 p = boltzmann(logits, temperatures[some], None if greedy is None else greedy[some])
-                drawn = draw(truncate(p, top_k[some], top_p[some]) if truncated else p, u[t, some])
+                drawn = draw(truncate(p, top_ks[some], top_ps[some]) if truncated else p, u[t, some])
                 text[t, some] = drawn if t >= last else np.where(t >= ends[some], drawn, text[t, some])
 
     pieces, threads = -(-len(prompts) // PIECE), torch.get_num_threads()

@@ -702,12 +702,12 @@ def ngram_floor(runs: Records) -> Figure:
     axes[1].set_title("the same, near the lowest")
     axes[1].set_xticks(orders)
     axes[1].set_xlabel("order: n of the n-grams")
-    key = [Line2D([], [], color=INK, lw=2, marker="o", ms=4, label=f"n-gram, order {best} lowest: {floor:.3f}")]
-    key.append(Line2D([], [], color=FAINT, lw=2, ls=DASHED, marker="o", ms=4, label="n-gram, training"))
+    legend = [Line2D([], [], color=INK, lw=2, marker="o", ms=4, label=f"n-gram, order {best} lowest: {floor:.3f}")]
+    legend.append(Line2D([], [], color=FAINT, lw=2, ls=DASHED, marker="o", ms=4, label="n-gram, training"))
     for cell, e in found.items():
         style = {"color": colour(cell), "lw": 1.8, "ls": DASHES.get(cell, "dotted")}
-        key.append(Line2D([], [], **style, label=f"{cell.upper()}: {e.mean:.3f}"))
-    canvas.legend(handles=key, loc="outside lower center", ncols=2, columnspacing=1.2)
+        legend.append(Line2D([], [], **style, label=f"{cell.upper()}: {e.mean:.3f}"))
+    canvas.legend(handles=legend, loc="outside lower center", ncols=2, columnspacing=1.2)
     said = (
         f"The n-gram models' lowest mean on validation chunks is {floor:.4f}, at order {best}; "
         f"{', '.join(f'{c.upper()} {e.mean:.4f}' for c, e in found.items())}."

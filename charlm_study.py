@@ -431,7 +431,7 @@ def overfitting_table(base: Records, large: Records) -> Table | None:
     """
     if not base or not large:
         return None
-    rows = []
+    rows: list[dict] = []
     first, second = configuration(base[0]), configuration(large[0])
     shown = cells(base)
     for quantity, key in (

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from posix_only import posix, run_make
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -124,14 +126,6 @@ def test_the_citation_is_of_this_version():
 # make
 
 
-def run_make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    """make in an almost empty environment, as from a fresh terminal: nothing of a make around this test leaks in."""
-    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
-    return subprocess.run(
-        ["make", "--no-print-directory", *arguments], cwd=cwd, env=env, capture_output=True, text=True
-    )
-
-
 @pytest.fixture
 def checkout(tmp_path) -> Path:
     """A checkout whose Python and pip are a script that only notes its arguments in log, a line a call."""
@@ -203,13 +197,23 @@ def test_set_up_that_failed_is_done_again(checkout):
 
 
 @pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
-def test_set_up_is_done_again_when_a_pin_changes(checkout, file):
+def test_set_up_is_done_again_when_a_pin_changes_whatever_its_date(checkout, file):
     run_make("corpus", "PYTHON=./python", cwd=checkout)
-    ready = (checkout / ".venv" / "ready").stat().st_mtime
-    os.utime(checkout / file, (ready + 10, ready + 10))
+    path, ready = checkout / file, (checkout / ".venv" / "ready").stat().st_mtime
+    path.write_text(path.read_text("utf-8").replace("torch==2", "torch==3"), "utf-8")
+    os.utime(path, (ready - 10, ready - 10))
     calls(checkout)
     run_make("corpus", "PYTHON=./python", cwd=checkout)
     assert len(calls(checkout)) == 3
+
+
+@pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
+def test_a_date_in_the_future_does_not_set_up_at_every_call(checkout, file):
+    os.utime(checkout / file, (time.time() + 10**6, time.time() + 10**6))
+    run_make("corpus", "PYTHON=./python", cwd=checkout)
+    calls(checkout)
+    run_make("corpus", "PYTHON=./python", cwd=checkout)
+    assert calls(checkout) == ["-m charlm_corpus shakespeare-268k tiny-shakespeare"]
 
 
 def test_set_up_is_done_again_where_the_checkout_moved(checkout):
@@ -311,6 +315,27 @@ def test_nothing_is_unpickled(path):
             assert ast.unparse(node.value) == "False"
 
 
+def encodings_missed(call: ast.Call) -> bool:
+    """Whether a call reads or writes text in the encoding, or with the ends of lines, of the system that it runs on."""
+    given = {k.arg: k.value for k in call.keywords}
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name == "write_text":
+        return len(call.args) + ("encoding" in given) < 2 or "newline" not in given
+    if name == "read_text":
+        return not call.args and "encoding" not in given
+    if name == "open":
+        place = 0 if isinstance(call.func, ast.Attribute) else 1  # Path.open(mode), open(path, mode)
+        mode = call.args[place] if len(call.args) > place else given.get("mode")
+        return "encoding" not in given and not (isinstance(mode, ast.Constant) and "b" in mode.value)
+    return {"text", "universal_newlines"} & given.keys() != set()
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.parent.name != "tests"] + NOTEBOOKS, ids=names_of)
+def test_text_has_the_same_bytes_on_every_system(path):
+    calls = [node for node in ast.walk(code_of(path)) if isinstance(node, ast.Call)]
+    assert [ast.unparse(call) for call in calls if encodings_missed(call)] == []
+
+
 # -----------------------------------------------------------------------------
 # notebooks and README
 
@@ -346,10 +371,12 @@ def readers_checkout(tmp_path_factory) -> Path:
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    (root / ".venv" / "ready").write_text(f"{root.resolve()}\n")
+    sums = subprocess.run(["cksum", "requirements.lock", "pyproject.toml"], cwd=root, stdout=subprocess.PIPE)
+    (root / ".venv" / "ready").write_bytes(f"{root.resolve()}\n".encode() + sums.stdout)
     return root
 
 
+@posix
 @pytest.mark.parametrize("commands", runnable_commands())
 def test_the_readmes_commands_run_from_top_to_bottom(commands, readers_checkout):
     assert "make test" not in commands, "it would call itself"
@@ -362,7 +389,7 @@ def test_the_readmes_commands_run_from_top_to_bottom(commands, readers_checkout)
         env=env,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=300,
     )
     assert told.returncode == 0, told.stdout + told.stderr

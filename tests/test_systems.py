@@ -1,0 +1,132 @@
+"""Every system: what only Linux has is taken away from this project's code, and what a user does still works."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from charlm_corpus import ROOT
+
+# Python imports this before anything else, in every process: also in Dask's workers and in notebooks' kernels. What this
+# project imports of os and signal then lacks the names that Windows or macOS lacks, and what is POSIX alone is not there.
+# (Other packages have code of their own for each system, and here need that for Linux.)
+ELSEWHERE = '''
+import builtins, os, signal, types
+
+OURS = {ours!r}
+LACKING = {{
+    "os": """sched_getaffinity sched_setaffinity fork forkpty killpg getpgid setpgid getsid setsid getuid geteuid getgid
+        getegid getgroups mkfifo mknod openpty posix_fallocate posix_fadvise memfd_create copy_file_range eventfd splice
+        statvfs fstatvfs getloadavg nice chown fchown lchown fchmod chroot sync fdatasync sysconf confstr uname wait wait3
+        wait4 waitid WIFSIGNALED WTERMSIG WNOHANG pidfd_open posix_spawn ttyname pread pwrite sendfile getxattr setxattr
+        O_DIRECTORY O_NOFOLLOW O_CLOEXEC O_NONBLOCK""".split(),
+    "signal": """SIGKILL SIGHUP SIGQUIT SIGUSR1 SIGUSR2 SIGALRM SIGSTOP SIGTSTP SIGCONT SIGCHLD SIGPIPE alarm setitimer
+        pause sigwait pthread_kill pthread_sigmask siginterrupt""".split(),
+}}
+ABSENT = "resource fcntl pwd grp termios tty pty syslog readline".split()
+without = {{}}
+for module in (os, signal):
+    without[module.__name__] = copy = types.ModuleType(module.__name__)
+    lacking = LACKING[module.__name__]
+    vars(copy).update((name, value) for name, value in vars(module).items() if name not in lacking)
+there = builtins.__import__
+
+def elsewhere(name, globals=None, locals=None, fromlist=(), level=0):
+    if os.path.dirname((globals or {{}}).get("__file__") or "") in OURS:
+        if name in ABSENT:
+            raise ModuleNotFoundError(f"{{name}} is not on every system")
+        if name in without:
+            return without[name]
+    return there(name, globals, locals, fromlist, level)
+
+builtins.__import__ = elsewhere
+'''
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Runs Python as on another system, whose own encoding is ASCII, with runs/ in tmp_path."""
+    (tmp_path / "site").mkdir()
+    script = ELSEWHERE.format(ours=[str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")])
+    (tmp_path / "site" / "sitecustomize.py").write_text(script, "utf-8")
+    ascii = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    path = os.pathsep.join([str(tmp_path / "site"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, **ascii, "PYTHONPATH": path, "CHARLM_RUNS": str(tmp_path / "runs")}
+
+    def python(*arguments):
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, encoding="utf-8")
+
+    return python
+
+
+def test_the_names_are_taken_from_this_projects_code_alone(elsewhere):
+    """What the other tests here rely on."""
+    script = "import charlm_runs, os; print(hasattr(charlm_runs.os, 'fork'), hasattr(os, 'fork') or os.name == 'nt')"
+    told = elsewhere("-c", script)
+    assert told.stdout.split() == ["False", "True"], told.stderr
+
+
+# One process, because each needs seconds to start. Dask's workers import it again.
+COMMANDS = """
+import sys
+import charlm_runs, generate
+
+if __name__ == "__main__":
+    assert charlm_runs.main(["train", sys.argv[1]]) == 0
+    assert charlm_runs.main(["train", sys.argv[2], "--workers", "2"]) == 0
+    assert charlm_runs.main(["list"]) == 0
+    assert charlm_runs.main(["verify"]) == 0
+    sys.exit(generate.main(["--temperature", "10", "--length", "200"]))
+"""
+
+
+def test_runs_are_trained_listed_verified_and_write_text(elsewhere, tmp_path):
+    (tmp_path / "text.txt").write_text("Où est-il ? — Là-bas, à l’ombre.\n" * 200, "utf-8")
+    sizes = "hidden_size = 8\nbatch_size = 8\nepochs = 2\nprecision = 'float32'\ndevice = 'cpu'\n"
+    for name, cells in (("one", "'gru'"), ("two", "['rnn', 'lstm']")):
+        sweep = f"corpus = '{tmp_path / 'text.txt'}'\ncell = {cells}\n{sizes}"
+        (tmp_path / f"{name}.toml").write_text(sweep, "utf-8")
+    (tmp_path / "commands.py").write_text(COMMANDS, "utf-8")
+    told = elsewhere(tmp_path / "commands.py", tmp_path / "one.toml", tmp_path / "two.toml")
+    assert told.returncode == 0, told.stderr
+    assert "2 at a time" in told.stderr
+    assert told.stdout.count("finished") == 1 + 2 + 3 + 3 and "—" in told.stdout
+
+
+# A small notebook stands in for those of the study, whose parameters alone are checked.
+REPORT = """
+import sys
+from pathlib import Path
+import nbformat
+import charlm_report as report
+from charlm_study import Study
+
+report.print_utf8()  # as its main() does
+folder = report.BUILD = Path(sys.argv[1])
+plan = report.jobs(Study.quick(), "shakespeare-268k", folder / "results.json")
+for job in plan:
+    report.check_parameters(job)
+cell = nbformat.v4.new_code_cell("import charlm_corpus; print(hasattr(charlm_corpus.os, 'fork'), 'à')")
+nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "small.ipynb")
+job = report.Job(folder / "small.ipynb", {}, frozenset())
+(made,) = report._side_by_side([job], lambda job: report.execute(job, folder), lambda job: None)
+assert made.cells[0].outputs[0].text == "False à\\n"
+"""
+
+
+def test_a_report_is_planned_and_its_notebooks_are_executed(elsewhere, tmp_path):
+    (tmp_path / "report.py").write_text(REPORT, "utf-8")
+    told = elsewhere(tmp_path / "report.py", tmp_path)
+    assert told.returncode == 0, told.stderr
+
+
+def test_the_tests_can_be_collected(elsewhere):
+    told = elsewhere("-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests")
+    assert told.returncode == 0, told.stdout
+
+
+def test_the_benchmarks_can_be_imported(elsewhere):
+    told = elsewhere("benchmarks/bench.py", "--help")
+    assert told.returncode == 0, told.stderr
