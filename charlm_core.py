@@ -24,6 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils._pytree import tree_map
 
 from charlm_corpus import CharlmError, Corpus, decode, encode
 
@@ -32,6 +34,9 @@ from charlm_corpus import CharlmError, Corpus, decode, encode
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SPLITS = ("shuffled", "sequential")
+SCHEDULES = ("constant", "cosine")
+MOVING = "moving"
+WARM_UP = 100  # steps in which a cosine schedule's learning rate rises from zero
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")
 
@@ -59,6 +64,17 @@ class Config:
     precision: str = "auto"  # float32 or bfloat16 (autocast); auto: see resolve()
     threads: int = 1  # of the CPU; part of a run's identity, because sums round differently with more
 
+    # Beyond the study: what follows is off, or the whole text, by default.
+    dropout: float = 0.0  # between the layers and before the head. W. Zaremba et al., arXiv 1409.2329
+    weight_decay: float = 0.0  # decoupled from the gradient. I. Loshchilov, F. Hutter, ICLR 2019
+    schedule: str = "constant"  # or cosine: after WARM_UP steps to zero at the last epoch. The same, ICLR 2017
+    clip: float = 0.0  # the gradient's norm at most, 0 for any. R. Pascanu et al., ICML 2013
+    average: float = 0.0  # decay, a step, of a running mean of the weights that stands for them; 0 for none
+    carry: bool = False  # batch_size streams through the text, each window going on with the state of the one before
+    characters: int | None = None  # of the text, from its beginning; the rest is not read
+    validation_characters: int | None = None  # the split is that of so many; what follows them is for training
+    cut: int | None = None  # the character where a sequential split changes sides, in place of validation_share
+
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
@@ -71,6 +87,7 @@ class Config:
         for name, choices in (
             ("cell", tuple(CELLS)),
             ("split", SPLITS),
+            ("schedule", SCHEDULES),
             ("device", ("auto", *DEVICES)),
             ("precision", ("auto", *PRECISIONS)),
         ):
@@ -84,6 +101,18 @@ class Config:
             raise CharlmError(f"learning_rate = {self.learning_rate}: needs a positive number")
         if not 0 < self.validation_share < 1:
             raise CharlmError(f"validation_share = {self.validation_share}: needs a number between 0 and 1")
+        for name in ("dropout", "average"):
+            if not 0 <= getattr(self, name) < 1:
+                raise CharlmError(f"{name} = {getattr(self, name)}: needs a number from 0 to below 1")
+        for name in ("weight_decay", "clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise CharlmError(f"{name} = {getattr(self, name)}: needs a number of at least 0")
+        for name in ("characters", "validation_characters", "cut"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number of at least 1, or none")
+        for name in ("carry", "cut"):
+            if getattr(self, name) and self.split != "sequential":
+                raise CharlmError(f"{name} = {getattr(self, name)}: needs split = 'sequential'")
         for name in ("seed", "split_seed"):
             if not 0 <= (getattr(self, name) or 0) < 2**32:
                 raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number from 0 to {2**32 - 1}")
@@ -115,7 +144,9 @@ class Config:
 # ---------------------------------------------------------------------------------------------------------------------
 # Data: consecutive chunks, some of them kept for validation
 
-SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM = range(3)  # what a seed is used for; each has random numbers of its own
+SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM, DROPOUT_STREAM = range(
+    4
+)  # what a seed is used for; each has random numbers of its own
 
 
 def count_chunks(n_characters: int, chunk_length: int) -> int:
@@ -127,18 +158,38 @@ def split_chunks(n_chunks: int, config: Config) -> tuple[np.ndarray, np.ndarray]
     """Training and validation chunk numbers, (n_train,) and (n_validation,): a shuffle, of which the first part
     (rounded down) is validation. Neighbouring chunks therefore stand on both sides, as in the source study. A
     sequential split takes as many from the end of the text instead."""
-    n_validation = int(n_chunks * config.validation_share)
-    if n_validation < 1 or n_chunks - n_validation < 1:
+    if config.characters is not None:
+        n_chunks = min(n_chunks, count_chunks(config.characters, config.chunk_length))
+    n_split = n_chunks
+    if config.validation_characters is not None:
+        n_split = min(n_chunks, count_chunks(config.validation_characters, config.chunk_length))
+    n_validation = int(n_split * config.validation_share)
+    if config.cut is not None:
+        n_validation = n_split - min(n_split, -(-config.cut // config.chunk_length))
+    if n_validation < 1 or n_split - n_validation < 1:
         raise CharlmError(
-            f"the corpus is too short: {n_chunks} chunks of {config.chunk_length} characters cannot give one for training"
+            f"the corpus is too short: {n_split} chunks of {config.chunk_length} characters cannot give one for training"
             f" and one for validation at a share of {config.validation_share:g}; use a longer text or shorter chunks"
         )
     if config.split == "sequential":
-        chunks = np.arange(n_chunks)
-        return chunks[:-n_validation], chunks[-n_validation:]
-    seed = config.seed if config.split_seed is None else config.split_seed
-    shuffled = np.random.default_rng([seed, SPLIT_STREAM]).permutation(n_chunks)
-    return np.sort(shuffled[n_validation:]), np.sort(shuffled[:n_validation])
+        order = np.arange(n_split)[::-1]
+    else:
+        seed = config.seed if config.split_seed is None else config.split_seed
+        order = np.random.default_rng([seed, SPLIT_STREAM]).permutation(n_split)
+    validation, train = np.sort(order[:n_validation]), np.sort(order[n_validation:])
+    if config.cut is not None:
+        train = train[(train + 1) * config.chunk_length < config.cut]  # not even its last target is beyond the cut
+    return np.append(train, np.arange(n_split, n_chunks)), validation
+
+
+def chunk_order(train: np.ndarray, epoch: int, config: Config) -> np.ndarray:
+    """The training chunks in the order in which an epoch reads them: shuffled anew for each, or in batch_size streams
+    side by side, of which a batch has one chunk each (what is left over at the end of the text is not read)."""
+    if config.carry:
+        steps = len(train) // config.batch_size
+        streams = train[: steps * config.batch_size].reshape(config.batch_size, steps)
+        return streams.T.ravel()
+    return np.random.default_rng([config.seed, ORDER_STREAM, epoch]).permutation(train)
 
 
 def batches(ids: np.ndarray, chunks: np.ndarray, config: Config):
@@ -154,25 +205,36 @@ def batches(ids: np.ndarray, chunks: np.ndarray, config: Config):
 # Model
 
 
+Memory = Tensor | tuple[Tensor, ...] | None  # what recurrent layers keep: (layers, batch, hidden), an LSTM two of it
+
+
 class CharModel(nn.Module):
     """One-hot characters → recurrent layers → a score (logit) for every character of the vocabulary."""
 
     def __init__(self, vocabulary_size: int, config: Config) -> None:
         super().__init__()
-        self.rnn = CELLS[config.cell](vocabulary_size, config.hidden_size, config.layers)
+        between = {"dropout": config.dropout} if config.dropout and config.layers > 1 else {}
+        self.rnn = CELLS[config.cell](vocabulary_size, config.hidden_size, config.layers, **between)
+        self.dropout = config.dropout
         self.head = nn.Linear(config.hidden_size, vocabulary_size)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """ids (time, batch) → logits (time, batch, vocabulary); every chunk starts from a zero state."""
+    def forward(self, ids: Tensor, state: Memory = None) -> tuple[Tensor, Memory]:
+        """ids (time, batch) → logits (time, batch, vocabulary), and the state after them, to go on from; without a
+        state to begin with, that is zero."""
         one_hot = F.one_hot(ids, self.rnn.input_size).to(self.head.weight.dtype)  # (time, batch, vocabulary)
-        hidden, _ = self.rnn(one_hot)  # (time, batch, hidden)
-        return self.head(hidden)
+        hidden, state = self.rnn(one_hot, state)  # (time, batch, hidden)
+        return self.head(F.dropout(hidden, self.dropout, self.training)), state
+
+
+def stream_seed(*stream: int) -> int:
+    """A seed of 64 bits for PyTorch's generator, from the numbers that name a stream."""
+    return int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0])
 
 
 def initial_weights(vocabulary_size: int, config: Config) -> dict[str, Tensor]:
     """PyTorch's default initial weights, drawn on the CPU from the seed's own stream whatever the device."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(np.random.SeedSequence([config.seed, WEIGHT_STREAM]).generate_state(1, np.uint64)[0]))
+        torch.manual_seed(stream_seed(config.seed, WEIGHT_STREAM))
         return {name: w.detach() for name, w in CharModel(vocabulary_size, config).state_dict().items()}
 
 
@@ -197,6 +259,7 @@ class State:
     weights: dict[str, Tensor]
     best_weights: dict[str, Tensor]
     moments: dict[str, Tensor] = field(default_factory=dict)  # of Adam: "<parameter>/exp_avg", "/exp_avg_sq", "/step"
+    # With `average`, "<parameter>/moving" is the parameter itself, and `weights` has the mean that stands for it.
     history: list[dict] = field(default_factory=list)
     diverged: dict | None = None
 
@@ -219,6 +282,15 @@ def is_finished(state: State, config: Config) -> bool:
 
 
 @contextmanager
+def dropout_stream(epoch: int, config: Config):
+    """Dropout draws from the seed's own stream for this epoch, and leaves everybody else's random numbers alone."""
+    devices = [torch.cuda.current_device()] if config.device == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(stream_seed(config.seed, DROPOUT_STREAM, epoch))
+        yield
+
+
+@contextmanager
 def arithmetic(config: Config):
     """Threads and determinism as the configuration says, put back afterwards (a notebook's kernel goes on living)."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
@@ -235,12 +307,15 @@ def arithmetic(config: Config):
         torch.backends.cudnn.allow_tf32 = tf32
 
 
-def batch_loss(model: CharModel, inputs: Tensor, targets: Tensor, config: Config) -> Tensor:
-    """Mean cross-entropy over all characters of a batch, in nats per character, computed in float32."""
+def batch_loss(
+    model: CharModel, inputs: Tensor, targets: Tensor, config: Config, state: Memory = None
+) -> tuple[Tensor, Memory]:
+    """Mean cross-entropy over all characters of a batch, in nats per character, computed in float32; and the state of
+    the recurrent layers after it."""
     # One autocast a batch: within one, the cast weights are cached, and an optimizer's step would go unseen.
     with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bfloat16"):
-        logits = model(inputs)  # (time, batch, vocabulary)
-    return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+        logits, state = model(inputs, state)  # (time, batch, vocabulary)
+    return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten()), state
 
 
 @cache
@@ -274,51 +349,86 @@ def check_device(config: Config) -> None:
 
 
 def evaluate(model: CharModel, ids: np.ndarray, chunks: np.ndarray, config: Config) -> float:
-    """Loss on the chunks, the mean of the batch means (the study's way: a short last batch counts like a full one)."""
+    """Loss on the chunks, each from a zero state, without dropout: the mean of the batch means (the study's way: a
+    short last batch counts like a full one)."""
+    losses = []
+    model.eval()
     with torch.no_grad():
-        return float(np.mean([batch_loss(model, x, y, config).item() for x, y in batches(ids, chunks, config)]))
+        for inputs, targets in batches(ids, chunks, config):
+            loss, _ = batch_loss(model, inputs, targets, config)
+            losses.append(loss.item())
+    return float(np.mean(losses))
+
+
+def learning_rate(step: int, steps: int, config: Config) -> float:
+    """Of a step (from 1) out of so many."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    warm = min(1, step / WARM_UP)
+    return config.learning_rate * warm * (1 + math.cos(math.pi * step / steps)) / 2
 
 
 def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
     """The state one epoch later; `state` itself is left as it was. The configuration must be resolved.
 
-    The training loss is measured while training, so it is that of weights still moving: the study's way.
+    The training loss is measured while training, so it is that of weights still moving, and under dropout: the study's
+    way.
     """
     epoch = len(state.history) + 1
     train, validation = split_chunks(count_chunks(len(corpus.ids), config.chunk_length), config)
-    order = np.random.default_rng([config.seed, ORDER_STREAM, epoch]).permutation(train)
+    order = chunk_order(train, epoch, config)
+    steps = -(-len(order) // config.batch_size)
+
     model = CharModel(len(corpus.vocab), config)
     model.load_state_dict(state.weights)
     model.to(config.device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=config.device != "mps")
-    names = [name for name, _ in model.named_parameters()]
-    for name, p in model.named_parameters():
-        if moments := {k.rpartition("/")[2]: v for k, v in state.moments.items() if k.rpartition("/")[0] == name}:
-            optimizer.state[p] = {
-                k: v.clone() if k == "step" else v.to(p.device, copy=True) for k, v in moments.items()
-            }
+    evaluated = model
+    if config.average:
+        evaluated = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+        evaluated.n_averaged += 1  # the first update moves the mean, and does not replace it
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=config.device != "mps"
+    )
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            for key, moment in state.moments.items():
+                of, _, kind = key.rpartition("/")
+                if of == name and kind == MOVING:
+                    p.copy_(moment)
+                elif of == name:
+                    optimizer.state[p][kind] = moment.clone() if kind == "step" else moment.to(p.device, copy=True)
 
-    losses = []
-    with arithmetic(config):
+    losses, carried = [], None
+    with arithmetic(config), dropout_stream(epoch, config):
+        model.train()
         for step, (inputs, targets) in enumerate(batches(corpus.ids, order, config), start=1):
-            loss = batch_loss(model, inputs, targets, config)
+            loss, after = batch_loss(model, inputs, targets, config, carried)
             losses.append(loss.item())
             if not math.isfinite(losses[-1]):
                 return replace(state, diverged={"epoch": epoch, "step": step})
             optimizer.zero_grad()
             loss.backward()
+            if config.clip:
+                nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            optimizer.param_groups[0]["lr"] = learning_rate((epoch - 1) * steps + step, config.epochs * steps, config)
             optimizer.step()
-        val_loss = evaluate(model, corpus.ids, validation, config)
+            if config.average:
+                evaluated.update_parameters(model)
+            if config.carry:
+                carried = tree_map(Tensor.detach, after)  # no gradient goes back beyond the window
+        val_loss = evaluate(evaluated, corpus.ids, validation, config)
     if not math.isfinite(val_loss):
         return replace(state, diverged={"epoch": epoch, "step": None})
 
-    weights = {name: w.detach().cpu() for name, w in model.state_dict().items()}
     history = [*state.history, {"epoch": epoch, "train_loss": float(np.mean(losses)), "val_loss": val_loss}]
-    moments = {
-        f"{name}/{k}": v.cpu()
-        for name, p in zip(names, model.parameters(), strict=True)
-        for k, v in optimizer.state[p].items()
-    }
+    shown = evaluated.module if config.average else model
+    weights = {name: w.detach().cpu() for name, w in shown.state_dict().items()}
+    moments = {}
+    for name, p in model.named_parameters():
+        for kind, moment in optimizer.state[p].items():
+            moments[f"{name}/{kind}"] = moment.cpu()
+        if config.average:
+            moments[f"{name}/{MOVING}"] = p.detach().cpu()
     return State(weights, weights if best_epoch(history) == epoch else state.best_weights, moments, history)
 
 
@@ -532,7 +642,8 @@ def chunk_logits(
     model.load_state_dict(weights)
     ((inputs, targets),) = batches(ids, chunks, cpu)
     with arithmetic(cpu), torch.no_grad():
-        return model(inputs).numpy(), targets.numpy()
+        logits, _ = model.eval()(inputs)
+        return logits.numpy(), targets.numpy()
 
 
 def next_logits(weights: dict[str, Tensor], config: Config, vocab: str, prompt: str) -> np.ndarray:

@@ -39,7 +39,7 @@ def score(model: core.CharModel, ids: np.ndarray, chunks: np.ndarray, config: co
     was the right one: both (time, chunks)."""
     with _reading(config):
         batches = core.batches(ids, chunks, _in_rows(model, config))
-        losses, hits = zip(*(_compare(model(inputs), targets) for inputs, targets in batches), strict=True)
+        losses, hits = zip(*(_compare(model(inputs)[0], targets) for inputs, targets in batches), strict=True)
     return torch.cat(losses, dim=1), torch.cat(hits, dim=1)
 
 
@@ -118,7 +118,7 @@ def measure(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     config = replace(config, device="cpu")
     core.check_device(config)  # the run may have been trained on another machine
     train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-    model = core.CharModel(len(vocab), config)
+    model = core.CharModel(len(vocab), config).eval()
     model.load_state_dict(best)
     loss, hits = score(model, corpus.ids, validation, config)
     carried = score_carried(model, corpus.ids, validation, config)

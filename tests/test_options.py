@@ -1,0 +1,182 @@
+"""What goes beyond the study: each option does what it says, is off by default, and survives being stopped."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+import charlm_core as core
+import charlm_runs as runs
+from charlm_core import Config
+from charlm_corpus import CharlmError
+from charlm_runs import Run
+
+OPTIONS = {
+    "dropout": {"dropout": 0.5},
+    "weight decay": {"weight_decay": 0.1},
+    "schedule": {"schedule": "cosine"},
+    "clip": {"clip": 0.1},
+    "average": {"average": 0.9},
+    "carry": {"carry": True, "split": "sequential"},
+    "more text": {"characters": 5000, "validation_characters": 3000},
+    "cut": {"cut": 4000, "split": "sequential"},
+}
+OPTIONS["all at once"] = {k: v for option in OPTIONS.values() for k, v in option.items() if "characters" not in k}
+
+
+def trained(corpus, config, epochs):
+    """States after each of so many epochs, in one go."""
+    states = [core.initial_state(len(corpus.vocab), config)]
+    for _ in range(epochs):
+        states.append(core.train_epoch(states[-1], corpus, config))
+    return states[1:]
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_run_with_the_option_that_was_stopped_goes_on_to_the_same_bits(tiny, tiny_config, tmp_path, option, cell):
+    config = replace(tiny_config, cell=cell, epochs=3, patience=3, **OPTIONS[option])
+    run = Run.of(config, tiny, tmp_path)
+    run.save(runs.advance(run.load(), run.config, tiny))  # then the process ends: all that is left is the folder
+    (record,) = runs.sweep([config], tiny, tmp_path, workers=1, say=lambda line: None)
+    whole = trained(tiny, run.config, 3)[-1]
+    assert record["val_loss"] == [row["val_loss"] for row in whole.history]
+    last, _, _ = runs.weights(run.folder, "last")
+    assert all(torch.equal(last[name], whole.weights[name]) for name in whole.weights)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_the_option_changes_what_is_learnt_and_the_name(tiny, tiny_config, option):
+    plain, config = tiny_config, replace(tiny_config, **OPTIONS[option])
+    assert runs.run_id(config, tiny) != runs.run_id(plain, tiny)
+    a, b = (trained(tiny, c, 1)[0] for c in (plain, config))
+    assert not all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights)
+
+
+def test_every_option_at_its_default_is_the_plain_configuration():
+    added = {name for option in OPTIONS.values() for name in option} - {"split"}
+    first = runs.decisive_fields(Config())
+    assert added.isdisjoint(first) and added | set(first) == set(vars(Config()))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# dropout, schedule, clip, average
+
+
+def test_dropout_is_off_when_a_loss_is_measured(tiny, tiny_config):
+    config = replace(tiny_config, dropout=0.5)
+    state = trained(tiny, config, 1)[0]
+    model = core.CharModel(len(tiny.vocab), config)
+    model.load_state_dict(state.weights)
+    _, validation = core.split_chunks(core.count_chunks(len(tiny.ids), config.chunk_length), config)
+    with core.arithmetic(config):
+        losses = [core.evaluate(model, tiny.ids, validation, config) for _ in range(2)]
+    assert losses == [state.history[-1]["val_loss"]] * 2
+
+
+def test_dropout_leaves_the_random_numbers_of_others_alone(tiny, tiny_config):
+    then = []
+    for dropout in (0.0, 0.5):
+        torch.manual_seed(1)
+        trained(tiny, replace(tiny_config, dropout=dropout), 1)
+        then.append(torch.rand(3))
+    assert torch.equal(*then)
+
+
+def test_the_cosine_rises_for_100_steps_and_ends_at_zero():
+    config = Config(learning_rate=0.01, schedule="cosine")
+    rates = [core.learning_rate(step, 1000, config) for step in range(1, 1001)]
+    assert rates[0] == pytest.approx(0.0001, rel=1e-3)
+    assert max(rates) == pytest.approx(0.01, rel=0.03) and 90 < int(np.argmax(rates)) < 105
+    assert rates[499] == pytest.approx(0.005, rel=1e-3) and rates[-1] == pytest.approx(0, abs=1e-9)
+    assert core.learning_rate(1, 1000, Config()) == core.learning_rate(999, 1000, Config()) == 0.001
+
+
+def test_clipping_bounds_the_norm_of_the_gradient(tiny, tiny_config, monkeypatch):
+    norms = []
+
+    def noted(self, *args, **kwargs):
+        gradients = [p.grad for group in self.param_groups for p in group["params"]]
+        norms.append(float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))))
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", noted)
+    core.train_epoch(core.initial_state(len(tiny.vocab), tiny_config), tiny, replace(tiny_config, clip=0.01))
+    assert norms and max(norms) <= 0.01 * 1.001
+
+
+def test_the_weights_are_the_running_mean_of_those_that_were_trained(tiny, tiny_config):
+    config = replace(tiny_config, average=0.75, batch_size=10_000)  # one step an epoch
+    states = [core.initial_state(len(tiny.vocab), config), *trained(tiny, config, 2)]
+    for before, after in pairwise(states):
+        for name, mean in after.weights.items():
+            expected = 0.75 * before.weights[name] + 0.25 * after.moments[f"{name}/{core.MOVING}"]
+            assert torch.allclose(mean, expected, atol=1e-7)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the text: streams, more of it, a cut
+
+
+def test_streams_run_through_the_text_side_by_side():
+    config = Config(carry=True, split="sequential", batch_size=3)
+    assert core.chunk_order(np.arange(11), 1, config).reshape(-1, 3).tolist() == [[0, 3, 6], [1, 4, 7], [2, 5, 8]]
+
+
+def test_a_window_goes_on_with_the_state_of_the_one_before(tiny, tiny_config):
+    """Without a step of the optimizer, windows of 10 that go on give the losses of windows of 30."""
+    config = replace(tiny_config, split="sequential", chunk_length=30, batch_size=1, dropout=0.0)
+    model = core.CharModel(len(tiny.vocab), config)
+    ((inputs, targets),) = core.batches(tiny.ids, np.array([0]), config)
+    whole, _ = core.batch_loss(model, inputs, targets, config)
+    parts, state = [], None
+    for first in (0, 10, 20):
+        some = slice(first, first + 10)
+        loss, state = core.batch_loss(model, inputs[some], targets[some], config, state)
+        parts.append(loss.item())
+    assert np.mean(parts) == pytest.approx(whole.item(), abs=1e-6)
+
+
+def test_carrying_lowers_the_training_loss_of_short_windows(tiny, tiny_config):
+    plain = replace(tiny_config, split="sequential", chunk_length=3, batch_size=4)
+    a, b = (trained(tiny, config, 3)[-1] for config in (plain, replace(plain, carry=True)))
+    assert b.history[-1]["train_loss"] < a.history[-1]["train_loss"] - 0.1
+
+
+def test_more_text_is_for_training_alone_and_leaves_validation_as_it_was():
+    few = Config(seed=3)
+    more = replace(few, characters=90_000, validation_characters=30_000)
+    train, validation = core.split_chunks(core.count_chunks(30_000, 30), few)
+    larger, same = core.split_chunks(core.count_chunks(10**6, 30), more)
+    assert np.array_equal(same, validation)
+    assert np.array_equal(larger[: len(train)], train)
+    assert larger[len(train) :].tolist() == list(range(999, core.count_chunks(90_000, 30)))
+
+
+def test_no_character_beyond_the_cut_is_trained_on_and_none_before_it_is_validated_on():
+    config = Config(split="sequential", cut=1000, chunk_length=30)
+    train, validation = core.split_chunks(core.count_chunks(2000, 30), config)
+    assert train[-1] * 30 + 30 < 1000 <= train[-1] * 30 + 60  # the last target is before the cut
+    assert validation[0] * 30 >= 1000 > validation[0] * 30 - 30
+    assert validation[-1] == core.count_chunks(2000, 30) - 1
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("dropout", 1.0),
+        ("dropout", -0.1),
+        ("average", 1.0),
+        ("weight_decay", math.inf),
+        ("clip", -1.0),
+        ("schedule", "linear"),
+        ("characters", 0),
+        ("carry", True),  # of a shuffled split
+        ("cut", 100),
+    ],
+)
+def test_a_senseless_option_is_named(field, value):
+    with pytest.raises(CharlmError, match=field):
+        Config(**{field: value})
