@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from itertools import pairwise, repeat
 from threading import Event
-from typing import get_args
+from typing import TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -205,7 +205,9 @@ def batches(ids: np.ndarray, chunks: np.ndarray, config: Config):
 # Model
 
 
-Memory = Tensor | tuple[Tensor, ...] | None  # what recurrent layers keep: (layers, batch, hidden), an LSTM two of it
+Memory: TypeAlias = (
+    Tensor | tuple[Tensor, ...] | None
+)  # what recurrent layers keep: (layers, batch, hidden), an LSTM two of it
 
 
 class CharModel(nn.Module):
@@ -332,7 +334,8 @@ def why_not(cell: str, device: str, precision: str) -> str:
             model = CharModel(2, config).to(device)
         with arithmetic(config):
             ids = torch.zeros(2, 1, dtype=torch.int64, device=device)  # (time, batch)
-            batch_loss(model, ids, ids, config).backward()
+            loss, _ = batch_loss(model, ids, ids, config)
+            loss.backward()
     except RuntimeError as e:
         return str(e).partition("\n")[0].partition(". ")[0] or type(e).__name__
     return ""

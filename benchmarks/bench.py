@@ -198,7 +198,7 @@ def measure_roofline(cell: str, hidden: int, precision: str, size: Size) -> dict
     operands = [(n, torch.randn(m, k).to(dtype), torch.randn(k, j).to(dtype)) for n, m, k, j in shapes]
 
     def step() -> None:
-        loss = core.batch_loss(model, x, x, config)
+        loss, _ = core.batch_loss(model, x, x, config)
         adam.zero_grad()
         loss.backward()
         adam.step()

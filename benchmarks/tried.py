@@ -59,7 +59,7 @@ def own_loss(model, inputs, targets, config):
         x = Layer.apply(x, w_x, w_h, b_x + b_h, getattr(torch, config.precision))
     with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
         logits = model.head(x)
-    return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten())
+    return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten()), None
 
 
 def stepper(config, loss_of=core.batch_loss):
@@ -71,7 +71,7 @@ def stepper(config, loss_of=core.batch_loss):
     ((inputs, targets),) = core.batches(corpus.ids, np.arange(config.batch_size), config)
 
     def step():
-        loss = loss_of(model, inputs, targets, config)
+        loss, _ = loss_of(model, inputs, targets, config)
         adam.zero_grad()
         loss.backward()
         adam.step()
