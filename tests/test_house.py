@@ -27,6 +27,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text("utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
+WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "report.yml").read_text("utf-8"))
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
 
 # Each module imports only from those above it.
@@ -235,6 +236,26 @@ def test_set_up_is_done_again_when_the_interpreter_is_gone(checkout):
 def test_set_up_can_take_torch_from_another_index(checkout):
     run_make("corpus", "PYTHON=./python", "TORCH_INDEX=https://example.org/cpu", cwd=checkout)
     assert "--extra-index-url=https://example.org/cpu -r requirements.lock" in calls(checkout)[1]
+
+
+def test_windows_runs_what_make_test_runs():
+    """The same commands without make, in the workflow; the README names those of a user."""
+    targets = {"test": re.search(r"^test: corpus\n(.*?)\n\n", MAKEFILE, re.M | re.S)[1]}
+    targets["corpus"] = re.search(r"^corpus: .*\n(.*)", MAKEFILE, re.M)[1]
+    ours = re.findall(r"\$\(VENV_PYTHON\) (.*)", targets["corpus"] + "\n" + targets["test"])
+    steps = [step["run"] for step in WORKFLOW["jobs"]["windows"]["steps"] if "run" in step]
+    python = ".venv\\Scripts\\python "
+    assert [step.removeprefix(python) for step in steps[2:]] == ours
+    install = f"{python}-m pip install -r requirements.lock -e ."
+    assert steps[1].replace("--disable-pip-version-check ", "") == install and install in README
+
+
+def test_the_workflow_has_every_system_and_a_processor_without_avx512():
+    jobs = WORKFLOW["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["system"] == ["ubuntu-latest", "macos-latest"]
+    assert jobs["windows"]["runs-on"] == "windows-latest"
+    assert jobs["avx2"]["env"] == {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
+    assert set(jobs["publish"]["needs"]) == jobs.keys() - {"publish"}
 
 
 def test_a_python_that_is_not_supported_is_named_in_one_line(checkout):
