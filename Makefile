@@ -42,7 +42,7 @@ test: corpus
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m mypy --platform darwin
 	$(VENV_PYTHON) -m mypy --platform win32
-	$(VENV_PYTHON) -m pytest -n auto --dist loadfile
+	OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto --dist loadgroup
 
 bench: .venv/ready
 	@$(VENV_PYTHON) benchmarks/bench.py $${QUICK:+--quick}

@@ -8,6 +8,19 @@ import charlm_corpus
 import charlm_runs
 from charlm_core import Config
 
+# Fixtures that take so long to make that no two processes should: the tests that share one run in one.
+SHARED = {"made", "built", "measured", "readers_checkout"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+def pytest_collection_modifyitems(items):
+    """How tests are spread over processes (--dist loadgroup): one by one, but those of a group together. Groups come first,
+    then what is marked as slow, so that no process is left with something long while the others have nothing to do."""
+    for item in items:
+        for name in SHARED & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
 
 @pytest.fixture(scope="session")
 def tiny_text():

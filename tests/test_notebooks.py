@@ -31,7 +31,7 @@ def report_of(file, folder, seeds, epochs):
 @pytest.fixture(scope="module")
 def make(tiny_file, tmp_path_factory):
     """Makes the report of the tiny text, and makes it again."""
-    return partial(report_of, tiny_file, tmp_path_factory.mktemp("report"), seeds=3, epochs=2)
+    return partial(report_of, tiny_file, tmp_path_factory.mktemp("report"), seeds=2, epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +57,12 @@ def table(html, id):
 
 
 def test_before_training_it_says_what_it_is_going_to_do(made):
-    assert re.search(r"6 runs to train, 0 found; at most [\d.]+ min on this machine, \d+ MB", made[0])
+    assert re.search(r"4 runs to train, 0 found; at most [\d.]+ min on this machine, \d+ MB", made[0])
 
 
 def test_results_hold_every_run_of_the_studys_own_table_and_no_other(results):
     kinds = sorted((r["cell"], r["hidden_size"], r["learning_rate"], r["seed"]) for r in results["runs"])
-    assert kinds == sorted((cell, 256, 0.001, seed) for cell in ("rnn", "lstm") for seed in range(3))
+    assert kinds == sorted((cell, 256, 0.001, seed) for cell in ("rnn", "lstm") for seed in range(2))
     for run in results["runs"]:
         assert len(run["val_loss"]) == len(run["train_loss"]) == run["epochs"] == 2
 
@@ -74,7 +74,7 @@ def test_the_loss_table_is_computed_from_the_runs(results, html):
     assert len(rows) == 8
     for cell, epoch, loss, seeds, shown_mean, shown_sd in (row[:6] for row in rows):
         values = [run[f"{part[loss]}_{epoch}"] for run in results["runs"] if run["cell"] == cell.lower()]
-        assert int(seeds) == len(values) == 3
+        assert int(seeds) == len(values) == 2
         assert (shown_mean, shown_sd) == (f"{mean(values):.4f}", f"{stdev(values):.4f}")
 
 
@@ -112,8 +112,8 @@ def test_gradients_are_measured_for_every_cell_before_and_for_the_trained_ones_a
             for r in rows
             if (r["measured"], r["cell"].upper()) == (row["measured"], row["cell"])
         }
-        assert len(norms) == 3 * (100 if "100" in row["measured"] else 30)
-        assert row["ratio"] == pytest.approx(geometric_mean(norms[seed, 20] / norms[seed, 1] for seed in range(3)))
+        assert len(norms) == 2 * (100 if "100" in row["measured"] else 30)
+        assert row["ratio"] == pytest.approx(geometric_mean(norms[seed, 20] / norms[seed, 1] for seed in range(2)))
 
 
 def test_the_provenance_has_the_time_of_all_runs_together(results, html):
@@ -147,10 +147,11 @@ def test_rendering_again_trains_nothing_and_gives_the_same_bytes(made, make):
     _, out = made
     before = {p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()}
     said, _ = make()
-    assert "all 6 runs are trained" in said and "epoch" not in said
+    assert "all 4 runs are trained" in said and "epoch" not in said
     assert {p.name: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.slow
 def test_of_random_characters_the_report_says_that_nothing_was_learnt(tmp_path):
     file = tmp_path / "noise.txt"
     file.write_text("".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyzABC \n", k=8_000)))

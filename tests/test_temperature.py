@@ -122,6 +122,14 @@ def test_shuffled_text_has_every_character_of_its_piece_nul_too(tmp_path, tiny_c
     assert found[SHUFFLED]["judge"][1].tolist() == [19] * 8
 
 
+def test_shuffled_text_is_that_of_a_permutation_of_its_characters(tiny, tiny_config):
+    real = temperature.set_aside(tiny, tiny_config, 8, 20)
+    weights = core.initial_weights(len(tiny.vocab), tiny_config)
+    order = np.random.default_rng(3)
+    expected = ["".join(order.permutation(list(piece))) for piece in real.pieces]
+    assert temperature.draw_texts(weights, tiny_config, real, seed=3)[SHUFFLED] == expected
+
+
 def test_a_text_is_drawn_at_the_temperature_or_truncation_that_it_stands_for(tiny, tiny_config):
     real = temperature.set_aside(tiny, tiny_config, 8, 20)
     weights = core.initial_weights(len(tiny.vocab), tiny_config)
