@@ -9,11 +9,14 @@ A run is one configuration on one corpus. Its folder in runs/ is named by a hash
     meaning, texts, temperature, gradients.safetensors   what notebooks measured of a finished run, and can measure again
 
 Every file is written under another name, flushed to the disk and renamed, so that it is there whole or not at all, and
-carries a checksum. Nothing is unpickled.
+carries a checksum. Nothing is unpickled. What is read again is checked: first its checksum, then its form. A run that
+fails is *damaged*, or *of another version* when it is sound and this version cannot read it; neither is believed, trained
+over or in the way of other runs.
 """
 
 import argparse
 import ast
+import errno
 import hashlib
 import inspect
 import json
@@ -21,7 +24,7 @@ import logging
 import os
 import platform
 import re
-import shutil
+import stat
 import struct
 import sys
 import textwrap
@@ -29,7 +32,7 @@ import time
 import tomllib
 from asyncio import CancelledError
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from functools import cache, partial
@@ -39,7 +42,7 @@ from types import ModuleType
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
@@ -48,6 +51,9 @@ from charlm_core import Config, State
 from charlm_corpus import ROOT, CharlmError, Corpus, load, print_utf8, replacing
 
 STATE = "state.safetensors"
+WEIGHTS = ("best.safetensors", "last.safetensors")
+MEASURES = ("meaning", "texts", "temperature", "gradients")  # what kept() may keep
+FILES = {"run.json", "lock", STATE, *WEIGHTS, *(f"{name}.safetensors" for name in MEASURES)}  # all that a run may hold
 RUNS = Path(os.environ.get("CHARLM_RUNS", ROOT / "runs")).resolve()
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -173,6 +179,52 @@ def write(path: Path, data: bytes) -> None:
         os.fsync(f.fileno())
 
 
+class Damaged(CharlmError):
+    """What a run folder holds is not whole, was altered, or is nothing that this project writes."""
+
+    status = "damaged"
+
+
+class OtherVersion(Damaged):
+    """A sound run whose configuration or model this version does not know."""
+
+    status = "of another version"
+
+
+AGAIN = "`python -m charlm_runs remove` its run to train it again"
+LARGEST = 2**33  # bytes: no file of a run is read that is larger, and no state of 500 million weights would be
+# What parsing bytes that anybody may have written can end in.
+UNREADABLE = (SafetensorError, struct.error, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+
+
+def read_file(path: Path, limit: int = LARGEST) -> bytes:
+    """The bytes of a file in a run folder; raises Damaged when it cannot be read, is no regular file (to open a pipe
+    would wait for ever) or has more than `limit` bytes."""
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise Damaged(f"{path} is damaged: not a regular file; {AGAIN}")
+        if about.st_size > limit:
+            raise Damaged(f"{path} is damaged: {about.st_size} bytes, where at most {limit} make sense; {AGAIN}")
+        return path.read_bytes()
+    except OSError as e:
+        raise Damaged(f"{path} cannot be read: {e.strerror}; check its permissions, or {AGAIN}") from e
+
+
+def _damaged(where: Path | str, e: BaseException) -> Damaged:
+    return Damaged(f"{where} is damaged or not a file of this project ({_short(e)}); {AGAIN}")
+
+
+def _short(e: object) -> str:
+    """An error's text in one line of bounded length: it may quote what was read."""
+    return one_line(f"{e!s:.120}")
+
+
+def one_line(text: str) -> str:
+    """Text that may come from anywhere, fit for one line of a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def pack(tensors: dict[str, torch.Tensor], about: dict) -> bytes:
     """Tensors and a JSON value as the bytes of a safetensors file that carries the checksum of both.
 
@@ -184,7 +236,7 @@ def pack(tensors: dict[str, torch.Tensor], about: dict) -> bytes:
 
 
 def unpack(data: bytes, where: Path | str) -> tuple[dict[str, torch.Tensor], dict]:
-    """The inverse of pack; raises CharlmError naming `where` when the bytes are not whole and unchanged."""
+    """The inverse of pack; raises Damaged naming `where` when the bytes are not whole and unchanged."""
     try:
         (header_size,) = struct.unpack("<Q", data[:8])
         checksum, _, text = json.loads(data[8 : 8 + header_size])["__metadata__"]["charlm"].partition(" ")
@@ -192,10 +244,8 @@ def unpack(data: bytes, where: Path | str) -> tuple[dict[str, torch.Tensor], dic
         if checksum != _checksum(tensors, text):
             raise ValueError("checksum")
         return tensors, json.loads(text)
-    except (SafetensorError, struct.error, ValueError, KeyError, TypeError, AttributeError) as e:
-        raise CharlmError(
-            f"{where} is damaged or not a file of this project; remove its folder to train it again"
-        ) from e
+    except UNREADABLE as e:
+        raise _damaged(where, e) from e
 
 
 def _checksum(tensors: dict[str, torch.Tensor], text: str) -> str:
@@ -215,18 +265,161 @@ def pack_state(state: State, made: list[dict], of: dict) -> bytes:
 
 
 def unpack_state(data: bytes, where: Path | str, of: dict) -> tuple[State, list[dict]]:
-    """The inverse of pack_state; raises CharlmError when the state is damaged or of another run than `of`."""
+    """The inverse of pack_state; raises Damaged when the state is damaged or of another run than `of`."""
     tensors, about = unpack(data, where)
     if about.get("identity") != of:
-        raise CharlmError(
-            f"{where} is of another run: its configuration, corpus, code or torch differ; remove its folder to train again"
-        )
+        raise Damaged(f"{where} is of another run: its configuration, corpus, code or torch differ; {AGAIN}")
+    groups = _grouped(tensors)
+    best = groups["best"] or groups["weights"]
+    return State(groups["weights"], best, groups["moments"], about["history"], about["diverged"]), about["made"]
+
+
+def _grouped(tensors: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """The tensors of a packed state: its weights, the best ones (none where they are the same) and Adam's moments."""
     groups: dict[str, dict] = {"weights": {}, "best": {}, "moments": {}}
     for key, t in tensors.items():
         group, _, name = key.partition("/")
         groups[group][name] = t
-    best = groups["best"] or groups["weights"]
-    return State(groups["weights"], best, groups["moments"], about["history"], about["diverged"]), about["made"]
+    return groups
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Form: what the JSON of a run and of a state must look like, and which tensors go with it
+
+
+def _object(**of: dict) -> dict:
+    return {"type": "object", "required": [*of], "properties": of}
+
+
+TEXT = {"type": "string", "maxLength": 255}
+COUNT = {"type": "integer", "minimum": 1, "maximum": 2**53}
+AMOUNT = {"type": "number", "minimum": 0, "maximum": 1e300}
+# Any names and any single values: which of them make sense is said by Config, and another version's may have others.
+CONFIG = {
+    "type": "object",
+    "maxProperties": 100,
+    "additionalProperties": {
+        "type": ["string", "number", "boolean", "null"],
+        "maxLength": 255,
+        "minimum": -1e300,
+        "maximum": 1e300,
+    },
+}
+IDENTITY = {"config": CONFIG, "corpus_sha256": TEXT, "torch": TEXT, "code": TEXT}
+MACHINE = _object(
+    cpu=TEXT,
+    cores={"type": ["integer", "null"]},
+    gpu={"type": ["string", "null"], "maxLength": 255},
+    system=TEXT,
+    python=TEXT,
+    torch=TEXT,
+)
+PROGRESS = {
+    "history": {"type": "array", "items": _object(epoch=COUNT, train_loss=AMOUNT, val_loss=AMOUNT)},
+    "diverged": {"anyOf": [{"type": "null"}, _object(epoch=COUNT, step={"anyOf": [{"type": "null"}, COUNT]})]},
+    "made": {"type": "array", "minItems": 1, "items": _object(seconds=AMOUNT, machine=MACHINE)},
+}
+STATE_FORM = _object(identity=_object(**IDENTITY), **PROGRESS)
+RUN_FORM = _object(
+    run_id=TEXT,
+    corpus=TEXT,
+    vocab={"type": "string", "minLength": 2},
+    checksums=_object(**dict.fromkeys(WEIGHTS, TEXT)),
+    **IDENTITY,
+    **PROGRESS,
+)
+
+
+@cache
+def _validator(kind: str) -> Callable[[object], object]:
+    import fastjsonschema  # in a hundredth of the time that jsonschema takes to import, which generate.py would wait for
+
+    draft = {"$schema": "http://json-schema.org/draft-04/schema#"}  # the last in which 3.0 is no integer
+    return fastjsonschema.compile(draft | {"run": RUN_FORM, "state": STATE_FORM}[kind])
+
+
+def _check_form(about: dict, kind: str) -> None:
+    """Raise ValueError unless this is what a finished "run" or a "state" says of itself."""
+    _validator(kind)(about)
+    epochs = [row["epoch"] for row in about["history"]]
+    if epochs != [*range(1, len(epochs) + 1)]:
+        raise ValueError("the epochs of its history are not 1, 2, 3 …")
+    if len(about["made"]) != len(epochs) + (about["diverged"] is not None):
+        raise ValueError("its history and the machines that made it are of different length")
+    vocab = about.get("vocab", "")
+    if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
+        raise ValueError("its vocabulary is not one of distinct characters in their order")
+
+
+def _config(about: dict, path: Path) -> Config:
+    """The configuration of a sound record; raises OtherVersion when it has fields or values that are not known here."""
+    known = {f.name for f in fields(Config)}
+    try:
+        for name in about["config"]:
+            if name not in known:
+                raise CharlmError(f"it has the unknown field {name!r}")
+        return Config(**about["config"])
+    except CharlmError as e:
+        raise OtherVersion(f"the configuration in {path} is of another version, and left alone: {_short(e)}") from e
+
+
+def _check_shapes(
+    shapes: dict[str, tuple[int, ...]], vocabulary_size: int, config: Config, code: str, path: Path
+) -> None:
+    """Raise Damaged unless a model of this configuration has weights of these shapes, or OtherVersion where the code
+    that made them is not today's."""
+    # First what bounds the size of the model that is then built (of shapes alone).
+    fits = config.layers <= len(shapes) and shapes.get("head.weight") == (vocabulary_size, config.hidden_size)
+    if fits and shapes == {name: tuple(w.shape) for name, w in _skeleton(vocabulary_size, config).items()}:
+        return
+    if code != training_code_hash(config.cell):
+        raise OtherVersion(f"{path} holds the weights of a model that other code made; it is left alone")
+    raise Damaged(f"{path} is damaged: its weights are not of its configuration; {AGAIN}")
+
+
+def _skeleton(vocabulary_size: int, config: Config) -> dict[str, torch.Tensor]:
+    """The weights of a model without their values."""
+    with torch.device("meta"):
+        return core.CharModel(vocabulary_size, config).state_dict()
+
+
+def _stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of a file's tensors, which are not read."""
+    try:
+        if not path.is_file():
+            raise ValueError("not there, or not a regular file")
+        with safe_open(path, "np") as f:
+            return {name: tuple(f.get_slice(name).get_shape()) for name in f.offset_keys()}
+    except (OSError, *UNREADABLE) as e:
+        raise _damaged(path, e) from e
+
+
+def read_state(path: Path) -> tuple[bytes, dict]:
+    """A stored state as it was packed, and what it says of itself; checksum and form are checked."""
+    data = read_file(path)
+    tensors, about = unpack(data, path)
+    try:
+        _check_form(about, "state")
+        groups = _grouped(tensors)
+        weights = groups["weights"]
+        config = _config(about["identity"], path)
+        shapes = {name: tuple(w.shape) for name, w in weights.items()}
+        _check_shapes(shapes, len(weights["head.bias"]), config, about["identity"]["code"], path)
+        kinds = {name: (w.shape, w.dtype) for name, w in _skeleton(len(weights["head.bias"]), config).items()}
+        for some in (weights, groups["best"] or weights):
+            if {name: (w.shape, w.dtype) for name, w in some.items()} != kinds:
+                raise ValueError("weights of another model")
+        for key, moment in groups["moments"].items():
+            name, _, kind = key.rpartition("/")
+            expected = torch.Size() if kind == "step" else kinds[name][0]
+            if kind not in ("step", "exp_avg", "exp_avg_sq") or (moment.shape, moment.dtype) != (
+                expected,
+                torch.float32,
+            ):
+                raise ValueError("moments of another optimizer")
+    except UNREADABLE as e:
+        raise _damaged(path, e) from e
+    return data, about
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -255,14 +448,17 @@ class Run:
         return self.folder.name
 
     def is_finished(self) -> bool:
-        return (self.folder / "run.json").is_file()
+        """Whether its results are there, whole or not."""
+        return os.path.lexists(self.folder / "run.json")
 
     def load(self) -> bytes:
         """The packed state to go on from: the stored one, or a new one."""
         path = self.folder / STATE
-        if path.is_file():
-            data = path.read_bytes()
-            unpack_state(data, path, self.identity)
+        if os.path.lexists(path):
+            data, _ = read_state(path)
+            state, _ = unpack_state(data, path, self.identity)
+            if len(state.weights["head.bias"]) != len(self.corpus.vocab):
+                raise Damaged(f"{path} is damaged: its weights are of another vocabulary; {AGAIN}")
             return data
         core.split_chunks(core.count_chunks(len(self.corpus.ids), self.config.chunk_length), self.config)  # too short?
         return pack_state(core.initial_state(len(self.corpus.vocab), self.config), [], self.identity)
@@ -279,7 +475,7 @@ class Run:
         """Finish what was killed after its last epoch, and tidy what was killed after that."""
         if self.is_finished():
             self.tidy()
-        elif (self.folder / STATE).is_file():
+        elif os.path.lexists(self.folder / STATE):
             state, made = unpack_state(self.load(), self.folder / STATE, self.identity)
             if core.is_finished(state, self.config):
                 self.finish(state, made)
@@ -309,7 +505,8 @@ class Run:
         """Remove what a finished run does not need: what a killed process had half written, and its state, which goes
         last, so that a finished run without one is tidy."""
         for half in self.folder.glob(".half-*"):
-            shutil.rmtree(half, ignore_errors=True)
+            with suppress(OSError):
+                _delete(half)
         (self.folder / STATE).unlink(missing_ok=True)
 
 
@@ -318,34 +515,74 @@ def _json_checksum(about: dict) -> str:
 
 
 def read(folder: Path) -> dict:
-    """run.json of a finished run, its checksum verified."""
+    """run.json of a finished run, its checksum and form verified, and that the weights beside it have the shapes that
+    its configuration gives them. Raises Damaged, or CharlmError where there is none."""
     path = folder / "run.json"
+    if not os.path.lexists(path):
+        raise CharlmError(f"{folder} holds no finished run; train it first")
+    data = read_file(path, 2**25)  # a vocabulary of all characters that there are takes 13 MB
     try:
-        about = json.loads(path.read_bytes())
+        about = json.loads(data)
         if about.pop("sha256") != _json_checksum(about):
             raise ValueError("checksum")
-        if about["run_id"] != folder.name:
-            raise CharlmError(f"{path} is of the run {about['run_id']}; put it back into a folder of that name")
-        return about
-    except FileNotFoundError:
-        raise CharlmError(f"{folder} holds no finished run; train it first") from None
-    except (ValueError, KeyError, AttributeError, TypeError) as e:
-        raise CharlmError(
-            f"{path} is damaged or not a file of this project; remove its folder to train it again"
+        _check_form(about, "run")
+    except UNREADABLE as e:
+        raise _damaged(path, e) from e
+    if about["run_id"] != folder.name:
+        raise Damaged(f"{path} is of the run {about['run_id']}; put it back into a folder of that name")
+    config = _config(about, path)
+    for name in WEIGHTS:
+        _check_shapes(_stored_shapes(folder / name), len(about["vocab"]), config, about["code"], folder / name)
+    return about
+
+
+def check(folder: Path) -> None:
+    """Raise Damaged unless the results that a run folder holds are whole and unaltered; where it holds none, only that
+    it can be read. What was read once in this process and has not changed since is not read again."""
+    if "run.json" in names_in(folder):
+        files = (folder / name for name in ("run.json", *WEIGHTS))
+        _check_results(folder, tuple(_version(path) for path in files))
+
+
+def names_in(folder: Path) -> set[str]:
+    """Names of all that a run folder holds, none where there is no folder; raises Damaged when it cannot be read."""
+    try:
+        return set(os.listdir(folder)) if os.path.lexists(folder) else set()
+    except OSError as e:
+        raise Damaged(
+            f"{folder} cannot be read as a folder: {e.strerror}; check what it is, and its permissions"
         ) from e
+
+
+def _version(path: Path) -> tuple[int, ...] | None:
+    """What changes when a file does; None where there is none."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_size, about.st_mtime_ns
+
+
+@cache
+def _check_results(folder: Path, versions: tuple) -> None:
+    about = read(folder)
+    for name in WEIGHTS:
+        _read_weights(folder / name, about)
+
+
+def _read_weights(path: Path, about: dict) -> bytes:
+    """A file of weights, whose checksum is in run.json."""
+    data = read_file(path)
+    if hashlib.sha256(data).hexdigest() != about["checksums"][path.name]:
+        raise Damaged(f"{path} is damaged: run.json has another checksum for it; {AGAIN}")
+    return data
 
 
 def weights(folder: Path, which: str = "best") -> tuple[dict[str, torch.Tensor], Config, str]:
     """Weights ("best" or "last" epoch), configuration and vocabulary of a finished run, for core.sample()."""
     about = read(folder)
     path = folder / f"{which}.safetensors"
-    try:
-        data = path.read_bytes()
-    except OSError as e:
-        raise CharlmError(f"cannot read {path}: {e.strerror}; remove its folder to train it again") from e
-    if hashlib.sha256(data).hexdigest() != about["checksums"][path.name]:
-        raise CharlmError(f"{path} is damaged; remove its folder to train it again")
-    return unpack(data, path)[0], Config(**about["config"]), about["vocab"]
+    return unpack(_read_weights(path, about), path)[0], Config(**about["config"]), about["vocab"]
 
 
 def record(folder: Path) -> dict:
@@ -382,9 +619,11 @@ def kept(folder: Path, name: str, of: dict, measure: Callable[[], dict[str, torc
     """What measuring a run gives, kept in its folder as <name>.safetensors, since it takes long. It is measured again when
     `of`, all that it depends on beside the run, has changed, or the file is damaged or of another run; a folder that
     cannot be written is no reason to stop."""
+    if name not in MEASURES:
+        raise ValueError(f"{name!r} is not in MEASURES: nobody would know it for a file of a run")
     path, about = folder / f"{name}.safetensors", {"run_id": folder.name, **of}
-    with suppress(OSError, CharlmError):
-        found, found_of = unpack(path.read_bytes(), path)
+    with suppress(CharlmError):
+        found, found_of = unpack(read_file(path), path)
         if found_of == about:
             return found
     data = pack(measure(), about)
@@ -393,9 +632,16 @@ def kept(folder: Path, name: str, of: dict, measure: Callable[[], dict[str, torc
     return unpack(data, path)[0]  # in the memory order it will be read in: the last bit of a sum depends on that
 
 
-def stored(runs: Path = RUNS) -> list[dict]:
-    """Records of the finished runs, by name."""
-    return [record(path.parent) for path in sorted(runs.glob("*/run.json"))]
+def stored(runs: Path = RUNS, say: Callable[[str], None] = print) -> list[dict]:
+    """Records of the finished runs, by name; says of each that cannot be read why it is passed over."""
+    records = []
+    for folder in folders(runs):
+        if os.path.lexists(folder / "run.json"):
+            try:
+                records.append(record(folder))
+            except Damaged as e:
+                say(f"passed over: {e}")
+    return records
 
 
 def best(records: Sequence[dict]) -> dict:
@@ -404,6 +650,78 @@ def best(records: Sequence[dict]) -> dict:
     if not candidates:
         raise CharlmError("no trained run yet: train with `make report`, or with notebooks/1_training.ipynb")
     return min(candidates, key=lambda r: r["val_loss_best"])
+
+
+def folders(runs: Path, names: Sequence[str] = ()) -> list[Path]:
+    """The run folders of those names, all when none is given; raises CharlmError for a name that is not there.
+
+    A name is one that the listing of `runs` has: on no system does such a name lead anywhere else.
+    """
+    try:
+        there = sorted(os.listdir(runs))
+    except FileNotFoundError:
+        there = []
+    except OSError as e:
+        raise CharlmError(f"cannot read {runs}: {e.strerror}: give the folder of the runs") from e
+    there = [name for name in there if os.path.isdir(runs / name) or os.path.islink(runs / name)]
+    for name in names:
+        if name not in there:
+            raise CharlmError(f"no run {name!r:.80} in {runs}; `python -m charlm_runs list` shows what is there")
+    return [runs / name for name in names or there]
+
+
+def strangers(folder: Path) -> list[Path]:
+    """What a run folder holds, or a folder in it in which a file was half written, that is not of the kinds that this
+    module writes."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        if _is_folder(path) and path.name.startswith(".half-"):
+            found += [half for half in sorted(path.iterdir()) if _is_folder(half) or half.name not in FILES]
+        elif _is_folder(path) or path.name not in FILES:
+            found.append(path)
+    return found
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not _is_link(path)
+
+
+def _is_link(path: Path) -> bool:
+    return path.is_symlink() or (hasattr(path, "is_junction") and path.is_junction())  # Windows', from Python 3.12 on
+
+
+def _delete(path: Path) -> None:
+    """Delete a file of a run, a link and not what it leads to, or a folder in which a file was half written."""
+    if _is_folder(path):
+        for name in FILES:
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+def remove(folder: Path) -> None:
+    """Delete a run or what is left of one, or the link to one. Raises CharlmError, with nothing deleted, when somebody
+    trains it or anything else is in the folder."""
+    try:
+        if _is_link(folder):
+            folder.unlink()
+            return
+        if foreign := strangers(folder):
+            raise CharlmError(f"{foreign[0]} is not of a run: move it away, then try again; nothing was removed")
+        with FileLock(folder / "lock").acquire(timeout=0):
+            # run.json first: from then on it is no finished run, wherever this is stopped.
+            for name in sorted(names_in(folder) - {"lock"}, key=lambda name: name != "run.json"):
+                _delete(folder / name)
+            with suppress(PermissionError):  # Windows keeps what is open, and deletes it itself when the lock is let go
+                (folder / "lock").unlink()
+        # Whoever waited for the lock finds its file gone and makes a new one; then the folder is theirs, and stays.
+        folder.rmdir()
+    except Timeout:
+        raise CharlmError(f"{folder.name} is being trained by another process; stop that first") from None
+    except OSError as e:
+        if e.errno != errno.ENOTEMPTY:
+            raise CharlmError(f"cannot remove {folder}: {e.strerror}") from e
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -485,33 +803,57 @@ def sweep(
 
     Workers compute one epoch at a time; this process stores the state after each, so that a sweep that was stopped
     goes on from there when it is asked for again. They are processes on this machine, or those of the Dask cluster
-    whose `scheduler` is named by its address; their number changes nothing but the time. A run that fails twice
-    raises CharlmError, after all the others are done. Two processes that want one run do not both train it.
+    whose `scheduler` is named by its address; their number changes nothing but the time. A run that fails twice in an
+    epoch, or that is damaged, raises CharlmError after all the others are done. Two processes that want one run do not
+    both train it.
     """
     wanted = [Run.of(c, corpus, runs) for c in configs]
-    todo = list({r.folder: r for r in wanted if not r.is_finished()}.values())
+    failures: list[str] = []
+    sound = _sound({r.folder: r for r in wanted}.values(), lambda run: check(run.folder), failures, say)
+    todo = [r for r in sound if not r.is_finished()]
     todo.sort(key=lambda r: -core.count_parameters(len(corpus.vocab), r.config))  # longest first: no long tail
-    if todo:
-        it = plan(configs, corpus, runs, workers)
-        say(
-            f"{corpus.name}: {it['train']} runs to train, {it['found']} found; at most {it['minutes']:.1f} min on this "
-            f"machine, {it['megabytes']:.0f} MB in {runs}"
-        )
-    for run in (r for r in wanted if r.is_finished() and (r.folder / STATE).is_file()):  # killed while it tidied
+    for run in (r for r in sound if r.is_finished() and (r.folder / STATE).is_file()):  # killed while it tidied
         with ExitStack() as lock:
             if _claim(run, lock):
                 run.tidy()
     with ExitStack() as locks:
         mine = [r for r in todo if _claim(r, locks)]
-        for run in mine:
-            run.recover()
-        _train([r for r in mine if not r.is_finished()], corpus, workers, scheduler, insecure, say)
-    for run in (r for r in todo if r not in mine):
+        others = [r for r in todo if r not in mine]
+        mine = _sound(mine, Run.recover, failures, say)
+        it = plan([r.config for r in (*mine, *others)], corpus, runs, workers)
+        if it["train"]:
+            found = len(sound) - len(todo) + it["found"]
+            say(
+                f"{corpus.name}: {it['train']} runs to train, {found} found; at most {it['minutes']:.1f} min on this "
+                f"machine, {it['megabytes']:.0f} MB in {runs}"
+            )
+        failures += _train([r for r in mine if not r.is_finished()], corpus, workers, scheduler, insecure, say)
+    for run in others:
         say(f"{run.name}: another process trains it; waiting")
         with FileLock(run.folder / "lock"):  # let go by the system when its holder ends, however it ends
-            run.recover()
-            _train([] if run.is_finished() else [run], corpus, 1, "", False, say)
+            if _sound([run], Run.recover, failures, say) and not run.is_finished():
+                failures += _train([run], corpus, 1, "", False, say)
+    if failures:
+        raise CharlmError(
+            f"{len(failures)} of {len(set(wanted))} runs failed or are damaged, the others are done: {'; '.join(failures)}"
+        )
     return [record(r.folder) for r in wanted]
+
+
+def _sound(
+    some: Iterable[Run], look: Callable[[Run], None], failures: list[str], say: Callable[[str], None]
+) -> list[Run]:
+    """The runs in which `look` finds no damage. The others are left out, which is said and noted in `failures`."""
+    sound = []
+    for run in some:
+        try:
+            look(run)
+        except Damaged as e:
+            say(f"{run.name} is left out: {e}")
+            failures.append(str(e))
+        else:
+            sound.append(run)
+    return sound
 
 
 def _claim(run: Run, locks: ExitStack) -> bool:
@@ -530,9 +872,10 @@ def _claim(run: Run, locks: ExitStack) -> bool:
 
 def _train(
     todo: list[Run], corpus: Corpus, workers: int, scheduler: str, insecure: bool, say: Callable[[str], None]
-) -> None:
+) -> list[str]:
+    """Train the runs, and say of each that failed why."""
     if not todo:
-        return
+        return []
     workers = count_workers(len(todo), todo[0].config, workers)
     runs = "run" if len(todo) == 1 else "runs"
     say(f"training {len(todo)} {runs}" + (f" on the workers of {scheduler}" if scheduler else f", {workers} at a time"))
@@ -549,10 +892,7 @@ def _train(
             over = core.is_finished(state, run.config)
             done += over
             say(f"[{done}/{len(todo)}] {run.name}: {_progress(run.config, state, made, over)}")
-    if failures:
-        raise CharlmError(
-            f"{len(failures)} of {len(todo)} runs failed twice, the others are done: {'; '.join(failures)}"
-        )
+    return failures
 
 
 def _progress(config: Config, state: State, made: list[dict], over: bool) -> str:
@@ -636,6 +976,23 @@ def _cluster(scheduler: str, insecure: bool):
         yield client
 
 
+PATIENCE = (1, 2, 4, 8, 16)  # seconds that workers get to come back, before each further try to reach them
+
+
+def _share(corpus: Corpus, client):
+    """The corpus on every worker. Workers may die while it gets there, and others be on their way."""
+    for pause in PATIENCE:
+        try:
+            return client.scatter(corpus, broadcast=True, hash=False)
+        except (Exception, CancelledError) as e:
+            why = f"{type(e).__name__}: {_short(e)}"
+            time.sleep(pause)
+    raise CharlmError(
+        f"no worker stays alive ({why}): find out what ends them, memory perhaps; every finished epoch is kept, the same"
+        " command goes on from there"
+    )
+
+
 def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str]) -> Iterator[Epoch]:
     """Train on Dask workers. A task is one epoch, so a lost worker costs an epoch, which is computed again."""
     import dask
@@ -646,7 +1003,7 @@ def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str]) ->
     tasks = as_completed(loop=client.loop)
     # The corpus goes to every worker once. A state travels with its task, so that the scheduler still has it to
     # give to another worker when one dies.
-    shared = client.scatter(corpus, broadcast=True, hash=False)
+    shared = _share(corpus, client)
 
     def submit(run: Run, data: bytes) -> None:
         key = f"{run.name}-{next(numbers)}"
@@ -664,11 +1021,12 @@ def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str]) ->
         except (Exception, CancelledError) as e:  # whatever ends a task: once more, from the last stored epoch
             failed[run.folder] += 1
             if failed[run.folder] < 2 and not isinstance(e, CharlmError):
-                shared = client.scatter(corpus, broadcast=True, hash=False)
+                shared = _share(corpus, client)  # it may be lost with the workers that had it
                 submit(run, run.load())
                 continue
-            failures.append(f"{run.name} ({type(e).__name__}: {str(e).partition(chr(10))[0]})")
+            failures.append(f"{run.name} failed twice ({type(e).__name__}: {_short(e)})")
         else:
+            failed.pop(run.folder, None)
             state, made = run.save(data)
             if not core.is_finished(state, run.config):
                 submit(run, data)
@@ -684,19 +1042,19 @@ def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str]) ->
 
 
 def status(folder: Path, deep: bool = False) -> dict:
-    """What a run folder holds: {"run_id", "status", "epochs", ...} with status finished, diverged, unfinished or
-    damaged (and "problem" then). `deep` also reads the weights."""
+    """What a run folder holds: {"run_id", "status", "epochs", ...} with status finished, diverged, unfinished, damaged or
+    of another version, and "problem", which says what is wrong. `deep` reads every byte of every file."""
     about = {"run_id": folder.name}
     try:
-        if (folder / "run.json").is_file():
+        names = names_in(folder)
+        if "run.json" in names:
             if deep:
-                for which in ("best", "last"):
-                    weights(folder, which)
+                check(folder)
             r = record(folder)
             keys = ("status", "corpus", "epochs", "best_epoch", "val_loss_best", "seconds", "code", "machine")
             about |= {k: r[k] for k in keys}
-        elif (folder / STATE).is_file():
-            _, state = unpack((folder / STATE).read_bytes(), folder / STATE)
+        elif STATE in names:
+            _, state = read_state(folder / STATE)
             history, made, of = state["history"], state["made"], state["identity"]
             about |= {
                 "status": "unfinished",
@@ -709,18 +1067,35 @@ def status(folder: Path, deep: bool = False) -> dict:
             }
             r = of["config"]
         else:
-            return about | {"status": "unfinished", "epochs": 0}
-        return about | {"code_is_current": r["cell"] in core.CELLS and about["code"] == training_code_hash(r["cell"])}
-    except (CharlmError, KeyError, IndexError) as e:
-        return about | {"status": "damaged", "problem": str(e)}
+            about |= {"status": "unfinished", "epochs": 0}
+        if "code" in about:
+            about["code_is_current"] = about["code"] == training_code_hash(r["cell"])
+        if deep and (wrong := misplaced(folder, names)):
+            about["problem"] = "; ".join(wrong)
+        return about
+    except Damaged as e:
+        return about | {"status": e.status, "problem": str(e)}
 
 
-def folders(runs: Path, names: Sequence[str] = ()) -> list[Path]:
-    """The run folders of those names, all when none is given; raises CharlmError for a name that is not there."""
-    for name in names:
-        if not (runs / name).is_dir() or Path(name).name != name:
-            raise CharlmError(f"no run {name!r} in {runs}; `python -m charlm_runs list` shows what is there")
-    return [runs / name for name in names] or sorted(p for p in runs.glob("*") if p.is_dir())
+def misplaced(folder: Path, names: set[str]) -> list[str]:
+    """What is wrong with a run folder of those names beside what its run is made of, a clause for each."""
+    finished, begun = "run.json" in names, STATE in names
+    wrong = [f"{path.relative_to(folder)} is not of a run: move it away" for path in strangers(folder)] if names else []
+    if finished:
+        left = [name for name in names if name == STATE or name.startswith(".half-")]
+        wrong += [f"{name} is left from training: to train again tidies it" for name in sorted(left)]
+    elif not begun:
+        left = names & {*WEIGHTS, *(f"{name}.safetensors" for name in MEASURES)}
+        wrong += [f"{name} is there without run.json: remove the run, or train it again" for name in sorted(left)]
+    for path in (folder / f"{name}.safetensors" for name in MEASURES):
+        if finished and path.name in names and not _is_folder(path):
+            try:
+                _, about = unpack(read_file(path), path)
+                if about["run_id"] != folder.name:
+                    raise Damaged(f"{path} is of another run")
+            except (Damaged, *UNREADABLE):
+                wrong.append(f"{path.name} is damaged or of another run: delete it, it is measured again")
+    return wrong
 
 
 def spanned(path: Path) -> tuple[str, list[Config]]:
@@ -759,7 +1134,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         it.add_argument("--json", action="store_true", help="print JSON instead of text")
         return it
 
-    command("list", "a line for each run: finished, diverged, unfinished or damaged, and how far it came")
+    command(
+        "list",
+        "a line for each run: finished, diverged, unfinished, damaged or of another version, and how far it came",
+    )
     it = command("show", "everything that is known of runs: configuration, losses, time, machine, code")
     it.add_argument("names", nargs="+", metavar="RUN")
     it = command("train", "train what a TOML file spans, for example: cell = ['rnn', 'lstm'], seed = [0, 1]")
@@ -769,7 +1147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     it.add_argument("--scheduler", default="", metavar="ADDRESS", help="train on a Dask cluster, as tls://host:8786")
     it.add_argument("--insecure", action="store_true", help="allow a scheduler on another machine without TLS")
-    it = command("verify", "check the checksum of every file of the runs; exit code 1 when one is damaged")
+    it = command("verify", "check every file of the runs; exit code 1 when one is damaged or does not belong there")
     it.add_argument("names", nargs="*", metavar="RUN", help="default: all")
     it = command("remove", "delete runs for good")
     it.add_argument("names", nargs="+", metavar="RUN")
@@ -777,7 +1155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         shown, good = COMMANDS[given.command](given)
     except CharlmError as e:
-        print(f"charlm_runs: {e}", file=sys.stderr)
+        print(f"charlm_runs: {one_line(str(e))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
@@ -801,7 +1179,7 @@ def _show(given: argparse.Namespace) -> tuple[list[dict], bool]:
     about = [status(folder) for folder in folders(given.runs, given.names)]
     done = ("finished", "diverged")
     full = [record(given.runs / a["run_id"]) if a["status"] in done else a for a in about]
-    return full, all(a["status"] != "damaged" for a in about)
+    return full, all("problem" not in a for a in about)
 
 
 def _train_file(given: argparse.Namespace) -> tuple[list[dict], bool]:
@@ -814,21 +1192,18 @@ def _train_file(given: argparse.Namespace) -> tuple[list[dict], bool]:
 
 def _verify(given: argparse.Namespace) -> tuple[list[dict], bool]:
     about = [status(folder, deep=True) for folder in folders(given.runs, given.names)]
-    return about, all(a["status"] != "damaged" for a in about)
+    return about, all("problem" not in a for a in about)
 
 
 def _remove(given: argparse.Namespace) -> tuple[list[dict], bool]:
-    gone = []
-    for folder in folders(given.runs, given.names):
+    about = []
+    for folder in folders(given.runs, dict.fromkeys(given.names)):
         try:
-            with FileLock(folder / "lock").acquire(timeout=0):
-                shutil.rmtree(folder)
-        except Timeout:
-            raise CharlmError(f"{folder.name} is being trained by another process; stop that first") from None
-        except OSError as e:
-            raise CharlmError(f"cannot remove {folder}: {e.strerror}") from e
-        gone.append({"run_id": folder.name, "status": "removed"})
-    return gone, True
+            remove(folder)
+            about.append({"run_id": folder.name, "status": "removed"})
+        except CharlmError as e:
+            about.append({"run_id": folder.name, "status": "kept", "problem": str(e)})
+    return about, all("problem" not in a for a in about)
 
 
 COMMANDS = {"list": _list, "show": _show, "train": _train_file, "verify": _verify, "remove": _remove}
@@ -845,7 +1220,7 @@ def _line(about: dict) -> str:
         parts.append(f"{about['seconds'] / 60:.1f} min on {about['machine']['cpu']}")
     if about.get("code_is_current") is False:
         parts.append("made by other code than today's")
-    return ", ".join([*parts, *([about["problem"]] if "problem" in about else [])])
+    return one_line(", ".join([*parts, *([about["problem"]] if "problem" in about else [])]))
 
 
 if __name__ == "__main__":

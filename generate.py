@@ -3,7 +3,6 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from charlm_corpus import CharlmError, print_utf8
 
@@ -14,9 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
         description="Text from a trained run. With no options: the run with the lowest validation loss, prompts A, a, "
         "B, b, C (or the first letters of another vocabulary), 100 characters each at temperature 0.5.",
     )
-    parser.add_argument(
-        "--run", metavar="RUN", help="name or folder of a run in runs/ (default: lowest validation loss)"
-    )
+    parser.add_argument("--run", metavar="RUN", help="name of a run in runs/ (default: lowest validation loss)")
     parser.add_argument("--prompt", action="append", metavar="TEXT", help="text to start from; may be repeated")
     parser.add_argument("--length", type=int, default=100, help="characters drawn after each prompt (default 100)")
     parser.add_argument(
@@ -29,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         texts = generate(options)
     except CharlmError as e:
-        print(f"generate.py: {e}", file=sys.stderr)
+        say(str(e))
         return 2
     if options.json:
         print(json.dumps(texts, indent=1))
@@ -42,13 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
 def generate(options: argparse.Namespace) -> list[dict]:
     """All texts, made as one batch: {"run", "prompt", "sample", "temperature", "seed", "text"}."""
     import charlm_core  # torch: imported after the options have been read, so that --help is quick
-    import charlm_runs
 
     if options.samples < 1:
         raise CharlmError(f"--samples {options.samples}: needs a whole number of at least 1")
-    run = options.run or charlm_runs.best(charlm_runs.stored())["run_id"]
-    folder = Path(run) if Path(run).is_dir() else charlm_runs.RUNS / run
-    weights, config, vocab = charlm_runs.weights(folder)
+    run, (weights, config, vocab) = model(options.run)
     prompts = options.prompt or charlm_core.default_prompts(vocab)
     rows = [(prompt, number) for prompt in prompts for number in range(options.samples)]
     texts = charlm_core.sample(
@@ -61,11 +55,33 @@ def generate(options: argparse.Namespace) -> list[dict]:
         options.seed,
         [number for _, number in rows],
     )
-    made = {"run": folder.name, "temperature": options.temperature, "seed": options.seed}
+    made = {"run": run, "temperature": options.temperature, "seed": options.seed}
     return [
         {**made, "prompt": prompt, "sample": number, "text": text}
         for (prompt, number), text in zip(rows, texts, strict=True)
     ]
+
+
+def model(name: str | None) -> tuple[str, tuple]:
+    """The run of that name, and its weights, configuration and vocabulary; for None that with the lowest validation loss
+    of those that can be read, and the others are named on stderr."""
+    import charlm_runs
+
+    if name is not None:
+        (folder,) = charlm_runs.folders(charlm_runs.RUNS, [name])
+        return name, charlm_runs.weights(folder)
+    records = charlm_runs.stored(say=say)
+    while True:
+        name = charlm_runs.best(records)["run_id"]
+        try:
+            return name, charlm_runs.weights(charlm_runs.RUNS / name)
+        except charlm_runs.Damaged as e:
+            say(f"passed over: {e}")
+            records = [r for r in records if r["run_id"] != name]
+
+
+def say(line: str) -> None:
+    print("generate.py:", "".join(c if c.isprintable() else "\ufffd" for c in line), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def test_a_finished_run_is_not_trained_again(trained, tiny, tiny_config, monkeyp
 def test_what_a_process_left_that_was_killed_after_the_results_is_tidied(trained, tiny, tiny_config, tmp_path):
     folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
     (folder / ".half-1").mkdir()
-    (folder / ".half-1" / "it").write_bytes(b"half")
+    (folder / ".half-1" / "run.json").write_bytes(b"half")
     (folder / runs.STATE).write_bytes(b"")
     runs.sweep([tiny_config], tiny, tmp_path, say=silent)
     assert sorted(p.name for p in folder.iterdir() if p.name != "lock") == [
@@ -245,18 +245,18 @@ def test_a_folder_under_another_runs_name_is_not_taken_for_it(trained, tmp_path)
 
 def test_a_measure_of_a_run_has_the_same_values_in_the_same_memory_order_when_it_is_read_again(tmp_path):
     measured = torch.arange(12.0, dtype=torch.float64).reshape(3, 4).T
-    first = runs.kept(tmp_path, "measure", {"code": "a"}, lambda: {"x": measured})["x"]
-    again = runs.kept(tmp_path, "measure", {"code": "a"}, lambda: pytest.fail("measured twice"))["x"]
+    first = runs.kept(tmp_path, "meaning", {"code": "a"}, lambda: {"x": measured})["x"]
+    again = runs.kept(tmp_path, "meaning", {"code": "a"}, lambda: pytest.fail("measured twice"))["x"]
     assert torch.equal(first, measured) and torch.equal(again, measured) and first.stride() == again.stride()
 
 
 @pytest.mark.parametrize("change", ["flip", "code"])
 def test_a_measure_is_made_again_when_its_file_is_damaged_or_its_code_has_changed(tmp_path, change):
-    runs.kept(tmp_path, "measure", {"code": "a"}, lambda: {"x": torch.zeros(1)})
+    runs.kept(tmp_path, "meaning", {"code": "a"}, lambda: {"x": torch.zeros(1)})
     if change == "flip":
-        spoil(tmp_path / "measure.safetensors", "flip")
+        spoil(tmp_path / "meaning.safetensors", "flip")
     code = "b" if change == "code" else "a"
-    assert runs.kept(tmp_path, "measure", {"code": code}, lambda: {"x": torch.ones(1)})["x"] == 1
+    assert runs.kept(tmp_path, "meaning", {"code": code}, lambda: {"x": torch.ones(1)})["x"] == 1
 
 
 def spoil(path, damage):
