@@ -412,7 +412,7 @@ def read_state(path: Path) -> tuple[bytes, dict]:
         for key, moment in groups["moments"].items():
             name, _, kind = key.rpartition("/")
             expected = torch.Size() if kind == "step" else kinds[name][0]
-            if kind not in ("step", "exp_avg", "exp_avg_sq") or (moment.shape, moment.dtype) != (
+            if kind not in ("step", "exp_avg", "exp_avg_sq", core.MOVING) or (moment.shape, moment.dtype) != (
                 expected,
                 torch.float32,
             ):
@@ -976,12 +976,12 @@ def _cluster(scheduler: str, insecure: bool):
         yield client
 
 
-PATIENCE = (1, 2, 4, 8, 16)  # seconds that workers get to come back, before each further try to reach them
+PAUSES = (1, 5, 10)  # seconds that workers get to come back, before each further try to reach them
 
 
 def _share(corpus: Corpus, client):
     """The corpus on every worker. Workers may die while it gets there, and others be on their way."""
-    for pause in PATIENCE:
+    for pause in PAUSES:
         try:
             return client.scatter(corpus, broadcast=True, hash=False)
         except (Exception, CancelledError) as e:

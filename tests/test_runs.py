@@ -1,12 +1,15 @@
 """Runs: what names them, what is stored, that nothing damaged is believed, that a sweep is the same however it is made."""
 
 import json
+import os
 import pickle
+import random
 import shutil
 from dataclasses import replace
 
 import pytest
 import torch
+from hostile import WRECKS, directory, flip, loop, pipe, repack, rewrite, ruin
 
 import charlm_core as core
 import charlm_runs as runs
@@ -257,6 +260,171 @@ def test_a_measure_is_made_again_when_its_file_is_damaged_or_its_code_has_change
         spoil(tmp_path / "meaning.safetensors", "flip")
     code = "b" if change == "code" else "a"
     assert runs.kept(tmp_path, "meaning", {"code": code}, lambda: {"x": torch.ones(1)})["x"] == 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# form: what is read is what this project writes, or is damaged
+
+
+@pytest.fixture
+def beside(trained, tiny, tiny_config, tmp_path):
+    """A copy of the finished run, to be damaged, beside another run that is sound."""
+    (sound,) = runs.sweep([replace(tiny_config, epochs=1)], tiny, tmp_path, say=silent)
+    return shutil.copytree(trained[0], tmp_path / trained[0].name), sound
+
+
+@pytest.mark.parametrize("wreck", WRECKS)
+def test_a_wrecked_run_is_damaged_in_one_line_and_no_other_is(beside, tmp_path, wreck):
+    folder, sound = beside
+    WRECKS[wreck](folder)
+    found = {about["run_id"]: about for about in map(runs.status, runs.folders(tmp_path))}
+    assert found[folder.name]["status"] == "damaged"
+    assert str(folder) in found[folder.name]["problem"] and len(found[folder.name]["problem"]) < 600
+    assert found[folder.name]["problem"].isprintable()
+    assert found[sound["run_id"]]["status"] == "finished"
+    assert runs.stored(tmp_path, say=silent) == [sound]
+    with pytest.raises(runs.Damaged):
+        runs.weights(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_a_run_that_may_not_be_read_is_damaged(beside):
+    (beside[0] / "run.json").chmod(0)
+    assert runs.status(beside[0])["status"] == "damaged"
+
+
+def test_a_file_a_loop_or_a_link_to_nothing_where_a_run_should_be_is_damaged(tmp_path):
+    (tmp_path / "file").touch()
+    loop(tmp_path / "loop")
+    (tmp_path / "link").symlink_to("nothing")
+    assert [runs.status(tmp_path / name)["status"] for name in ("file", "loop", "link")] == ["damaged"] * 3
+
+
+@pytest.mark.parametrize(
+    "wreck",
+    [
+        loop,
+        directory,
+        pytest.param(pipe, marks=pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")),
+        lambda path: repack(path, lambda _, about: about["identity"]["config"].update(layers=10**7)),
+        lambda path: repack(path, lambda _, about: about.pop("history")),
+        lambda path: repack(path, lambda tensors, _: tensors.pop("weights/head.bias")),
+        lambda path: repack(path, lambda tensors, _: tensors.update({"other/x": torch.zeros(1)})),
+        lambda path: repack(path, lambda tensors, _: tensors.update({"weights/head.bias": torch.zeros(3)})),
+        lambda path: repack(path, lambda tensors, _: tensors.update({"moments/head.bias/step": torch.zeros(3)})),
+    ],
+)
+def test_a_state_of_another_form_is_damaged_and_not_gone_on_from(tiny, tiny_config, tmp_path, wreck):
+    run = Run.of(tiny_config, tiny, tmp_path)
+    run.save(runs.advance(run.load(), run.config, tiny))
+    wreck(run.folder / runs.STATE)
+    assert runs.status(run.folder)["status"] == "damaged"
+    with pytest.raises(runs.Damaged, match=r"state\.safetensors"):
+        run.load()
+
+
+def test_a_state_whose_vocabulary_is_of_another_size_is_not_gone_on_from(tiny, tiny_config, tmp_path):
+    run = Run.of(tiny_config, tiny, tmp_path)
+    larger = Run(run.config, replace(tiny, vocab=tiny.vocab + "z"), run.folder)
+    run.save(runs.advance(run.load(), run.config, tiny))
+    with pytest.raises(runs.Damaged, match="another vocabulary"):
+        larger.load()
+
+
+@pytest.mark.parametrize("config", [{"colour": "red"}, {"cell": "mine"}, {"split": "by hand"}, {"layers": "two"}])
+def test_a_sound_run_of_another_version_is_told_from_a_damaged_one(trained, tmp_path, config):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    rewrite(folder, lambda about: about["config"].update(config))
+    about = runs.status(folder)
+    assert about["status"] == "of another version" and next(iter(config)) in about["problem"]
+    assert runs.stored(tmp_path, say=silent) == []
+
+
+def test_a_sound_state_of_another_version_is_told_from_a_damaged_one(tiny, tiny_config, tmp_path):
+    run = Run.of(tiny_config, tiny, tmp_path)
+    run.save(runs.advance(run.load(), run.config, tiny))
+    repack(run.folder / runs.STATE, lambda _, about: about["identity"]["config"].update(colour="red"))
+    assert runs.status(run.folder)["status"] == "of another version"
+
+
+def test_a_run_whose_model_was_changed_since_is_of_another_version(trained, tmp_path, monkeypatch):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    monkeypatch.setattr(runs, "training_code_hash", lambda cell: "changed")
+    monkeypatch.setitem(core.CELLS, "lstm", core.CELLS["gru"])
+    assert runs.status(folder)["status"] == "of another version"
+
+
+def test_a_record_with_more_in_it_than_is_read_is_sound(trained, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    rewrite(folder, lambda about: about.update(note="by hand"))
+    assert runs.record(folder) == trained[1]
+
+
+def test_a_measure_that_cannot_be_read_is_made_again(tmp_path):
+    directory(tmp_path / "meaning.safetensors")
+    assert runs.kept(tmp_path, "meaning", {}, lambda: {"x": torch.ones(1)})["x"] == 1
+
+
+def test_what_is_kept_of_a_run_is_known_for_a_file_of_a_run(tmp_path):
+    with pytest.raises(ValueError, match="MEASURES"):
+        runs.kept(tmp_path, "colour", {}, lambda: {"x": torch.ones(1)})
+
+
+def test_what_was_not_changed_is_checked_once_in_a_process(trained, tmp_path, monkeypatch):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    read, read_file = [], runs.read_file
+    monkeypatch.setattr(runs, "read_file", lambda path, *limit: read.append(path.name) or read_file(path, *limit))
+    runs.check(folder)
+    runs.check(folder)
+    assert sorted(read) == ["best.safetensors", "last.safetensors", "run.json"]
+    flip(folder / "best.safetensors")
+    with pytest.raises(runs.Damaged, match="best"):
+        runs.check(folder)
+
+
+# CHARLM_FUZZ=2000 ruins that many folders, and not always the same.
+FUZZ = int(os.environ.get("CHARLM_FUZZ", 0))
+
+
+def test_whatever_happens_to_a_run_folder_is_told_in_one_line(trained, tiny, tiny_config, tmp_path, capsys):
+    run = Run.of(tiny_config, tiny, tmp_path / "begun")
+    run.save(runs.advance(run.load(), run.config, tiny))
+    statuses = {"finished", "diverged", "unfinished", "damaged", "of another version"}
+    for i in range(FUZZ or 60):
+        seed = random.randrange(2**32) if FUZZ else i
+        rng = random.Random(seed)
+        folder = tmp_path / str(seed) / run.name
+        shutil.copytree(rng.choice([trained[0], run.folder]), folder)
+        done = ruin(folder, rng)
+        before = _bytes(folder)
+        try:
+            deep = [runs.status(folder, deep) for deep in (False, True)]
+            assert {about["status"] for about in deep} <= statuses
+            assert all(runs.main([c, *names, "--runs", str(folder.parent)]) in (0, 1) for c, names in _commands(folder))
+            assert len(capsys.readouterr().out.splitlines()) == 2
+            runs.stored(folder.parent, say=silent)
+            assert _bytes(folder) == before
+            try:
+                runs.sweep([tiny_config], tiny, folder.parent, say=silent)
+            except CharlmError:
+                assert _bytes(folder) == before
+            else:
+                assert deep[1]["status"] in ("finished", "diverged", "unfinished")
+                assert results(folder) == results(trained[0]) or done.startswith(("value", "tensor"))
+        except BaseException:
+            print(f"seed {seed}: {done}")
+            raise
+        shutil.rmtree(folder.parent)
+
+
+def _commands(folder):
+    return [("list", []), ("verify", [folder.name])]
+
+
+def _bytes(folder):
+    """All that the regular files of a folder hold, beside the lock."""
+    files = (p for p in folder.rglob("*") if p.name != "lock" and p.is_file() and p.stat().st_size < 2**30)
+    return {p: p.read_bytes() for p in files}
 
 
 def spoil(path, damage):

@@ -3,17 +3,22 @@
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from filelock import FileLock
+from hostile import WRECKS, flip, repack, rewrite
 from posix_only import full_disk, posix, press_ctrl_c, start_in_a_terminal
-from test_runs import results, silent
+from test_runs import FUZZ, results, silent
 
 import charlm_runs as runs
 from charlm_core import Config
@@ -239,6 +244,43 @@ def test_a_lock_left_by_a_dead_process_does_not_block(trained, tiny, tiny_config
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# a run that is damaged
+
+
+def test_a_damaged_run_is_neither_believed_nor_trained_over_and_the_others_are_trained(
+    trained, tiny, tiny_config, tmp_path
+):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    flip(folder / "last.safetensors")
+    before = (folder / "last.safetensors").read_bytes()
+    other = replace(tiny_config, seed=1, epochs=1)
+    said = []
+    with pytest.raises(CharlmError, match=r"^1 of 2 runs .*last\.safetensors is damaged.* remove[^\n]*$"):
+        runs.sweep([tiny_config, other], tiny, tmp_path, say=said.append)
+    assert (folder / "last.safetensors").read_bytes() == before
+    assert Run.of(other, tiny, tmp_path).is_finished()
+    assert said[0].startswith(f"{folder.name} is left out") and "1 runs to train, 0 found" in said[1]
+
+
+def test_a_damaged_state_leaves_the_other_runs_to_be_trained(tiny, tiny_config, tmp_path):
+    bad, good = (Run.of(replace(tiny_config, seed=seed), tiny, tmp_path) for seed in (0, 1))
+    bad.save(runs.advance(bad.load(), bad.config, tiny))
+    flip(bad.folder / runs.STATE)
+    with pytest.raises(CharlmError, match=r"^1 of 2 runs .*state\.safetensors is damaged"):
+        runs.sweep([bad.config, good.config], tiny, tmp_path, say=silent)
+    assert good.is_finished() and not bad.is_finished()
+
+
+def test_a_run_of_another_version_is_left_alone(trained, tiny, tiny_config, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    rewrite(folder, lambda about: about["config"].update(colour="red"))
+    before = (folder / "run.json").read_bytes()
+    with pytest.raises(CharlmError, match="of another version"):
+        runs.sweep([tiny_config], tiny, tmp_path, say=silent)
+    assert (folder / "run.json").read_bytes() == before
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # other machines
 
 
@@ -403,6 +445,64 @@ def test_the_local_cluster_serves_nothing_over_http():
     assert len(found) == 3 * len(pages) and set(found.values()) == {404}
 
 
+@pytest.fixture
+def shaky(monkeypatch):
+    """A cluster in this process that cannot reach its workers so many times, as when they have just died."""
+    from distributed import Client as DaskClient
+
+    def shaky(failures):
+        tries = []
+
+        @contextmanager
+        def cluster(workers):
+            with DaskClient(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+                scatter = client.scatter
+
+                def fail(*arguments, **options):
+                    tries.append(None)
+                    if len(tries) <= failures:
+                        raise OSError("the worker is gone")
+                    return scatter(*arguments, **options)
+
+                client.scatter = fail
+                yield client
+
+        monkeypatch.setattr(runs, "_local_cluster", cluster)
+        monkeypatch.setattr(runs.time, "sleep", lambda seconds: None)
+
+    return shaky
+
+
+def test_workers_that_cannot_be_reached_for_a_while_are_waited_for(shaky, trained, tiny, tiny_config, tmp_path):
+    shaky(failures=len(runs.PAUSES) - 1)
+    configs = [tiny_config, replace(tiny_config, seed=1, epochs=1)]
+    runs.sweep(configs, tiny, tmp_path, workers=2, say=silent)
+    assert results(tmp_path / trained[0].name) == results(trained[0])
+
+
+def test_workers_that_never_come_back_are_one_line(shaky, tiny, tiny_config, tmp_path):
+    shaky(failures=len(runs.PAUSES))
+    configs = [tiny_config, replace(tiny_config, seed=1)]
+    with pytest.raises(CharlmError, match=r"^no worker stays alive \(OSError: the worker is gone\)[^\n]*$"):
+        runs.sweep(configs, tiny, tmp_path, workers=2, say=silent)
+
+
+def test_a_run_may_fail_once_in_every_epoch(trained, tiny, tiny_config, tmp_path, monkeypatch, shaky):
+    shaky(failures=0)
+    advance = runs.advance
+    monkeypatch.setattr(runs, "seen", set(), raising=False)  # there, because Dask copies what a task refers to
+
+    def once(data, config, corpus):
+        if data not in runs.seen:
+            runs.seen.add(data)
+            raise RuntimeError("boom")
+        return advance(data, config, corpus)
+
+    monkeypatch.setattr(runs, "advance", once)
+    runs.sweep([tiny_config, replace(tiny_config, seed=1, epochs=1)], tiny, tmp_path, workers=2, say=silent)
+    assert results(tmp_path / trained[0].name) == results(trained[0])
+
+
 def test_local_workers_keep_the_memory_that_they_free():
     with runs._local_cluster(1) as client:
         found = {name: client.submit(os.environ.get, name).result() for name in runs.KEEP_MEMORY}
@@ -461,17 +561,223 @@ def test_verify_finds_damage_in_any_file_and_says_so_in_its_exit_code(charlm_run
     assert code == 1 and "damaged" in out and "last.safetensors" in out
 
 
+@pytest.mark.parametrize(
+    "harm, named",
+    [
+        (lambda folder: runs.kept(folder, "texts", {}, lambda: {}) or flip(folder / "texts.safetensors"), "texts"),
+        (lambda folder: shutil.copy(folder / "best.safetensors", folder / runs.STATE), "state.safetensors"),
+        (lambda folder: (folder / "run.json").unlink(), "best.safetensors is there without run.json"),
+        (lambda folder: (folder / "notes.txt").touch(), "notes.txt"),
+        (lambda folder: (folder / "more").mkdir(), "more"),
+        (lambda folder: (folder / ".half-1").mkdir(), ".half-1"),
+        (lambda folder: flip(folder / "best.safetensors"), "best.safetensors"),
+    ],
+)
+def test_verify_names_what_is_damaged_or_does_not_belong(charlm_runs, trained, tmp_path, harm, named):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    runs.kept(folder, "meaning", {}, lambda: {})
+    assert charlm_runs("verify", "--runs", tmp_path)[0] == 0
+    harm(folder)
+    code, out, _ = charlm_runs("verify", "--runs", tmp_path)
+    assert code == 1 and named in out and len(out.splitlines()) == 1
+
+
+def test_verify_does_not_believe_a_measure_of_another_run(charlm_runs, trained, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    runs.kept(folder, "texts", {}, lambda: {})
+    repack(folder / "texts.safetensors", lambda _, about: about.update(run_id="another"))
+    code, out, _ = charlm_runs("verify", "--runs", tmp_path)
+    assert code == 1 and "texts.safetensors" in out
+
+
+def test_a_run_that_a_kill_left_before_its_results_is_nothing_to_complain_of(charlm_runs, tiny, tiny_config, tmp_path):
+    run = Run.of(tiny_config, tiny, tmp_path)
+    run.save(runs.advance(run.load(), run.config, tiny))
+    runs.write(run.folder / "best.safetensors", b"")
+    (run.folder / ".half-1").mkdir()
+    assert charlm_runs("verify", "--runs", tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("wreck", WRECKS)
+def test_every_command_goes_on_past_a_wrecked_run(charlm_runs, some_runs, trained, wreck):
+    WRECKS[wreck](some_runs / trained[1]["run_id"])
+    names = sorted(p.name for p in some_runs.iterdir())
+    for code, *command in ((0, "list"), (1, "verify"), (1, "show", *names)):
+        found, out, err = charlm_runs(*command, "--runs", some_runs)
+        assert (found, err) == (code, "") and all(name in out for name in names)
+
+
+def test_a_name_that_would_break_the_line_is_printed_in_one(charlm_runs, tmp_path):
+    (tmp_path / "a\nb").mkdir()
+    (tmp_path / os.fsdecode(b"\xff")).mkdir()
+    code, out, _ = charlm_runs("list", "--runs", tmp_path)
+    assert code == 0 and len(out.splitlines()) == 2 and out.isascii()
+
+
 def test_show_gives_the_whole_record(charlm_runs, trained):
     code, out, _ = charlm_runs("show", trained[1]["run_id"], "--runs", trained[0].parent, "--json")
     assert code == 0 and json.loads(out) == [trained[1]]
 
 
-def test_remove_deletes_a_run_and_nothing_else(charlm_runs, some_runs, trained):
-    code, out, _ = charlm_runs("remove", trained[1]["run_id"], "--runs", some_runs)
+# Names that must lead nowhere, on any system.
+NAMES = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "runs/x",
+    "./x",
+    "/etc",
+    "C:",
+    "C:\\x",
+    "..\\x",
+    "x\0",
+    "x" * 5000,
+    "~",
+    "*",
+    "notes",
+    "nul",
+]
+
+
+@pytest.fixture
+def surrounded(some_runs, tmp_path_factory):
+    """The folder of some runs in a folder with more in it, and a function that tells all that is there."""
+    around = tmp_path_factory.mktemp("around")
+    (around / "x").mkdir()
+    (around / "x" / "work").write_text("of weeks")
+    shutil.copytree(some_runs, around / "runs")
+    (around / "runs" / "notes").write_text("not a run")
+    return around / "runs", lambda: {p: p.is_file() and p.read_bytes() for p in around.rglob("*")}
+
+
+@pytest.mark.parametrize("command", ["show", "verify", "remove"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_is_no_run_of_the_folder_is_refused(charlm_runs, surrounded, command, name):
+    folder, everything = surrounded
+    before = everything()
+    code, out, err = charlm_runs(command, name, "--runs", folder)
+    assert (code, out) == (2, "") and "no run" in err and len(err.splitlines()) == 1 and len(err) < 500
+    assert everything() == before
+
+
+def test_whatever_is_typed_after_remove_no_file_is_lost(charlm_runs, surrounded):
+    folder, everything = surrounded
+    runs_there = [p.name for p in folder.iterdir() if p.is_dir()]
+    pieces = [*NAMES, *runs_there, "/", "\\", " ", "\n", "-", "lstm"]
+    for i in range(FUZZ // 4 or 30):
+        rng = random.Random(random.random() if FUZZ else i)
+        names = ["".join(rng.choices(pieces, k=rng.choice([1, 1, 2, 3]))) for _ in range(rng.choice([1, 2]))]
+        names = [name for name in names if name not in runs_there]
+        before = everything()
+        code, out, err = charlm_runs(
+            rng.choice(["show", "verify", "remove"]), "--runs", folder, "--", *names, "nothing"
+        )
+        assert (code, out) == (2, "") and len(err.splitlines()) == 1
+        assert everything() == before
+
+
+def test_remove_deletes_a_run_and_nothing_else(charlm_runs, surrounded, trained):
+    folder, everything = surrounded
+    before = everything()
+    code, out, _ = charlm_runs("remove", trained[1]["run_id"], "--runs", folder)
     assert code == 0 and "removed" in out
-    assert len(list(some_runs.iterdir())) == 2
-    code, _, err = charlm_runs("remove", "../" + some_runs.name, "--runs", some_runs)
-    assert code == 2 and "no run" in err and some_runs.exists()
+    gone = folder / trained[1]["run_id"]
+    assert everything() == {p: b for p, b in before.items() if p != gone and gone not in p.parents}
+
+
+def test_remove_deletes_what_is_left_of_a_run(charlm_runs, some_runs):
+    for left in ("lock", "best.safetensors", "texts.safetensors", ".half-1/run.json"):
+        (some_runs / "left" / left).parent.mkdir(parents=True)
+        (some_runs / "left" / left).touch()
+        assert charlm_runs("remove", "left", "--runs", some_runs)[0] == 0
+        assert not (some_runs / "left").exists()
+
+
+@pytest.mark.parametrize(
+    "foreign", ["notes.txt", "more/notes.txt", "best.safetensors/x", ".half-1/notes.txt", ".git/x"]
+)
+def test_remove_refuses_a_folder_with_anything_foreign_in_it(charlm_runs, surrounded, trained, foreign):
+    folder, everything = surrounded
+    run = folder / trained[1]["run_id"]
+    path = run / foreign
+    if path.parent.is_file():
+        path.parent.unlink()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("of weeks")
+    before = everything()
+    code, out, _ = charlm_runs("remove", run.name, "--runs", folder)
+    assert code == 1 and foreign.partition("/")[0] in out and len(out.splitlines()) == 1
+    assert everything() == before
+
+
+def test_remove_unlinks_a_link_and_does_not_follow_it(charlm_runs, surrounded, trained):
+    folder, everything = surrounded
+    before = everything()
+    (folder / "link").symlink_to(folder.parent / "x")
+    (folder / "loop").symlink_to("loop")
+    (folder / "of-a-run").symlink_to(trained[1]["run_id"])
+    assert charlm_runs("remove", "link", "loop", "of-a-run", "--runs", folder)[0] == 0
+    assert everything() == before
+
+
+def test_remove_unlinks_a_link_inside_a_run_and_does_not_follow_it(charlm_runs, some_runs, trained, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "best.safetensors"
+    path = some_runs / trained[1]["run_id"] / "best.safetensors"
+    shutil.move(path, elsewhere)
+    path.symlink_to(elsewhere)
+    assert charlm_runs("remove", trained[1]["run_id"], "--runs", some_runs)[0] == 0
+    assert elsewhere.is_file() and not path.parent.exists()
+
+
+def test_remove_leaves_a_run_that_is_being_trained(charlm_runs, surrounded, trained):
+    folder, everything = surrounded
+    with FileLock(folder / trained[1]["run_id"] / "lock"):
+        before = everything()
+        code, out, _ = charlm_runs("remove", trained[1]["run_id"], "--runs", folder)
+        assert code == 1 and "is being trained" in out
+        assert everything() == before
+
+
+def test_remove_lets_the_lock_go_before_it_deletes_its_file_where_the_system_wants_that(
+    charlm_runs, some_runs, trained, monkeypatch
+):
+    opened, unlink = set(), os.unlink
+
+    def unlink_closed(path, **options):  # as Windows does
+        if os.path.basename(path) in opened:
+            raise PermissionError(13, "it is open")
+        unlink(path, **options)
+
+    @contextmanager
+    def hold(path):
+        path.touch()
+        opened.add(path.name)
+        yield
+        opened.remove(path.name)
+        path.unlink()  # as filelock does there
+
+    monkeypatch.setattr(os, "unlink", unlink_closed)
+    monkeypatch.setattr(runs, "FileLock", lambda path: SimpleNamespace(acquire=lambda timeout: hold(path)))
+    assert charlm_runs("remove", trained[1]["run_id"], "--runs", some_runs)[0] == 0
+    assert not (some_runs / trained[1]["run_id"]).exists()
+
+
+def test_who_begins_a_run_while_it_is_removed_keeps_folder_and_lock(trained, tiny, tiny_config, tmp_path, monkeypatch):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    run = Run.of(tiny_config, tiny, tmp_path)
+    rmdir = type(folder).rmdir
+    with ExitStack() as other:
+
+        def begin(path):
+            assert runs._claim(run, other)
+            rmdir(path)
+
+        monkeypatch.setattr(type(folder), "rmdir", begin)
+        runs.remove(folder)
+        assert [p.name for p in folder.iterdir()] == ["lock"]
+        with ExitStack() as third:
+            assert not runs._claim(run, third)
 
 
 def test_train_spans_every_combination_that_the_file_lists(charlm_runs, tiny_file, tmp_path):
