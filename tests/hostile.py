@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-import os
 import random
+import sys
 
 import torch
+from posix_only import make_pipe
 
 import charlm_runs as runs
 
@@ -34,7 +35,7 @@ def loop(path):
 
 def pipe(path):
     path.unlink(missing_ok=True)
-    os.mkfifo(path)
+    make_pipe(path)
 
 
 def directory(path):
@@ -86,7 +87,7 @@ WRECKS = {
     "weights gone": lambda folder: (folder / "best.safetensors").unlink(),
     "weights of another model": weights_of_another_model,
 }
-if hasattr(os, "mkfifo"):
+if sys.platform != "win32":
     WRECKS["pipe"] = lambda folder: pipe(folder / "run.json")
     WRECKS["pipe for weights"] = lambda folder: pipe(folder / "best.safetensors")
 
@@ -113,7 +114,7 @@ def ruin(folder, rng: random.Random) -> str:
     elif kind == "gone":
         path.unlink()
     elif kind == "wreck":
-        rng.choice([loop, directory, huge, *([pipe] if hasattr(os, "mkfifo") else [])])(path)
+        rng.choice([loop, directory, huge, *([pipe] if sys.platform != "win32" else [])])(path)
     elif kind == "folder":
         (folder / rng.choice(["notes.txt", ".half-x", "a\nb", "meaning.safetensors"])).write_bytes(b"{}")
     elif kind == "value" and path.name == "run.json":

@@ -11,7 +11,7 @@ import pytest
 
 from charlm_corpus import ROOT
 
-REASON = "needs what POSIX alone has: its signals, os.fork, a limit on files, any character in a name, or sh and make"
+REASON = "needs what POSIX alone has: its signals, os.fork, a limit on files, named pipes, any character in a name, or sh and make"
 posix = pytest.mark.skipif(sys.platform == "win32", reason=REASON)
 
 
@@ -29,6 +29,13 @@ def press_ctrl_c(process: subprocess.Popen) -> None:
     if sys.platform == "win32":
         raise NotImplementedError(REASON)
     os.killpg(process.pid, signal.SIGINT)
+
+
+def make_pipe(path: Path) -> None:
+    """A named pipe, to open which would wait for somebody at its other end."""
+    if sys.platform == "win32":
+        raise NotImplementedError(REASON)
+    os.mkfifo(path)
 
 
 @contextmanager

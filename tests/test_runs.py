@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 from hostile import WRECKS, directory, flip, loop, pipe, repack, rewrite, ruin
+from posix_only import posix
 
 import charlm_core as core
 import charlm_runs as runs
@@ -305,7 +306,7 @@ def test_a_file_a_loop_or_a_link_to_nothing_where_a_run_should_be_is_damaged(tmp
     [
         loop,
         directory,
-        pytest.param(pipe, marks=pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")),
+        pytest.param(pipe, marks=posix),
         lambda path: repack(path, lambda _, about: about["identity"]["config"].update(layers=10**7)),
         lambda path: repack(path, lambda _, about: about.pop("history")),
         lambda path: repack(path, lambda tensors, _: tensors.pop("weights/head.bias")),
