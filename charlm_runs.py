@@ -830,7 +830,9 @@ def sweep(
         failures += _train([r for r in mine if not r.is_finished()], corpus, workers, scheduler, insecure, say)
     for run in others:
         say(f"{run.name}: another process trains it; waiting")
-        with FileLock(run.folder / "lock"):  # let go by the system when its holder ends, however it ends
+        with ExitStack() as lock:
+            while not _claim(run, lock):  # the system lets go of it when its holder ends, however it ends
+                time.sleep(0.1)
             if _sound([run], Run.recover, failures, say) and not run.is_finished():
                 failures += _train([run], corpus, 1, "", False, say)
     if failures:

@@ -243,6 +243,23 @@ def test_a_lock_left_by_a_dead_process_does_not_block(trained, tiny, tiny_config
     assert results(run.folder) == results(trained[0]) and not any("waiting" in line for line in said)
 
 
+def test_who_waits_for_a_run_that_is_then_removed_trains_it(trained, tiny, tiny_config, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    (folder / "run.json").unlink()
+    waiting = threading.Event()
+    with FileLock(folder / "lock"):
+        asked = threading.Thread(
+            target=runs.sweep,
+            args=([tiny_config], tiny, tmp_path),
+            kwargs={"say": lambda line: waiting.set() if "waiting" in line else None},
+        )
+        asked.start()
+        waiting.wait(60)
+        shutil.rmtree(folder)
+    asked.join()
+    assert results(folder) == results(trained[0])
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # a run that is damaged
 
@@ -468,20 +485,20 @@ def shaky(monkeypatch):
                 yield client
 
         monkeypatch.setattr(runs, "_local_cluster", cluster)
-        monkeypatch.setattr(runs.time, "sleep", lambda seconds: None)
+        monkeypatch.setattr(runs, "PAUSES", (0, 0, 0))
 
     return shaky
 
 
 def test_workers_that_cannot_be_reached_for_a_while_are_waited_for(shaky, trained, tiny, tiny_config, tmp_path):
-    shaky(failures=len(runs.PAUSES) - 1)
+    shaky(failures=2)
     configs = [tiny_config, replace(tiny_config, seed=1, epochs=1)]
     runs.sweep(configs, tiny, tmp_path, workers=2, say=silent)
     assert results(tmp_path / trained[0].name) == results(trained[0])
 
 
 def test_workers_that_never_come_back_are_one_line(shaky, tiny, tiny_config, tmp_path):
-    shaky(failures=len(runs.PAUSES))
+    shaky(failures=3)
     configs = [tiny_config, replace(tiny_config, seed=1)]
     with pytest.raises(CharlmError, match=r"^no worker stays alive \(OSError: the worker is gone\)[^\n]*$"):
         runs.sweep(configs, tiny, tmp_path, workers=2, say=silent)
@@ -609,8 +626,11 @@ def test_every_command_goes_on_past_a_wrecked_run(charlm_runs, some_runs, traine
 
 
 def test_a_name_that_would_break_the_line_is_printed_in_one(charlm_runs, tmp_path):
-    (tmp_path / "a\nb").mkdir()
-    (tmp_path / os.fsdecode(b"\xff")).mkdir()
+    try:
+        (tmp_path / "a\nb").mkdir()
+        (tmp_path / os.fsdecode(b"\xff")).mkdir()
+    except OSError:
+        pytest.skip("this system has no such names")
     code, out, _ = charlm_runs("list", "--runs", tmp_path)
     assert code == 0 and len(out.splitlines()) == 2 and out.isascii()
 
