@@ -42,7 +42,7 @@ test: corpus
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m mypy --platform darwin
 	$(VENV_PYTHON) -m mypy --platform win32
-	OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto --dist loadgroup
+	OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto
 
 bench: .venv/ready
 	@$(VENV_PYTHON) benchmarks/bench.py $${QUICK:+--quick}

@@ -421,7 +421,7 @@ def _uncovered(characters: set[str], fonts: Sequence[str | Path]) -> set[str]:
 # putting it in place
 
 
-HALF = ".report-"  # begins the name of a folder that is there for a moment, beside what is put in place
+HALF = ".charlm-report-"  # begins the name of a folder that is there for a moment, beside what is put in place
 
 
 def check_writable(folder: Path, files: Sequence[str] = ()) -> None:
@@ -454,7 +454,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     The lock file is in that folder while it is held. Who waited for one that is gone by then takes the new one: filelock
     looks whether what it locked still has its name.
     """
-    path = folder / ".lock"
+    path = folder / ".charlm-report.lock"
     with FileLock(path):
         try:
             yield
@@ -495,6 +495,7 @@ def place(files: dict[Path, Path], stale: Callable[[], Iterable[Path]] = tuple) 
                 if target in files:
                     os.replace(half("new", target), target)
         except BaseException as error:
+            stuck = []
             for target in moved:
                 try:
                     if half("old", target).exists():
@@ -502,10 +503,12 @@ def place(files: dict[Path, Path], stale: Callable[[], Iterable[Path]] = tuple) 
                     elif target in files and not half("new", target).exists():
                         target.unlink(missing_ok=True)  # it was not there before
                 except OSError:
-                    kept = " and ".join(str(folder) for folder in halves.values())
-                    raise CharlmError(
-                        f"cannot write {target}, nor put back what was there: look for it in {kept}"
-                    ) from error
+                    stuck.append(target)
+            if stuck:
+                kept = " and ".join(str(folder) for folder in halves.values())
+                raise CharlmError(
+                    f"cannot write to {stuck[0]}, nor put back what was there: its files are in {kept}"
+                ) from error
             _remove(halves)
             raise
         _remove(halves)

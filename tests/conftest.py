@@ -1,24 +1,35 @@
 """Fixtures: a small text, a configuration that trains on it in a fraction of a second, a run made of both."""
 
 import random
+from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import charlm_corpus
 import charlm_runs
 from charlm_core import Config
 
-# Fixtures that take so long to make that no two processes should: the tests that share one run in one.
-SHARED = {"made", "built", "measured", "readers_checkout"}
+# Files whose tests share what takes long to make.
+WHOLE = {"test_bench.py", "test_house.py", "test_notebooks.py", "test_report.py"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+class Spread(LoadScopeScheduling):
+    """Gives tests to processes one by one, but those of a file in WHOLE together; such files come first."""
+
+    # Not `--dist loadgroup`: xdist 3.8.0 does not see the groups of pytest 9.2.0.
+    def _split_scope(self, nodeid):
+        file = nodeid.partition("::")[0]
+        return file if Path(file).name in WHOLE else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return Spread(config, log)
+
+
 def pytest_collection_modifyitems(items):
-    """How tests are spread over processes (--dist loadgroup): one by one, but those of a group together. Groups come first,
-    then what is marked as slow, so that no process is left with something long while the others have nothing to do."""
-    for item in items:
-        for name in SHARED & set(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group(name))
+    """What is slow begins early, so that no process is left with it while the others have nothing more to do."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

@@ -1,0 +1,21 @@
+"""The real notebooks on a text in which there is nothing to learn."""
+
+import json
+import random
+
+import pytest
+from test_notebooks import report_of
+
+
+@pytest.mark.slow
+def test_of_random_characters_the_report_says_that_nothing_was_learnt(tmp_path):
+    file = tmp_path / "noise.txt"
+    file.write_text("".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyzABC \n", k=8_000)))
+    _, out = report_of(file, tmp_path, seeds=3, epochs=2)
+    results = json.loads((out / "results.json").read_text("utf-8"))
+    learnt = results["findings"]["beyond-frequencies"]["values"]
+    for cell in ("rnn", "lstm"):
+        assert learnt[f"{cell}_verdict"] not in ("confirmed", "not judged"), learnt
+    assert "confirmed" not in {c["verdict"] for c in results["claims"]}
+    assert results["findings"]["against-counting"]["values"]["order"] == 1
+    assert "by these measures nothing was learnt" in (out / "report.html").read_text("utf-8")
