@@ -8,7 +8,7 @@ SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 VENV_PYTHON = .venv/bin/python
 
 # A variable given to make reaches the recipe's shell through the environment, so any text is safe in it.
-REPORT = $(VENV_PYTHON) -m charlm_report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} \
+REPORT = $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} \
 	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"} $${STUDIES:+"--studies=$$STUDIES"}
 
 .DELETE_ON_ERROR:
@@ -17,7 +17,7 @@ REPORT = $(VENV_PYTHON) -m charlm_report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:
 help:
 	@echo 'make report      train what is missing, execute the notebooks, write report/report.html and report.pdf'
 	@echo '                 SEEDS=1 EPOCHS=2 CORPUS=my.txt OUT=elsewhere: each is optional, alone or together'
-	@echo '                 STUDIES=all (or names: see charlm_studies.py) makes the long studies again, which takes hours'
+	@echo '                 STUDIES=all (or names: see charlm/studies.py) makes the long studies again, which takes hours'
 	@echo 'make quick       the same on a small scale, about a minute, into build/'
 	@echo 'make test        format, lint, names that a system lacks, corpus, tests'
 	@echo 'make bench       measure the speed, under ten minutes, into build/bench.md (QUICK=1: under two)'
@@ -58,7 +58,7 @@ lab: .venv/ready
 	$(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=. --ServerApp.preferred_dir=notebooks
 
 corpus: .venv/ready
-	$(VENV_PYTHON) -m charlm_corpus shakespeare-268k tiny-shakespeare
+	$(VENV_PYTHON) -m charlm.corpus shakespeare-268k tiny-shakespeare
 
 clean:
 	rm -rf build charlm.egg-info .mypy_cache .pytest_cache .ruff_cache

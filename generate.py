@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from charlm_corpus import CharlmError, print_utf8
+from charlm.corpus import print_utf8
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers; same seed, same text (default 0)")
     parser.add_argument("--json", action="store_true", help="a list of objects instead of plain text")
     options = parser.parse_args(arguments)
+    from charlm_core import CharlmError  # torch: imported after the options have been read, so that --help is quick
+
     try:
         texts = generate(options)
     except CharlmError as e:
@@ -38,14 +40,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def generate(options: argparse.Namespace) -> list[dict]:
     """All texts, made as one batch: {"run", "prompt", "sample", "temperature", "seed", "text"}."""
-    import charlm_core  # torch: imported after the options have been read, so that --help is quick
+    from charlm import sampling
+    from charlm_core import CharlmError
 
     if options.samples < 1:
         raise CharlmError(f"--samples {options.samples}: needs a whole number of at least 1")
     run, (weights, config, vocab) = model(options.run)
-    prompts = options.prompt or charlm_core.default_prompts(vocab)
+    prompts = options.prompt or sampling.default_prompts(vocab)
     rows = [(prompt, number) for prompt in prompts for number in range(options.samples)]
-    texts = charlm_core.sample(
+    texts = sampling.sample(
         weights,
         config,
         vocab,
@@ -65,17 +68,18 @@ def generate(options: argparse.Namespace) -> list[dict]:
 def model(name: str | None) -> tuple[str, tuple]:
     """The run of that name, and its weights, configuration and vocabulary; for None that with the lowest validation loss
     of those that can be read, and the others are named on stderr."""
-    import charlm_runs
+    from charlm.runs.files import Damaged
+    from charlm.runs.folder import RUNS, best_record, load_weights, run_folders, stored_records
 
     if name is not None:
-        (folder,) = charlm_runs.folders(charlm_runs.RUNS, [name])
-        return name, charlm_runs.weights(folder)
-    records = charlm_runs.stored(say=say)
+        (folder,) = run_folders(RUNS, [name])
+        return name, load_weights(folder)
+    records = stored_records(say=say)
     while True:
-        name = charlm_runs.best(records)["run_id"]
+        name = best_record(records)["run_id"]
         try:
-            return name, charlm_runs.weights(charlm_runs.RUNS / name)
-        except charlm_runs.Damaged as e:
+            return name, load_weights(RUNS / name)
+        except Damaged as e:
             say(f"passed over: {e}")
             records = [r for r in records if r["run_id"] != name]
 

@@ -24,12 +24,16 @@ import baseline
 import numpy as np
 import torch
 
+import charlm.corpus
 import charlm_core as core
-import charlm_corpus
-import charlm_runs
-from charlm_core import Config
-from charlm_corpus import ROOT
-from charlm_study import Study
+from charlm import sampling
+from charlm.corpus import ROOT, load_corpus, print_utf8, replacing
+from charlm.device import resolved_config
+from charlm.protocol import Study
+from charlm.runs.folder import RUNS, Run, best_record, stored_records
+from charlm.runs.identity import machine_facts
+from charlm.runs.sweep import KEEP_MEMORY, count_cores, train_sweep
+from charlm_core import CharModel, Config, decode
 
 CORPUS = "shakespeare-268k"
 HERE = Path(__file__).parent
@@ -73,12 +77,12 @@ def median_seconds(turns: int, *works: Callable[[], object]) -> list[float]:
 def work(kind: str, cell: str, hidden: int, precision: str, device: str, batches: int) -> None:
     """A worker: for every line on standard input, train so many batches, validate on a quarter as many, and answer with
     the megabytes of memory that it has needed so far."""
-    corpus = charlm_corpus.load(CORPUS)
+    corpus = load_corpus(CORPUS)
     ids = np.resize(corpus.ids, batches * 64 * 30 * 5 // 4 + 1)
     if kind == "baseline":
-        go = baseline.Training(charlm_corpus.decode(ids, corpus.vocab), corpus.vocab, cell, hidden).epoch
+        go = baseline.Training(decode(ids, corpus.vocab), corpus.vocab, cell, hidden).epoch
     else:
-        config = Config(cell=cell, hidden_size=hidden, precision=precision, device=device).resolve()
+        config = resolved_config(Config(cell=cell, hidden_size=hidden, precision=precision, device=device))
         part = replace(corpus, ids=ids)
         state = core.initial_state(len(corpus.vocab), config)
 
@@ -102,7 +106,7 @@ def peak_memory() -> int:
 def workers(count: int, kind: str, *arguments: object):
     """A function that lets `count` workers train one piece each, all at the same time, and gives their megabytes."""
     command = [sys.executable, __file__, "--worker", kind, *map(str, arguments)]
-    environment = os.environ | (charlm_runs.KEEP_MEMORY if kind == "ours" else {})
+    environment = os.environ | (KEEP_MEMORY if kind == "ours" else {})
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8", "bufsize": 1, "env": environment}
     processes = [subprocess.Popen(command, **pipes) for _ in range(count)]
 
@@ -129,7 +133,7 @@ def workers(count: int, kind: str, *arguments: object):
 def measure_training(cell: str, hidden: int, size: Size) -> dict:
     """Seconds of training and validation for one run's `size.batches` batches: ours as `make report` trains, one
     one-thread worker a core (so its time counts divided by their number), and the baseline's, on the same cores."""
-    cores = charlm_runs.count_cores()
+    cores = count_cores()
     row: dict = {"cell": cell, "hidden_size": hidden}
     with workers(1, "baseline", cell, hidden, "float32", "cpu", size.batches) as plain:
         for precision in precisions():
@@ -144,7 +148,7 @@ def measure_training(cell: str, hidden: int, size: Size) -> dict:
 
 def measure_growth(size: Size) -> list[dict]:
     """Seconds and memory of an LSTM's piece of an epoch against corpus size, hidden size and the number of seeds."""
-    cores, rows = charlm_runs.count_cores(), []
+    cores, rows = count_cores(), []
     auto, (hidden, *_) = precisions()[-1], size.hidden_sizes
 
     def measure(what: str, factor: int, hidden: int, batches: int, seeds: int = 1) -> None:
@@ -164,7 +168,7 @@ def measure_growth(size: Size) -> list[dict]:
 
 def precisions() -> list[str]:
     """float32, and what `auto` means on this machine where that is another; the latter last."""
-    return list(dict.fromkeys(["float32", Config(device="cpu").resolve().precision]))
+    return list(dict.fromkeys(["float32", resolved_config(Config(device="cpu")).precision]))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -188,9 +192,9 @@ def products(cell: str, hidden: int, vocabulary: int, config: Config) -> list[tu
 
 def measure_roofline(cell: str, hidden: int, precision: str, size: Size) -> dict:
     """The share of a one-thread training step that its matrix products alone would take, measured in turns."""
-    vocabulary = len(charlm_corpus.load(CORPUS).vocab)
+    vocabulary = len(load_corpus(CORPUS).vocab)
     config = Config(cell=cell, hidden_size=hidden, precision=precision, device="cpu")
-    model = core.CharModel(vocabulary, config)
+    model = CharModel(vocabulary, config)
     adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     x = torch.randint(vocabulary, (config.chunk_length, config.batch_size))
     shapes = products(cell, hidden, vocabulary, config)
@@ -222,7 +226,7 @@ def measure_roofline(cell: str, hidden: int, precision: str, size: Size) -> dict
 def measure_sampling(size: Size) -> list[dict]:
     """Characters a second of an LSTM for so many prompts at once, against the loop; floor: what reading the weights
     from memory once for every character of the batch would take at least, as a share of the time taken."""
-    corpus = charlm_corpus.load(CORPUS)
+    corpus = load_corpus(CORPUS)
     config = Config(cell="lstm", device="cpu", precision="float32")
     weights = core.initial_weights(len(corpus.vocab), config)
     plain = baseline.CharModel("lstm", len(corpus.vocab), config.hidden_size)
@@ -232,7 +236,7 @@ def measure_sampling(size: Size) -> list[dict]:
     for prompts, length in ((1, 2 * size.characters), (30, size.characters), (1024, max(1, size.characters // 10))):
 
         def ours(prompts: int = prompts, length: int = length) -> None:
-            core.sample(weights, config, corpus.vocab, ["A"] * prompts, length, 0.5, numbers=range(prompts))
+            sampling.sample(weights, config, corpus.vocab, ["A"] * prompts, length, 0.5, numbers=range(prompts))
 
         def loop() -> None:
             baseline.generate(plain, corpus.vocab, "A", size.characters, 0.5)
@@ -250,13 +254,15 @@ def measure_sampling(size: Size) -> list[dict]:
 
 def measure_encoding(megabytes: int) -> dict:
     """Time and peak memory of loading a text of that size for the first time and again, each in its own process."""
-    charlm_corpus.load("tiny-shakespeare")
-    text = (charlm_corpus.DATA / "tiny-shakespeare.txt").read_bytes()
+    load_corpus("tiny-shakespeare")
+    text = (charlm.corpus.DATA / "tiny-shakespeare.txt").read_bytes()
     script = """if True:
-        import sys, time, bench, charlm_corpus
+        import sys, time, bench
+        import charlm.corpus
+        from charlm.corpus import load_corpus
         from pathlib import Path
-        charlm_corpus.DATA, before, start = Path(sys.argv[2]), bench.peak_memory(), time.perf_counter()
-        corpus = charlm_corpus.load(sys.argv[1])
+        charlm.corpus.DATA, before, start = Path(sys.argv[2]), bench.peak_memory(), time.perf_counter()
+        corpus = load_corpus(sys.argv[1])
         print(time.perf_counter() - start, bench.peak_memory() - before, len(corpus.ids))"""
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
         path = Path(folder, "text.txt")
@@ -284,9 +290,9 @@ def measure_start(turns: int) -> dict:
 
     a, b = median_seconds(3 * turns, python("-c", "import torch"), python("-c", "import torch, charlm_core"))
     figures = {"import_s": b - a}
-    if any(charlm_runs.RUNS.glob("*/run.json")):
-        run = charlm_runs.best(charlm_runs.stored())["run_id"]
-        path = str(charlm_runs.RUNS / run / "best.safetensors")
+    if any(RUNS.glob("*/run.json")):
+        run = best_record(stored_records())["run_id"]
+        path = str(RUNS / run / "best.safetensors")
         load = python("-c", f"import torch, safetensors.torch; safetensors.torch.load_file({path!r})")
         c, d = median_seconds(3 * turns, load, python("generate.py", "--run", run, "--prompt", "A", "--length", 1))
         figures |= {"generate_s": d, "generate_ratio": d / c}
@@ -295,12 +301,12 @@ def measure_start(turns: int) -> dict:
 
 def measure_rendering() -> dict:
     """Seconds of a report from stored runs: of the full study where it is trained, else of a quick one."""
-    corpus, study, options = charlm_corpus.load(CORPUS), Study(), []
-    if not all(charlm_runs.Run.of(c, corpus).is_finished() for c in study.configurations()):
+    corpus, study, options = load_corpus(CORPUS), Study(), []
+    if not all(Run.of(c, corpus).is_finished() for c in study.configurations()):
         study, options = Study.quick(), ["--quick"]
-    charlm_runs.sweep(study.configurations(), corpus, say=lambda line: None)
+    train_sweep(study.configurations(), corpus, say=lambda line: None)
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as out:
-        command = [sys.executable, "-m", "charlm_report", *options, "--out", out]
+        command = [sys.executable, "-m", "charlm.report", *options, "--out", out]
         start = time.perf_counter()
         subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
         return {"render_s": time.perf_counter() - start, "rendered": "quick study" if options else "full study"}
@@ -315,7 +321,7 @@ def runs_on_record() -> list[tuple[str, int, int, str]]:
     runs = json.loads((ROOT / "report" / "results.json").read_text("utf-8"))["runs"]
 
     def auto(r: dict) -> str:
-        return Config(cell=r["cell"], learning_rate=r["learning_rate"], device="cpu").resolve().precision
+        return resolved_config(Config(cell=r["cell"], learning_rate=r["learning_rate"], device="cpu")).precision
 
     return [(r["cell"], r["hidden_size"], r["epochs"], auto(r)) for r in runs]
 
@@ -346,9 +352,7 @@ def measure(size: Size, say: Callable[[str], None] = print) -> dict:
     def seconds(what: str, *hidden_sizes: int) -> float:
         """Of all epochs on record of these hidden sizes, what being auto, float32 or baseline; the smallest benchmark
         takes its own cell for each."""
-        pieces = core.count_chunks(len(charlm_corpus.load(CORPUS).ids), Config.chunk_length) / (
-            size.batches * 64 * 5 / 4
-        )
+        pieces = core.count_chunks(len(load_corpus(CORPUS).ids), Config.chunk_length) / (size.batches * 64 * 5 / 4)
         kept = [(of.get((cell, h), training[0]), n, a) for cell, h, n, a in runs if h in hidden_sizes]
         return pieces * sum(row[f"{a if what == 'auto' else what}_s"] * n for row, n, a in kept)
 
@@ -363,7 +367,7 @@ def measure(size: Size, say: Callable[[str], None] = print) -> dict:
     ratios |= {f"{cell}_roofline": share[cell, auto] for cell in size.cells}
     ratios |= {f"sampling_{row['prompts']}": row["ratio"] for row in sampling}
     tables = {"training": training, "roofline": roofline, "sampling": sampling, "growth": growth, "encoding": encoding}
-    about = charlm_runs.machine() | {"precision": auto, "threads": baseline.THREADS}
+    about = machine_facts() | {"precision": auto, "threads": baseline.THREADS}
     return {"about": about, "ratios": ratios, "figures": figures, **tables}
 
 
@@ -382,13 +386,13 @@ def main() -> None:
     if sys.argv[1:2] == ["--worker"]:
         kind, cell, hidden, precision, device, batches = sys.argv[2:]
         return work(kind, cell, int(hidden), precision, device, int(batches))
-    charlm_corpus.print_utf8()
+    print_utf8()
     parser = argparse.ArgumentParser(description="Measure charlm; writes build/bench.json and build/bench.md.")
     parser.add_argument("--quick", action="store_true", help="the smallest sizes: under two minutes")
     measured = measure(QUICK if parser.parse_args().quick else FULL)
     text = as_markdown(measured)
     for name, content in (("bench.json", json.dumps(measured, indent=1)), ("bench.md", text)):
-        with charlm_corpus.replacing(ROOT / "build" / name) as half:
+        with replacing(ROOT / "build" / name) as half:
             half.write_text(content + "\n", "utf-8", newline="\n")
     print(text)
 

@@ -13,9 +13,9 @@ import torch
 from torch.nn import functional as F
 
 import charlm_core as core
-import charlm_corpus
-import charlm_runs
-from charlm_core import Config
+from charlm.corpus import load_corpus
+from charlm.runs.sweep import KEEP_MEMORY
+from charlm_core import CharModel, Config
 
 TURNS = 9
 
@@ -64,8 +64,8 @@ def own_loss(model, inputs, targets, config):
 
 def stepper(config, loss_of=core.batch_loss):
     """A function that trains one batch."""
-    corpus = charlm_corpus.load(bench.CORPUS)
-    model = core.CharModel(len(corpus.vocab), config)
+    corpus = load_corpus(bench.CORPUS)
+    model = CharModel(len(corpus.vocab), config)
     model.load_state_dict(core.initial_weights(len(corpus.vocab), config))
     adam = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     ((inputs, targets),) = core.batches(corpus.ids, np.arange(config.batch_size), config)
@@ -103,12 +103,12 @@ def main() -> None:
                 lambda a=a, b=b: [torch.bmm(a, b) for _ in range(60)],
             )
             print(f"five seeds in one product, {cell}, {precision}: {apart / together:.2f}")
-    for cell in ("rnn", "lstm", "gru"):  # Config.resolve() takes it where it wins
+    for cell in ("rnn", "lstm", "gru"):  # resolved_config() takes it where it wins
         both = [stepper(Config(cell=cell, precision=p, device="cpu")) for p in ("float32", "bfloat16")]
         a, b = bench.median_seconds(TURNS, *both)
         print(f"bfloat16 in place of float32, {cell.upper()}: {a / b:.2f}")
     dask = os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}  # as Dask starts its workers
-    kept = os.environ | charlm_runs.KEEP_MEMORY
+    kept = os.environ | KEEP_MEMORY
     command = [sys.executable, __file__, "--step"]
     seconds = [
         [float(subprocess.run(command, env=env, capture_output=True, check=True).stdout) for env in (dask, kept)]

@@ -1,13 +1,16 @@
 """Fixtures: a small text, a configuration that trains on it in a fraction of a second, a run made of both."""
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
+from project_files import ROOT
 from xdist.scheduler import LoadScopeScheduling
 
-import charlm_corpus
-import charlm_runs
+import charlm_core as core
+from charlm.corpus import load_corpus
+from charlm.runs.sweep import train_sweep
 from charlm_core import Config
 
 # Files whose tests share what takes long to make.
@@ -54,7 +57,7 @@ def tiny_file(tiny_text, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny(tiny_file):
-    return charlm_corpus.load(str(tiny_file))
+    return load_corpus(str(tiny_file))
 
 
 @pytest.fixture(scope="session")
@@ -75,5 +78,27 @@ def tiny_config():
 def trained(tiny, tiny_config, tmp_path_factory):
     """(folder, record) of a finished run."""
     runs = tmp_path_factory.mktemp("runs")
-    (record,) = charlm_runs.sweep([tiny_config], tiny, runs, say=lambda line: None)
+    (record,) = train_sweep([tiny_config], tiny, runs, say=lambda line: None)
     return runs / record["run_id"], record
+
+
+@pytest.fixture(scope="module")
+def split(tiny, tiny_config):
+    return core.split_chunks(core.count_chunks(len(tiny.ids), tiny_config.chunk_length), tiny_config)
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A checkout whose Python and pip are a script that only notes its arguments in log, a line a call."""
+    root = tmp_path / "a check'out"
+    root.mkdir()
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, root)
+    python = root / "python"
+    python.write_text(
+        '#!/bin/sh\necho "$*" >> log\n'
+        'case "$*" in "-m venv --clear "*) rm -rf "$4"; mkdir -p "$4/bin"; cp "$0" "$4/bin/python";;\n'
+        '"-m pip install "*) test ! -e no-network;; esac\n'
+    )
+    python.chmod(0o755)
+    return root

@@ -8,7 +8,7 @@ import sys
 import torch
 from posix_only import make_pipe
 
-import charlm_runs as runs
+from charlm.runs.files import STATE, WEIGHT_FILES, pack, unpack
 
 
 def rewrite(folder, change):
@@ -23,9 +23,9 @@ def rewrite(folder, change):
 
 def repack(path, change):
     """Change a packed file's tensors and what it says of itself, with a checksum that is right."""
-    tensors, about = runs.unpack(path.read_bytes(), path)
+    tensors, about = unpack(path.read_bytes(), path)
     change(tensors, about)
-    path.write_bytes(runs.pack(tensors, about))
+    path.write_bytes(pack(tensors, about))
 
 
 def loop(path):
@@ -57,9 +57,9 @@ def flip(path, at=0.5):
 
 def weights_of_another_model(folder):
     """Whole files with checksums that are right."""
-    for name in runs.WEIGHTS:
+    for name in WEIGHT_FILES:
         repack(folder / name, lambda tensors, _: tensors.update({"head.weight": torch.zeros(3, 3)}))
-    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in runs.WEIGHTS}
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in WEIGHT_FILES}
     rewrite(folder, lambda about: about.update(checksums=sums))
 
 
@@ -99,7 +99,7 @@ def ruin(folder, rng: random.Random) -> str:
     path = rng.choice(sorted(p for p in folder.iterdir() if p.name != "lock"))
     kinds = ["cut", "flip", "noise", "swap", "gone", "wreck", "folder"]
     packed = path.suffix == ".safetensors"
-    kinds += ["value"] * 4 if path.name in ("run.json", runs.STATE) else []
+    kinds += ["value"] * 4 if path.name in ("run.json", STATE) else []
     kinds += ["tensor"] * 2 if packed else []
     kind = rng.choice(kinds)
     data = path.read_bytes()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from charlm_corpus import ROOT
+from charlm.corpus import ROOT
 
 REASON = "needs what POSIX alone has: its signals, os.fork, a limit on files, named pipes, any character in a name, or sh and make"
 posix = pytest.mark.skipif(sys.platform == "win32", reason=REASON)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import charlm_core as core
-from charlm_core import Config
-from charlm_corpus import ROOT
+from charlm.corpus import ROOT
+from charlm_core import CharModel, Config
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import baseline
@@ -58,7 +58,7 @@ def test_float32_training_gives_the_losses_of_the_plain_formulation(cell, tiny):
     plain.model = baseline.CharModel(cell, len(tiny.vocab), 32)
     plain.model.load_state_dict(weights)
     plain.adam = torch.optim.Adam(plain.model.parameters(), lr=config.learning_rate)
-    ours = core.CharModel(len(tiny.vocab), config)
+    ours = CharModel(len(tiny.vocab), config)
     ours.load_state_dict(weights)
     adam = torch.optim.Adam(ours.parameters(), lr=config.learning_rate, fused=True)
     for inputs, targets in list(core.batches(tiny.ids, order, config)) * 20:

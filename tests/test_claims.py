@@ -3,8 +3,8 @@
 import pytest
 from synthetic import make_runs
 
-import charlm_claims as claims
-import charlm_study as study
+from charlm import claims
+from charlm.stats import MARGIN, MIN_SEEDS
 
 
 def runs_at(key, **losses):
@@ -27,13 +27,13 @@ def found(judged, start):
     ],
 )
 def test_a_published_number_is_judged_by_the_prediction_interval(losses, verdict):
-    claim = found(claims.reproduced(runs_at("val_loss_last", rnn=losses)), "RNN: validation loss")
+    claim = found(claims.published_claims(runs_at("val_loss_last", rnn=losses)), "RNN: validation loss")
     assert claim["published"] == 1.6059 and claim["n"] == len(losses)
     assert claim["verdict"] == verdict
 
 
 def test_the_prediction_interval_by_hand():
-    claim = found(claims.reproduced(runs_at("val_loss_last", rnn=[1.60, 1.61, 1.62])), "RNN: validation loss")
+    claim = found(claims.published_claims(runs_at("val_loss_last", rnn=[1.60, 1.61, 1.62])), "RNN: validation loss")
     half = 4.302652729911275 * 0.01 * (4 / 3) ** 0.5  # t(0.975, 2) · s · √(1 + 1/3)
     assert claim["interval"] == pytest.approx([1.61 - half, 1.61 + half])
 
@@ -49,7 +49,7 @@ def test_the_prediction_interval_by_hand():
     ],
 )
 def test_that_the_lstm_is_better_is_judged_by_the_rule_for_differences(lstm, verdict):
-    judged = claims.better(runs_at("val_loss_last", rnn=[1.6] * len(lstm), lstm=lstm))
+    judged = claims.better_cell_claims(runs_at("val_loss_last", rnn=[1.6] * len(lstm), lstm=lstm))
     assert found(judged, "LSTM − RNN, validation loss, last epoch")["verdict"] == verdict
     assert judged[0]["published"] == -0.0057
 
@@ -57,8 +57,8 @@ def test_that_the_lstm_is_better_is_judged_by_the_rule_for_differences(lstm, ver
 def test_runs_of_another_protocol_or_corpus_have_no_claims():
     runs = make_runs(corpus="my.txt")
     results = {"runs": runs, "tables": {}, "findings": {}}
-    assert claims.claims(results) == []
-    assert claims.table([]) is None
+    assert claims.all_claims(results) == []
+    assert claims.claim_table([]) is None
 
 
 def row(cell, quantity, verdict, estimate=0.1):
@@ -75,7 +75,7 @@ def test_overfitting_needs_a_wider_gap_and_a_rise(gap, rise, verdict):
         row("RNN", "validation loss, best epoch", "confirmed"),
     ]
     rows += [row("RNN", "gap, last epoch", gap), row("RNN", "rise above best, 512 / 0.002 alone", rise)]
-    judged = claims.overfitting({"tables": {"overfitting": rows}})
+    judged = claims.overfitting_claims({"tables": {"overfitting": rows}})
     assert [c["verdict"] for c in judged] == [verdict, "refuted", "confirmed"]
     assert all(c["n"] == 3 and c["interval"] == [0.0, 0.2] for c in judged)
 
@@ -93,7 +93,7 @@ def test_overfitting_needs_a_wider_gap_and_a_rise(gap, rise, verdict):
 def test_the_cause_of_the_gap(low, high, n, verdict):
     values = {"rnn_size_n": n, "rnn_size_mean": (low + high) / 2, "rnn_size_low": low, "rnn_size_high": high}
     results = {"runs": make_runs(("rnn",), 1), "findings": {"gap-cause": {"values": values}}}
-    (claim,) = claims.cause(results)
+    (claim,) = claims.gap_cause_claims(results)
     assert claim["verdict"] == verdict and claim["n"] == n
 
 
@@ -108,23 +108,25 @@ def test_claims_about_text_come_from_the_temperature_study():
             "texts": 40,
         }
     ]
-    (claim,) = claims.of_text({"tables": {"temperature-claims": [rows[0] | {"verdict": "confirmed"}]}})
+    (claim,) = claims.shown_text_claims({"tables": {"temperature-claims": [rows[0] | {"verdict": "confirmed"}]}})
     assert claim["interval"] == [0.6, 0.8] and claim["n"] == 40
 
 
 def test_the_table_counts_the_verdicts_and_rounds_what_is_measured():
-    judged = claims.better(runs_at("val_loss_last", rnn=[1.6, 1.6, 1.6], lstm=[1.7, 1.71, 1.69]))
-    table = claims.table(judged)
+    judged = claims.better_cell_claims(runs_at("val_loss_last", rnn=[1.6, 1.6, 1.6], lstm=[1.7, 1.71, 1.69]))
+    table = claims.claim_table(judged)
     assert "1 refuted" in table.caption
     first = table.frame.to_dict("records")[0]
     assert (first["published"], first["measured"]) == ("−0.0057", "0.1000")
 
 
 def test_the_printed_rule_names_its_thresholds():
-    assert f"±{study.MARGIN:g}" in claims.rule().filled and f"under {study.MIN_SEEDS}\nseeds" in claims.rule().filled
+    assert f"±{MARGIN:g}" in claims.claim_rule().filled and f"under {MIN_SEEDS}\nseeds" in claims.claim_rule().filled
 
 
 def test_the_interval_of_a_share_is_in_percent_like_the_share():
     claim = {"claim": "c", "published": "p", "n": 500, "verdict": "confirmed", "interval": [0.639, 0.743]}
-    shown = [claims.table([claim | {"measured": m}]).frame.to_dict("records")[0] for m in ("69.3% begin", "T = 0.7")]
+    shown = [
+        claims.claim_table([claim | {"measured": m}]).frame.to_dict("records")[0] for m in ("69.3% begin", "T = 0.7")
+    ]
     assert [r["95% interval"] for r in shown] == ["63.9%\u00a0to\u00a074.3%", "0.639\u00a0to\u00a00.743"]

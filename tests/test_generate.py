@@ -9,7 +9,7 @@ import sys
 import pytest
 from hostile import WRECKS, flip, rewrite
 
-from charlm_corpus import ROOT
+from charlm.corpus import ROOT
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_help_does_not_wait_for_what_only_texts_need():
 
 def test_reading_runs_does_not_wait_for_what_is_slow_to_import(trained):
     script = (
-        "import sys, charlm_runs; charlm_runs.stored(); assert 'fastjsonschema' in sys.modules;"
+        "import sys, charlm.runs; charlm.runs.stored(); assert 'fastjsonschema' in sys.modules;"
         " print({'jsonschema', 'distributed', 'pandas'} & set(sys.modules))"
     )
     env = {**os.environ, "CHARLM_RUNS": str(trained[0].parent)}

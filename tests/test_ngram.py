@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from charlm_ngram import FALLBACK, NGram, discount
+from charlm.ngram import FALLBACK, NGram, discount
 
 A, B, C, D = range(4)
 ABABAC = [np.array([A, B, A, B, A, C])]

@@ -10,9 +10,9 @@ from statistics import geometric_mean, mean, stdev
 
 import pytest
 from pypdf import PdfReader
-from test_report import Page
+from small_notebooks import Page
 
-from charlm_corpus import ROOT
+from charlm.corpus import ROOT
 
 VERDICTS = {"confirmed", "refuted", "too close to call", "no difference that matters", "not judged"}
 
@@ -21,7 +21,7 @@ def report_of(file, folder, seeds, epochs):
     """Makes the report of a small study as a process, in folders of its own: what it said, and the report's folder."""
     env = {**os.environ, "CHARLM_RUNS": str(folder / "runs")}
     options = ["--corpus", str(file), f"--seeds={seeds}", f"--epochs={epochs}", "--out", str(folder / "out")]
-    command = [sys.executable, "-m", "charlm_report", *options]
+    command = [sys.executable, "-m", "charlm.report", *options]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, folder / "out"

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+import charlm.runs.sweep
 import charlm_core as core
-import charlm_runs as runs
-from charlm_core import Config
-from charlm_corpus import CharlmError
-from charlm_runs import Run
+from charlm.runs.folder import Run, load_weights
+from charlm.runs.identity import decisive_fields, run_id
+from charlm.runs.sweep import train_sweep
+from charlm_core import CharlmError, CharModel, Config
 
 OPTIONS: dict[str, dict] = {
     "dropout": {"dropout": 0.5},
@@ -40,25 +41,27 @@ def trained(corpus, config, epochs):
 def test_a_run_with_the_option_that_was_stopped_goes_on_to_the_same_bits(tiny, tiny_config, tmp_path, cell, option):
     config = replace(tiny_config, cell=cell, epochs=3, patience=3, **OPTIONS[option])
     run = Run.of(config, tiny, tmp_path)
-    run.save(runs.advance(run.load(), run.config, tiny))  # then the process ends: all that is left is the folder
-    (record,) = runs.sweep([config], tiny, tmp_path, workers=1, say=lambda line: None)
+    run.save(
+        charlm.runs.sweep.train_one_epoch(run.load(), run.config, tiny)
+    )  # then the process ends: all that is left is the folder
+    (record,) = train_sweep([config], tiny, tmp_path, workers=1, say=lambda line: None)
     whole = trained(tiny, run.config, 3)[-1]
     assert record["val_loss"] == [row["val_loss"] for row in whole.history]
-    last, _, _ = runs.weights(run.folder, "last")
+    last, _, _ = load_weights(run.folder, "last")
     assert all(torch.equal(last[name], whole.weights[name]) for name in whole.weights)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_the_option_changes_what_is_learnt_and_the_name(tiny, tiny_config, option):
     plain, config = tiny_config, replace(tiny_config, **OPTIONS[option])
-    assert runs.run_id(config, tiny) != runs.run_id(plain, tiny)
+    assert run_id(config, tiny) != run_id(plain, tiny)
     a, b = (trained(tiny, c, 1)[0] for c in (plain, config))
     assert not all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights)
 
 
 def test_every_option_at_its_default_is_the_plain_configuration():
     added = {name for option in OPTIONS.values() for name in option} - {"split"}
-    first = runs.decisive_fields(Config())
+    first = decisive_fields(Config())
     assert added.isdisjoint(first) and added | set(first) == set(vars(Config()))
 
 
@@ -69,7 +72,7 @@ def test_every_option_at_its_default_is_the_plain_configuration():
 def test_dropout_is_off_when_a_loss_is_measured(tiny, tiny_config):
     config = replace(tiny_config, dropout=0.5)
     state = trained(tiny, config, 1)[0]
-    model = core.CharModel(len(tiny.vocab), config)
+    model = CharModel(len(tiny.vocab), config)
     model.load_state_dict(state.weights)
     _, validation = core.split_chunks(core.count_chunks(len(tiny.ids), config.chunk_length), config)
     with core.arithmetic(config):
@@ -128,7 +131,7 @@ def test_streams_run_through_the_text_side_by_side():
 def test_a_window_goes_on_with_the_state_of_the_one_before(tiny, tiny_config):
     """Without a step of the optimizer, windows of 10 that go on give the losses of windows of 30."""
     config = replace(tiny_config, split="sequential", chunk_length=30, batch_size=1, dropout=0.0)
-    model = core.CharModel(len(tiny.vocab), config)
+    model = CharModel(len(tiny.vocab), config)
     ((inputs, targets),) = core.batches(tiny.ids, np.array([0]), config)
     whole, _ = core.batch_loss(model, inputs, targets, config)
     parts, state = [], None

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
-from charlm_show import Figure, Finding, Results, Samples, Table, boxed, escape_markdown, fenced, plain, visible
+from charlm.show import Figure, Finding, Results, Samples, Table, boxed, escape_markdown, fenced, plain, visible
 
 HOSTILE = "`a` $x$ <script>alert(1)</script> | ]]> \\ {{ y }} *b* _i_ [l](http://x.y) #let\n::: div\n```\0\u202e"
 

@@ -7,23 +7,28 @@ import pytest
 import torch
 from synthetic import make_record
 
-import charlm_comparison as comparison
+import charlm.corpus
+import charlm.runs.identity
 import charlm_core as core
-import charlm_corpus
-import charlm_runs
-import charlm_studies as studies
-import charlm_study as study
-from charlm_corpus import CharlmError
+from charlm import studies
+from charlm.cells.measures import best_rates
+from charlm.corpus import load_corpus
+from charlm.device import resolved_config
+from charlm.losses.words import precision_table
+from charlm.protocol import Study
+from charlm.runs.sweep import train_sweep
+from charlm.studies import CONFIGURATIONS, LEARNING_RATES, STUDIED_CELLS, STUDIES, Made
+from charlm_core import CharlmError
 
 
 @pytest.fixture(scope="module")
 def shakespeare():
-    return charlm_corpus.load("shakespeare-268k")
+    return load_corpus("shakespeare-268k")
 
 
-@pytest.mark.parametrize("name", studies.CONFIGURATIONS)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_study_trains_each_of_its_runs_once(name, shakespeare):
-    configs = studies.CONFIGURATIONS[name](shakespeare)
+    configs = CONFIGURATIONS[name](shakespeare)
     assert len(set(configs)) == len(configs) > 0
 
 
@@ -38,22 +43,22 @@ def test_the_crossed_study_takes_every_split_with_every_seed():
 
 
 def test_tuned_runs_have_the_best_rates_and_none_of_the_seeds_that_chose_them(shakespeare):
-    swept = studies.read("learning_rates", shakespeare).runs
+    swept = studies.read_study("learning_rates", shakespeare).runs
     configs = studies.tuned(shakespeare)
-    assert {c.cell: c.learning_rate for c in configs} == comparison.best_rates(swept)
+    assert {c.cell: c.learning_rate for c in configs} == best_rates(swept)
     assert not {c.seed for c in configs} & {r["seed"] for r in swept}
-    assert {sum(c.cell == cell for c in configs) for cell in studies.CELLS} == {10}
+    assert {sum(c.cell == cell for c in configs) for cell in STUDIED_CELLS} == {10}
 
 
 def test_without_learning_rates_there_is_nothing_to_tune(tiny):
-    assert studies.tuned(tiny) == [] and studies.read("tuned", tiny).runs == []
+    assert studies.tuned(tiny) == [] and studies.read_study("tuned", tiny).runs == []
     with pytest.raises(CharlmError, match="STUDIES='learning_rates tuned'"):
-        studies.make("tuned", tiny)
+        studies.make_study("tuned", tiny)
 
 
 def test_names_of_studies():
     assert studies.check_names(["cells", "split", "cells"]) == ["cells", "split"]
-    assert studies.check_names(["all"]) == list(studies.CONFIGURATIONS)
+    assert studies.check_names(["all"]) == list(CONFIGURATIONS)
     with pytest.raises(CharlmError, match=r"no study 'cell'.*precision, .*, cells"):
         studies.check_names(["cell"])
 
@@ -61,55 +66,55 @@ def test_names_of_studies():
 @pytest.fixture
 def small(monkeypatch, tiny_config, tmp_path):
     """A study of two tiny runs, with runs and studies in a folder of the test's own."""
-    monkeypatch.setitem(
-        studies.CONFIGURATIONS, "parameters", lambda corpus: [tiny_config, replace(tiny_config, seed=1)]
+    monkeypatch.setitem(CONFIGURATIONS, "parameters", lambda corpus: [tiny_config, replace(tiny_config, seed=1)])
+    sweep = train_sweep
+    monkeypatch.setattr(
+        studies, "train_sweep", lambda configs, corpus, say: sweep(configs, corpus, tmp_path, 1, say=say)
     )
-    sweep = charlm_runs.sweep
-    monkeypatch.setattr(charlm_runs, "sweep", lambda configs, corpus, say: sweep(configs, corpus, tmp_path, 1, say=say))
     return tmp_path
 
 
 def test_a_study_of_the_reports_corpus_is_kept_and_read_back(small, tiny, monkeypatch):
-    monkeypatch.setitem(charlm_corpus.CORPORA[studies.Study.corpus], "sha256", tiny.sha256)
+    monkeypatch.setitem(charlm.corpus.CORPORA[Study.corpus], "sha256", tiny.sha256)
     said = []
-    made = studies.make("parameters", tiny, said.append, small / "studies")
+    made = studies.make_study("parameters", tiny, said.append, small / "studies")
     assert said[-1] == "studies/parameters.json: 2 runs"
-    assert studies.read("parameters", tiny, small / "studies") == made
+    assert studies.read_study("parameters", tiny, small / "studies") == made
     assert [r["seed"] for r in made.runs] == [0, 1]
     assert made.epoch_seconds.keys() == {"lstm-16"} and made.epoch_seconds["lstm-16"] > 0
 
 
 def test_a_study_of_another_corpus_is_not_kept(small, tiny):
-    studies.make("parameters", tiny, lambda line: None, small / "studies")
+    studies.make_study("parameters", tiny, lambda line: None, small / "studies")
     assert not (small / "studies").exists()
 
 
 def test_a_study_that_was_not_made_for_a_corpus_has_no_runs(small, tiny):
-    (small / "cells.json").write_text(json.dumps(asdict(studies.Made("cells", "another", [{}]))))
-    assert studies.read("cells", tiny, small).runs == []
-    assert "make report STUDIES=cells" in studies.made_with(studies.Made("cells", "another")).filled
+    (small / "cells.json").write_text(json.dumps(asdict(Made("cells", "another", [{}]))))
+    assert studies.read_study("cells", tiny, small).runs == []
+    assert "make report STUDIES=cells" in studies.made_with(Made("cells", "another")).filled
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"runs": 1}'])
 def test_a_damaged_study_is_one_line(small, tiny, text):
     (small / "cells.json").write_text(text)
     with pytest.raises(CharlmError, match=r"cells.json is damaged.*repository"):
-        studies.read("cells", tiny, small)
+        studies.read_study("cells", tiny, small)
 
 
 def test_a_study_says_what_made_it_and_whether_the_code_is_todays():
     made = {"machine": {"cpu": "Some CPU"}, "seconds": 1800.0}
-    today = make_record("rnn", 0) | made | {"code": charlm_runs.training_code_hash("rnn")}
-    text = studies.made_with(studies.Made("cells", "", [today] * 4)).filled
+    today = make_record("rnn", 0) | made | {"code": charlm.runs.identity.training_code_hash("rnn")}
+    text = studies.made_with(Made("cells", "", [today] * 4)).filled
     assert "4 runs, 2.0 hours of one core of Some CPU with other work beside, in float32" in text
     assert "today&#39;s training code" in text
-    assert "has changed since" in studies.made_with(studies.Made("cells", "", [today, today | {"code": "old"}])).filled
+    assert "has changed since" in studies.made_with(Made("cells", "", [today, today | {"code": "old"}])).filled
 
 
-@pytest.mark.parametrize("path", sorted(studies.STUDIES.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.json")), ids=lambda path: path.stem)
 def test_a_committed_study_holds_the_runs_it_says(path, shakespeare):
-    records = studies.read(path.stem, shakespeare).runs
-    configs = studies.CONFIGURATIONS[path.stem](shakespeare)
+    records = studies.read_study(path.stem, shakespeare).runs
+    configs = CONFIGURATIONS[path.stem](shakespeare)
     assert [
         (r["cell"], r["hidden_size"], r["learning_rate"], r["seed"], r["split"], r["split_seed"]) for r in records
     ] == [(c.cell, c.hidden_size, c.learning_rate, c.seed, c.split, c.split_seed) for c in configs]
@@ -118,15 +123,15 @@ def test_a_committed_study_holds_the_runs_it_says(path, shakespeare):
 @pytest.mark.parametrize("name", ["precision", "precision_larger"])
 def test_bfloat16_trains_where_a_study_has_shown_it_equivalent_and_nowhere_else(name, shakespeare, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
-    runs = studies.read(name, shakespeare).runs
-    for row in study.precision_table(runs).frame.to_dict("records"):
-        of = next(c for c in studies.CONFIGURATIONS[name](shakespeare) if c.cell.upper() == row["cell"])
-        taken = replace(of, device="cpu", precision="auto").resolve().precision
+    runs = studies.read_study(name, shakespeare).runs
+    for row in precision_table(runs).frame.to_dict("records"):
+        of = next(c for c in CONFIGURATIONS[name](shakespeare) if c.cell.upper() == row["cell"])
+        taken = resolved_config(replace(of, device="cpu", precision="auto")).precision
         assert taken == ("bfloat16" if row["equivalent"] else "float32"), row
 
 
-@pytest.mark.parametrize("cell", studies.CELLS)
+@pytest.mark.parametrize("cell", STUDIED_CELLS)
 def test_the_committed_rates_reach_beyond_the_best_of_each_cell(cell, shakespeare):
-    runs = studies.read("learning_rates", shakespeare).runs
-    rates = sorted(studies.LEARNING_RATES[cell])
-    assert rates[0] < comparison.best_rates(runs)[cell] < rates[-1]
+    runs = studies.read_study("learning_rates", shakespeare).runs
+    rates = sorted(LEARNING_RATES[cell])
+    assert rates[0] < best_rates(runs)[cell] < rates[-1]

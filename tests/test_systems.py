@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from charlm_corpus import ROOT
+from charlm.corpus import ROOT
 
 # Python imports this before anything else, in every process: also in Dask's workers and in notebooks' kernels. What this
 # project imports of os and signal then lacks the names that Windows or macOS lacks, and what is POSIX alone is not there.
@@ -48,7 +48,12 @@ builtins.__import__ = elsewhere
 def elsewhere(tmp_path):
     """Runs Python as on another system, whose own encoding is ASCII, with runs/ in tmp_path."""
     (tmp_path / "site").mkdir()
-    script = ELSEWHERE.format(ours=[str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")])
+    script = ELSEWHERE.format(
+        ours=[
+            str(ROOT),
+            *{str(p.parent) for name in ("charlm", "tests", "benchmarks") for p in (ROOT / name).rglob("*.py")},
+        ]
+    )
     (tmp_path / "site" / "sitecustomize.py").write_text(script, "utf-8")
     ascii = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     path = os.pathsep.join([str(tmp_path / "site"), str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -63,7 +68,7 @@ def elsewhere(tmp_path):
 
 def test_the_names_are_taken_from_this_projects_code_alone(elsewhere):
     """What the other tests here rely on."""
-    script = "import charlm_runs, os; print(hasattr(charlm_runs.os, 'fork'), hasattr(os, 'fork') or os.name == 'nt')"
+    script = "import charlm.runs.folder, os; print(hasattr(charlm.runs.folder.os, 'fork'), hasattr(os, 'fork') or os.name == 'nt')"
     told = elsewhere("-c", script)
     assert told.stdout.split() == ["False", "True"], told.stderr
 
@@ -71,13 +76,14 @@ def test_the_names_are_taken_from_this_projects_code_alone(elsewhere):
 # One process, because each needs seconds to start. Dask's workers import it again.
 COMMANDS = """
 import sys
-import charlm_runs, generate
+import generate
+from charlm.runs.__main__ import main
 
 if __name__ == "__main__":
-    assert charlm_runs.main(["train", sys.argv[1]]) == 0
-    assert charlm_runs.main(["train", sys.argv[2], "--workers", "2"]) == 0
-    assert charlm_runs.main(["list"]) == 0
-    assert charlm_runs.main(["verify"]) == 0
+    assert main(["train", sys.argv[1]]) == 0
+    assert main(["train", sys.argv[2], "--workers", "2"]) == 0
+    assert main(["list"]) == 0
+    assert main(["verify"]) == 0
     sys.exit(generate.main(["--temperature", "10", "--length", "200"]))
 """
 
@@ -100,18 +106,20 @@ REPORT = """
 import sys
 from pathlib import Path
 import nbformat
-import charlm_report as report
-from charlm_study import Study
+from charlm.report import execute
+from charlm.corpus import print_utf8
+from charlm.protocol import Study
+from charlm.report.execute import Job
 
-report.print_utf8()  # as its main() does
-folder = report.BUILD = Path(sys.argv[1])
-plan = report.jobs(Study.quick(), "shakespeare-268k", folder / "results.json")
+print_utf8()  # as its main() does
+folder = execute.BUILD = Path(sys.argv[1])
+plan = execute.jobs(Study.quick(), "shakespeare-268k", folder / "results.json")
 for job in plan:
-    report.check_parameters(job)
-cell = nbformat.v4.new_code_cell("import charlm_corpus; print(hasattr(charlm_corpus.os, 'fork'), 'à')")
+    execute.check_parameters(job)
+cell = nbformat.v4.new_code_cell("import charlm.corpus; print(hasattr(charlm.corpus.os, 'fork'), 'à')")
 nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "small.ipynb")
-job = report.Job(folder / "small.ipynb", {}, frozenset())
-(made,) = report._side_by_side([job], lambda job: report.execute(job, folder), lambda job: None)
+job = Job(folder / "small.ipynb", {}, frozenset())
+(made,) = execute.execute_together([job], lambda job: execute.execute_notebook(job, folder), lambda job: None)
 assert made.cells[0].outputs[0].text == "False à\\n"
 """
 

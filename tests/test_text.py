@@ -5,16 +5,16 @@ import math
 import numpy as np
 import pytest
 
-from charlm_text import (
-    distinct,
+from charlm.text import (
+    distinct_sequences,
     entropy,
-    headings,
+    known_headings,
     longest_copies,
     real_words,
-    share,
     starts_speaker,
     whole_lines,
     whole_words,
+    wilson_share,
     words,
 )
 
@@ -56,13 +56,13 @@ def test_the_interval_of_a_share_is_wilsons():
     k, n, z = 8, 10, 1.959963984540054
     middle = (k / n + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(k / n * (1 - k / n) / n + z**2 / (4 * n**2))
-    found = share(k, n)
+    found = wilson_share(k, n)
     assert (found.correct, found.total, found.rate) == (8, 10, 0.8)
     assert (found.low, found.high) == pytest.approx((middle - half, middle + half))
 
 
 def test_a_share_of_nothing_is_not_known():
-    assert share(0, 0) == (0, 0, None, None, None)
+    assert wilson_share(0, 0) == (0, 0, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_of_a_piece_the_first_and_last_word_and_line_may_have_been_cut_off():
 
 def test_headings_are_known_speakers_among_the_whole_lines_with_a_colon():
     known = {"ANNA:", "I, say:"}
-    assert headings("ANNA:\nhear this\nANNA:\nI, say:\nCLARA:\nANNA:", known) == (1, 3)
-    assert headings("no lines", known) == (0, 0)
+    assert known_headings("ANNA:\nhear this\nANNA:\nI, say:\nCLARA:\nANNA:", known) == (1, 3)
+    assert known_headings("no lines", known) == (0, 0)
 
 
 def test_a_sequence_is_distinct_once_in_its_own_text_and_the_texts_after_it():
-    assert distinct(["abab", "abxy"], 2, 0) == [(2, 3), (3, 3)]
-    assert distinct(["abab", "abxy"], 2, 5) == [(1, 3), (2, 3)]  # ba of ab, ba; bx, xy of ab, bx, xy
-    assert distinct(["ab", "cd", "ab"], 2, 1) == [(1, 1), (1, 1), (0, 1)]  # after the last comes the first
-    assert distinct(["a", ""], 2, 1) == [(0, 0), (0, 0)]
+    assert distinct_sequences(["abab", "abxy"], 2, 0) == [(2, 3), (3, 3)]
+    assert distinct_sequences(["abab", "abxy"], 2, 5) == [(1, 3), (2, 3)]  # ba of ab, ba; bx, xy of ab, bx, xy
+    assert distinct_sequences(["ab", "cd", "ab"], 2, 1) == [(1, 1), (1, 1), (0, 1)]  # after the last comes the first
+    assert distinct_sequences(["a", ""], 2, 1) == [(0, 0), (0, 0)]
 
 
 @pytest.mark.parametrize(

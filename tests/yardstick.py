@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from charlm_core import Config
-from charlm_corpus import CharlmError, Corpus
+from charlm_core import CharlmError, Config, Corpus
 
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM = range(3)  # what a seed is used for; each has random numbers of its own

@@ -1,0 +1,105 @@
+"""How a figure is drawn: one style for all, and the parts that figures of several rooms share.
+
+A figure function gives the drawing, a caption with the finding, a text that says what is seen, and the rows of numbers
+behind it. All sentences are computed from the data.
+
+A figure is 5.2 inches wide with letters of 10 points, so that it can be read on a phone: panels stand below each
+other. Nothing here touches pyplot or global state, and the same numbers give the same bytes.
+"""
+
+import io
+
+from matplotlib import rc_context, style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.lines import Line2D
+
+from charlm.show import Figure
+from charlm.stats import Estimate
+
+# ---------------------------------------------------------------------------------------------------------------------
+# style
+
+WIDTH = 5.2  # inches
+INK, GREY, FAINT, ACCENT = "#222222", "#5A5A5A", "#B5B5B5", "#6A3D9A"
+# Apart for colour-blind readers too, and dark enough on white to set text in.
+COLOURS = {"rnn": "#BF4900", "lstm": "#0068A8", "gru": "#007A5A"}
+LEVEL = COLOURS["gru"]  # of real text
+MARKERS = {"rnn": "o", "lstm": "s", "gru": "^"}
+DASHED = (0, (3, 1.5))
+
+DASHES = {"rnn": "solid", "lstm": (0, (5, 2)), "gru": (0, (2, 1.5))}  # lines that may lie on one another
+
+STYLE = {
+    "figure.facecolor": "white",
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine has the same letters
+    "font.size": 10,
+    "text.parse_math": False,  # a corpus may well have dollar signs in it
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#E6E6E6",
+    "grid.linewidth": 0.8,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "svg.fonttype": "path",
+}
+styled = style.context(["default", STYLE])  # from the defaults: a reader's own settings change no figure
+
+
+def colour(cell: str) -> str:
+    return COLOURS.get(cell, INK)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# parts
+
+
+def panels(n: int, height: float, **kwargs: bool) -> tuple[Canvas, list[Axes]]:
+    """A canvas with n axes below each other, each so many inches high."""
+    canvas = Canvas(figsize=(WIDTH, n * height), layout="constrained")
+    return canvas, list(canvas.subplots(n, 1, squeeze=False, **kwargs)[:, 0])
+
+
+def draw_seeds(ax: Axes, cell: str, e: Estimate, at: float, beside: float) -> None:
+    """A cell's value of every seed, and beside them their mean with its interval."""
+    c = colour(cell)
+    ax.plot([at] * e.n, e.values.values(), MARKERS.get(cell, "v"), color=c, ms=6, mec="white", mew=0.6, zorder=3)
+    ax.plot(beside, e.mean, "D", color=c, ms=5)
+    if e.interval:
+        ax.plot([beside] * 2, e.interval, color=c, lw=2)
+
+
+def seeds_and_mean() -> list[Line2D]:
+    """What the marks of draw_seeds are, for a legend."""
+    return [
+        Line2D([], [], color=GREY, marker="o", ls="", label="one seed"),
+        Line2D([], [], color=GREY, marker="D", ms=5, lw=2, label="mean, 95%"),
+    ]
+
+
+def nothing_drawn(note: str, id: str) -> Figure:
+    """The figure that stands where no run finished."""
+    canvas, (ax,) = panels(1, 1)
+    ax.axis("off")
+    ax.text(0.5, 0.5, "no run finished", ha="center")
+    return finish(canvas, id, f"No run finished. {note}", "No run finished, nothing is drawn.", [])
+
+
+def finish(canvas: Canvas, id: str, caption: str, alt: str, rows: list[dict]) -> Figure:
+    """Draw to SVG, and to PNG at twice the pixels of a plain screen."""
+    svg, png = io.StringIO(), io.BytesIO()
+    with rc_context({"svg.hashsalt": id}):  # without it the ids inside are random
+        canvas.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    canvas.savefig(png, format="png", dpi=192, metadata={"Software": None})
+    return Figure(id, svg.getvalue(), png.getvalue(), caption.strip(), alt.strip(), rows)

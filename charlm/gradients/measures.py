@@ -1,0 +1,232 @@
+"""Does the gradient vanish? How much the loss of a character depends on the input k steps before it, measured.
+
+For a window of text with one-hot characters x_1 … x_n, read from a zero state, and the loss L of the character that
+follows it, the norm at k steps back is ‖∂L/∂x_{n−k}‖, Euclidean, in nats. By the chain rule it is the product that
+Pascanu, Mikolov and Bengio examine (On the difficulty of training recurrent neural networks, ICML 2013; first Hochreiter's
+diploma thesis, 1991): the loss's gradient at the last state, times the Jacobians of k steps, times the way in from the
+input, which is the same for every k. Taken at the input it means the same for every cell, whatever its state consists of.
+
+A curve of norms is the median over windows: a few windows with a huge gradient do not decide it, it exists where some
+norms are zero, and it is the same on a linear and a logarithmic scale. Curves of a cell are {seed: (length,)}, indexed by
+k, and those of several {cell: {seed: curve}}. Ratios are averaged over seeds as logarithms.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import charlm_core as core
+from charlm import stats
+from charlm.records import Record, Records, cells_in, finished
+from charlm.runs.folder import RUNS, kept_measurement, load_weights
+from charlm.runs.identity import code_hash
+from charlm.stats import Estimate
+from charlm_core import CharlmError, CharModel, Config, Corpus
+
+Curves = dict[str, dict[int, np.ndarray]]  # cell -> seed -> median norm by steps back
+Models = Iterable[tuple[dict[str, Tensor], Config]]
+
+CHARACTERS = 960  # read for each curve: 32 chunks of 30
+LONG = 100  # characters of a window that reaches further back than training did
+NEAR, FAR = 1, 20  # steps back whose ratio is judged
+VANISHED = 0.1  # of the norm at NEAR: what is less at FAR has vanished
+FACTOR_MARGIN = 2.0  # a factor between two cells' ratios that is too small to matter
+KEPT_CURVES = ("gradient", "gradient_long")  # names of a run's curves in the record of a study
+TINY = float(np.finfo(np.float32).smallest_subnormal)  # what stands for a gradient that float32 has rounded to zero
+
+# ---------------------------------------------------------------------------------------------------------------------
+# measuring
+
+
+def windows(corpus: Corpus, config: Config, length: int) -> np.ndarray:
+    """Windows of consecutive text that end where a validation chunk of the run's split ends, each with the character
+    that follows: ids (length + 1, windows) of int64, CHARACTERS in all and spread evenly over the text. A window of the
+    chunk length is a validation chunk; a longer one begins in the text before it, training text or not.
+
+    Raises CharlmError for a length that does not reach FAR steps back or is longer than the text before every such end.
+    """
+    if length <= FAR:
+        raise CharlmError(f"windows of {length} characters do not reach {FAR} steps back: use at least {FAR + 1}")
+    _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    ends = (chunks + 1) * config.chunk_length
+    ends = ends[ends >= length]
+    if not len(ends):
+        raise CharlmError(f"no validation chunk has {length} characters before its end: use shorter windows")
+    few = min(len(ends), max(2, CHARACTERS // length))
+    ends = ends[np.linspace(0, len(ends) - 1, few).astype(int)]
+    return corpus.ids[ends - length + np.arange(length + 1)[:, None]].astype(np.int64)
+
+
+def longest_window(configs: Sequence[Config], corpus: Corpus) -> int:
+    """LONG, or less where the text of one of the configurations has no validation chunk so far from its beginning."""
+    ends = []
+    for config in configs:
+        _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+        ends.append((int(chunks[-1]) + 1) * config.chunk_length)
+    return min(LONG, *ends)
+
+
+def on_cpu(weights: dict[str, Tensor], config: Config) -> tuple[CharModel, Config]:
+    """The model on one CPU thread, whatever it was trained on and in; its weights want no gradient. The recurrent layers are
+    in float32. The head is in float64: a character far back may change a loss by less than float32 can tell of it.
+    """
+    config = replace(config, device="cpu", precision="float32", threads=1)
+    model = CharModel(len(weights["head.bias"]), config)
+    model.load_state_dict(weights)
+    model.head.double()
+    return model.requires_grad_(False), config
+
+
+def last_losses(model: CharModel, one_hot: Tensor, following: Tensor) -> Tensor:
+    """Loss of the character after each window in nats, (windows,), from one_hot (length, windows, vocabulary)."""
+    hidden, _ = model.rnn(one_hot)  # (length, windows, hidden)
+    return F.cross_entropy(model.head(hidden[-1].double()), following, reduction="none")
+
+
+def norms(weights: dict[str, Tensor], config: Config, ids: np.ndarray) -> np.ndarray:
+    """‖∂L/∂x_{n−k}‖ for windows of ids (length + 1, windows): float64 (length, windows), the first axis is k."""
+    model, config = on_cpu(weights, config)
+    text = torch.from_numpy(ids)
+    one_hot = F.one_hot(text[:-1], model.rnn.input_size).float().requires_grad_()  # (length, windows, vocabulary)
+    with core.arithmetic(config):
+        # Windows share nothing, so the gradient of their sum holds for each its own.
+        (gradient,) = torch.autograd.grad(last_losses(model, one_hot, text[-1]).sum(), one_hot)
+    # The squares of small gradients would be zero in float32.
+    return torch.linalg.vector_norm(gradient, dim=-1, dtype=torch.float64).flip(0).numpy()
+
+
+def changes(weights: dict[str, Tensor], config: Config, ids: np.ndarray) -> np.ndarray:
+    """By how many nats, up or down, the loss changes when the character NEAR or FAR steps back is replaced by what
+    stands there in another window: (2,), medians over the windows where that is another character, NaN without any.
+    """
+    model, config = on_cpu(weights, config)
+    steps = (NEAR, FAR)
+    texts = np.repeat(ids[None], 1 + len(steps), axis=0)  # (texts, length + 1, windows): as it is, then replaced
+    for text, k in zip(texts[1:], steps, strict=True):
+        text[-2 - k] = np.roll(ids[-2 - k], 1)
+    read = torch.from_numpy(np.concatenate(texts, axis=1))  # (length + 1, texts × windows)
+    with core.arithmetic(config), torch.no_grad():
+        losses = last_losses(model, F.one_hot(read[:-1], model.rnn.input_size).float(), read[-1])
+    original, *replaced = losses.numpy().reshape(1 + len(steps), -1)
+    found = []
+    for text, loss in zip(texts[1:], replaced, strict=True):
+        size = np.abs(loss - original)[(text != ids).any(axis=0)]
+        found.append(float(np.median(size)) if len(size) else math.nan)
+    return np.array(found)
+
+
+def curve(weights: dict[str, Tensor], config: Config, corpus: Corpus, length: int | None = None) -> np.ndarray:
+    """The median norm of a model k steps back, (length,), over windows of `length`, by default its chunk length."""
+    return np.median(norms(weights, config, windows(corpus, config, length or config.chunk_length)), axis=1)
+
+
+def curves(models: Models, corpus: Corpus, length: int | None = None) -> Curves:
+    """The curve of each model (weights, configuration)."""
+    return by_cell_and_seed(models, lambda w, config: curve(w, config, corpus, length))
+
+
+def replacements(models: Models, corpus: Corpus) -> Curves:
+    """changes() of each model on its validation chunks: {cell: {seed: (2,)}}."""
+    return by_cell_and_seed(models, lambda w, config: changes(w, config, windows(corpus, config, config.chunk_length)))
+
+
+def with_gradient_curves(
+    records: Records, corpus: Corpus, runs: Path = RUNS, length: int | None = None
+) -> list[Record]:
+    """The finished runs with their curves, of chunks and of longer windows (lists, indexed by k; length: of the latter, by
+    default as long as the run's text has), and the others as they are. The curves are kept in the runs' folders."""
+    done = []
+    for r in records:
+        if r["status"] == "finished":
+            folder = runs / r["run_id"]
+            weights, config, _ = load_weights(folder)
+            lengths = (config.chunk_length, length or longest_window([config], corpus))
+            of = {"code": code_hash(windows, on_cpu, last_losses, norms, curve), "of": [CHARACTERS, *lengths]}
+            found = kept_measurement(folder, "gradients", of, partial(_both_curves, weights, config, corpus, lengths))
+            r = r | {name: norms.tolist() for name, norms in found.items()}
+        done.append(r)
+    return done
+
+
+def _both_curves(
+    weights: dict[str, Tensor], config: Config, corpus: Corpus, lengths: tuple[int, int]
+) -> dict[str, Tensor]:
+    found = (torch.from_numpy(curve(weights, config, corpus, n)) for n in lengths)
+    return dict(zip(KEPT_CURVES, found, strict=True))
+
+
+def curves_by_cell(records: Records, name: str) -> Curves:
+    """The curves of runs with_gradient_curves(), `name` being one of KEPT_CURVES."""
+    found: Curves = {}
+    for r in finished(records):
+        found.setdefault(r["cell"], {})[r["seed"]] = np.array(r[name])
+    return found
+
+
+def by_cell_and_seed(models: Models, measure: Callable[[dict[str, Tensor], Config], np.ndarray]) -> Curves:
+    found: Curves = {}
+    for weights, config in models:
+        found.setdefault(config.cell, {})[config.seed] = measure(weights, config)
+    return {cell: found[cell] for cell in cells_in([{"cell": c} for c in found])}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# judging
+
+
+def log_ratio(far: float, near: float) -> float | None:
+    """log10(far / near); a far of zero counts as TINY. None where near is zero or one of them is not finite."""
+    if not (near > 0 and math.isfinite(near) and math.isfinite(far)):
+        return None
+    return math.log10(max(far, TINY)) - math.log10(near)
+
+
+def fall(curve: np.ndarray) -> float | None:
+    """log10 of the ratio that is judged: of the norm at FAR steps back to that at NEAR."""
+    return log_ratio(float(curve[FAR]), float(curve[NEAR]))
+
+
+def first_below(curve: np.ndarray, share: float) -> int | None:
+    """The first k beyond NEAR whose norm is at most `share` of that at NEAR; None where there is none."""
+    below = np.flatnonzero(curve[NEAR + 1 :] <= share * curve[NEAR]) if curve[NEAR] > 0 else []
+    return NEAR + 1 + int(below[0]) if len(below) else None
+
+
+def estimate_known(values: dict[int, float | None]) -> Estimate:
+    """Estimate over the seeds that have a value; the others are in dropped."""
+    known = {s: v for s, v in sorted(values.items()) if v is not None}
+    return stats.estimate(known, dropped=sorted(values.keys() - known.keys()))
+
+
+def falls(of: dict[int, np.ndarray]) -> Estimate:
+    """Estimate of fall() for the curves of one cell."""
+    return estimate_known({seed: fall(curve) for seed, curve in of.items()})
+
+
+def quotient(a: Estimate, b: Estimate) -> Estimate:
+    """Estimate of the difference of two logarithms, paired over the seeds that have both."""
+    seeds = a.values.keys() | b.values.keys()
+    return estimate_known({s: a.values[s] - b.values[s] if s in a.values and s in b.values else None for s in seeds})
+
+
+def vanishes(e: Estimate, claimed: bool = True) -> str:
+    """The verdict of GRADIENT_RULE on the claim that a gradient vanishes, or that it does not, from the estimate of its fall."""
+    edge = math.log10(VANISHED)
+    interval = e.interval and (e.low - edge, e.high - edge)
+    return stats.verdict(interval, e.n, -1 if claimed else 1, margin=0)
+
+
+def falls_less(e: Estimate) -> str:
+    """The verdict of GRADIENT_RULE on the claim that one cell's gradient falls less, from the estimate of the quotient."""
+    return stats.verdict(e.interval, e.n, 1, margin=math.log10(FACTOR_MARGIN))
+
+
+def factor(log: float | None) -> float | None:
+    return None if log is None else 10.0**log

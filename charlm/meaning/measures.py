@@ -1,0 +1,276 @@
+"""What a loss means: measures of trained runs on the chunks of their own split.
+
+A measured run is a record of charlm.runs with what `measure_losses` and `count_grams` found added to it, so that
+charlm.stats estimates from it as from any record. Losses are nats per character, means over all characters of the chunks
+(a record's own are means of batch means). All are of the arithmetic of the training (bfloat16 or float32), on the CPU.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+import charlm_core as core
+from charlm.device import check_device
+from charlm.ngram import NGram
+from charlm.records import Record, Records, finished
+from charlm.runs.folder import RUNS, kept_measurement, load_weights
+from charlm.runs.identity import code_hash
+from charlm_core import CharModel, Config, Corpus
+
+ORDERS = 8  # n-gram models of order 1 to this
+BEFORE = 8  # chunks that are read at least, where so many are, before the state counts as carried
+STRETCH = 32  # chunks that are read on from there
+ROWS = 256  # chunks at a time
+MAX_LOGITS = 30_000_000  # numbers at a time: fewer chunks where the vocabulary is large
+
+# ---------------------------------------------------------------------------------------------------------------------
+# measuring one run
+
+
+def score(model: CharModel, ids: np.ndarray, chunks: np.ndarray, config: Config) -> tuple[Tensor, Tensor]:
+    """Loss of every character of the chunks, each chunk read from a zero state, and whether the most probable character
+    was the right one: both (time, chunks)."""
+    with _reading(config):
+        batches = core.batches(ids, chunks, _in_rows(model, config))
+        losses, hits = zip(*(_compare(model(inputs)[0], targets) for inputs, targets in batches), strict=True)
+    return torch.cat(losses, dim=1), torch.cat(hits, dim=1)
+
+
+def score_carried(model: CharModel, ids: np.ndarray, chunks: np.ndarray, config: Config) -> Tensor:
+    """Loss of every character of the chunks (time, chunks) when the state is carried on through the text: each character
+    is given its whole chunk so far and the chunks before it, whatever set they belong to, at least BEFORE of them or all
+    that there are. From a zero state (`score`) it is given its chunk so far and nothing else.
+
+    The text is read in stretches side by side, each begun BEFORE chunks early with a zero state.
+    """
+    config = _in_rows(model, config)
+    n = core.count_chunks(len(ids), config.chunk_length)
+    column = {int(chunk): i for i, chunk in enumerate(chunks)}
+    losses = torch.full((config.chunk_length, len(chunks)), math.nan)
+    starts = np.unique(chunks // STRETCH) * STRETCH  # of the stretches that hold any of the chunks
+    with _reading(config):
+        for i in range(0, len(starts), config.batch_size):
+            state = None
+            for step in range(-BEFORE, STRETCH):
+                now = starts[i : i + config.batch_size] + step  # the chunk that is read in each stretch
+                inside = (now >= 0) & (now < n)
+                ((inputs, targets),) = core.batches(ids, np.where(inside, now, 0), config)
+                one_hot = F.one_hot(inputs, model.rnn.input_size).to(
+                    model.head.weight.dtype
+                )  # (time, rows, vocabulary)
+                hidden, state = model.rnn(one_hot, state)
+                state = _where(
+                    torch.from_numpy(inside), state
+                )  # nothing stands before the text: there the state stays zero
+                wanted = [row for row in np.flatnonzero(inside) if step >= 0 and int(now[row]) in column]
+                if wanted:
+                    at = [column[int(now[row])] for row in wanted]
+                    losses[:, at], _ = _compare(model.head(hidden[:, wanted]), targets[:, wanted])
+    return losses
+
+
+@contextmanager
+def _reading(config: Config):
+    """The arithmetic of the training, without gradients."""
+    autocast = torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bfloat16")
+    with core.arithmetic(config), torch.no_grad(), autocast:
+        yield
+
+
+def _compare(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss and hit of each character: logits (time, rows, vocabulary) and targets (time, rows) → both (time, rows)."""
+    losses = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+    return losses.view(targets.shape), logits.argmax(-1) == targets
+
+
+def _where(inside: Tensor, state: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+    """The state (layers, rows, hidden), or each of its parts, with zeros in the rows that are not inside (rows,)."""
+    if isinstance(state, tuple):
+        return tuple(_where(inside, part) for part in state)
+    return state * inside[:, None].to(state.dtype)
+
+
+def _in_rows(model: CharModel, config: Config) -> Config:
+    """The configuration with as many chunks in a batch as memory should hold."""
+    rows = MAX_LOGITS // (config.chunk_length * model.rnn.input_size)
+    return replace(config, batch_size=max(1, min(ROWS, rows)))
+
+
+def equal_part(train: np.ndarray, validation: np.ndarray) -> np.ndarray:
+    """As many training chunks as there are validation chunks, evenly spaced; all where there are not so many."""
+    few = min(len(train), len(validation))
+    return train[np.arange(few) * len(train) // few]
+
+
+def measure_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
+    """What takes a trained model to measure, in float64. Of the best epoch's weights, means over the validation chunks by
+    position, each (time,): loss and hits from a zero state, and carried, the loss with the state carried on. Of the last
+    epoch's weights, one number each: the loss on all training chunks, on an equal part of them, and on validation."""
+    best, config, vocab = load_weights(folder, "best")
+    last, _, _ = load_weights(folder, "last")
+    config = replace(config, device="cpu")
+    check_device(config)  # the run may have been trained on another machine
+    train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    model = CharModel(len(vocab), config).eval()
+    model.load_state_dict(best)
+    loss, hits = score(model, corpus.ids, validation, config)
+    carried = score_carried(model, corpus.ids, validation, config)
+    model.load_state_dict(last)
+    last_train, _ = score(model, corpus.ids, train, config)
+    last_validation, _ = score(model, corpus.ids, validation, config)
+    part = last_train[:, np.isin(train, equal_part(train, validation))]
+    found = {"loss": loss, "hits": hits, "carried": carried}
+    ends = {"last_train": last_train, "last_part": part, "last_validation": last_validation}
+    by_position = {name: values.double().mean(dim=1) for name, values in found.items()}
+    return by_position | {name: values.double().mean() for name, values in ends.items()}
+
+
+def kept_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
+    """What measure finds, kept in the run's folder: it takes longer than all else here."""
+    code = code_hash(measure_losses, score, score_carried, _reading, _compare, _where, _in_rows, equal_part)
+    of = {"code": code, "constants": [BEFORE, STRETCH, ROWS, MAX_LOGITS]}
+    return kept_measurement(folder, "meaning", of, lambda: measure_losses(folder, corpus))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# n-gram models, and all measures together
+
+SPLIT_FIELDS = (
+    "seed",
+    "split",
+    "split_seed",
+    "chunk_length",
+    "validation_share",
+)  # fields of a record that decide its split
+
+
+def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
+    """Loss of n-gram models that are trained on the run's own training chunks, each with the one character more that is
+    its last target. By order from 1 to ORDERS, each (orders,): on the validation chunks, given what a model with a zero
+    state is given, the chunk so far (ngram; by position, ngram_positions (orders, time)); so on an equal part of the
+    training chunks (ngram_train); and on the validation chunks given the text before them too (ngram_carried)."""
+    config = Config(**{name: record[name] for name in SPLIT_FIELDS})
+    train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    steps = np.arange(config.chunk_length + 1)
+
+    def rows(chunks: np.ndarray) -> np.ndarray:
+        return corpus.ids[chunks[:, None] * config.chunk_length + steps]  # (chunks, time + 1)
+
+    model = NGram(rows(train), ORDERS, len(corpus.vocab))
+    by_order = -model.by_order(rows(validation))  # (orders, chunks, time)
+    on_train = -model.by_order(rows(equal_part(train, validation)))
+    begins = validation[:, None] * config.chunk_length
+    starts = np.maximum(begins - (ORDERS - 1), 0)  # what an order looks back on
+    wider = corpus.ids[np.minimum(starts + np.arange(ORDERS + config.chunk_length), len(corpus.ids) - 1)]
+    carried = -np.take_along_axis(model.by_order(wider), (begins - starts + steps[:-1])[None], axis=2)
+    return {
+        "ngram": by_order.mean(axis=(1, 2)),
+        "ngram_positions": by_order.mean(axis=1),
+        "ngram_train": on_train.mean(axis=(1, 2)),
+        "ngram_carried": carried.mean(axis=(1, 2)),
+    }
+
+
+def with_measured_losses(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
+    """The finished runs, measured, and the diverged ones as they are. Runs of one split share their n-gram models."""
+    grams: dict[tuple, dict] = {}
+    done = [r for r in records if r["status"] == "diverged"]
+    for r in finished(records):
+        split = tuple(r[name] for name in SPLIT_FIELDS)
+        if split not in grams:
+            grams[split] = count_grams(r, corpus)
+        m = {name: values.numpy() for name, values in kept_losses(runs / r["run_id"], corpus).items()}
+        done.append(
+            r
+            | grams[split]
+            | {"loss": float(m["loss"].mean()), "loss_positions": m["loss"]}
+            | {"carried": float(m["carried"].mean()), "carried_positions": m["carried"]}
+            | {"accuracy": float(m["hits"].mean())}
+            | {name: float(m[name]) for name in ("last_train", "last_part", "last_validation")}
+        )
+    return done
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# estimates over seeds: functions of a measured run, for stats.seed_estimate
+
+
+def ngram_loss(order: int) -> Callable[[Record], float]:
+    """Loss of the n-gram model of this order on the run's split."""
+    return lambda r: float(r["ngram"][order - 1])
+
+
+def above_ngram(order: int) -> Callable[[Record], float]:
+    """How far the run's loss lies above that of the n-gram model of this order on the same split."""
+    return lambda r: r["loss"] - r["ngram"][order - 1]
+
+
+def last_third(positions: np.ndarray) -> float:
+    """Mean over the last third of the positions of a chunk, at least one: where most is given to predict from."""
+    return float(positions[-max(1, len(positions) // 3) :].mean())
+
+
+def cold_start(r: Record) -> float:
+    """Mean loss of a chunk minus that of its last third."""
+    return r["loss"] - last_third(r["loss_positions"])
+
+
+def carrying(r: Record) -> float:
+    """Loss with the state carried on minus loss from a zero state."""
+    return r["carried"] - r["loss"]
+
+
+def carrying_late(r: Record) -> float:
+    """The same in the last third of the chunks."""
+    return last_third(r["carried_positions"]) - last_third(r["loss_positions"])
+
+
+def above_carried(r: Record) -> float:
+    """How far the loss with the state carried on lies above the best n-gram model's, given the text before too."""
+    return r["carried"] - float(r["ngram_carried"].min())
+
+
+def whole_gap(r: Record) -> float:
+    """Validation minus recorded training loss at the last epoch."""
+    return r["last_validation"] - r["train_loss_last"]
+
+
+def equal_gap(r: Record) -> float:
+    """The same with weights at rest, and on as many training chunks as there are validation chunks."""
+    return r["last_validation"] - r["last_part"]
+
+
+def size_step(r: Record) -> float:
+    """How much smaller the gap is on an equal part of the training chunks than on all of them."""
+    return r["last_part"] - r["last_train"]
+
+
+def rest_step(r: Record) -> float:
+    """Training loss with the weights at rest minus the recorded one, measured while they moved."""
+    return r["last_train"] - r["train_loss_last"]
+
+
+# The losses at the last epoch between which the gap lies, each one step from the one before.
+GAP = {
+    "training, recorded": lambda r: r["train_loss_last"],
+    "training, weights at rest": lambda r: r["last_train"],
+    "training, equal part": lambda r: r["last_part"],
+    "validation": lambda r: r["last_validation"],
+}
+
+
+def one_a_seed(runs: Records) -> list[Record]:
+    """A run of each seed, for what does not depend on the cell: the n-gram models."""
+    return list({r["seed"]: r for r in runs}.values())
+
+
+def best_order(runs: Records) -> int:
+    """The order, from 1, whose n-gram models have the lowest mean loss, the first of equals."""
+    return 1 + int(np.mean([r["ngram"] for r in one_a_seed(runs)], axis=0).argmin())

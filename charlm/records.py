@@ -1,0 +1,95 @@
+"""Choosing and reading run records.
+
+A run record is the dict that charlm.runs gives and results.json holds under "runs". Losses are in nats per
+character. A run whose loss stopped being a finite number ("diverged") enters no mean; what is shown names it.
+"""
+
+from collections.abc import Sequence
+
+from charlm.protocol import PROTOCOL, PUBLISHED
+
+Record = dict  # a run
+Records = Sequence[Record]
+
+# ---------------------------------------------------------------------------------------------------------------------
+# choosing
+
+
+def finished(records: Records) -> list[Record]:
+    return [r for r in records if r["status"] == "finished"]
+
+
+def of_cell(records: Records, cell: str) -> list[Record]:
+    return [r for r in records if r["cell"] == cell]
+
+
+def trained_in(records: Records, precision: str) -> list[Record]:
+    return [r for r in records if r["precision"] == precision]
+
+
+def cells_in(records: Records) -> list[str]:
+    """The cells present, in the order in which everything is shown: rnn, lstm, gru, then any others."""
+    order = ["rnn", "lstm", "gru"]
+    return sorted({r["cell"] for r in records}, key=lambda c: (order.index(c) if c in order else len(order), c))
+
+
+def shared_settings(record: Record) -> tuple:
+    """What runs share that differ in nothing but their seed."""
+    return tuple(record[key] for key in ("cell", *PROTOCOL, "precision"))
+
+
+def check_alike(records: Records) -> None:
+    """ValueError where runs of one cell differ in more than their seed: their mean would mean nothing."""
+    for cell in cells_in(records):
+        kinds = {shared_settings(r) for r in of_cell(records, cell)}
+        seeds = [r["seed"] for r in of_cell(records, cell)]
+        if len(kinds) > 1 or len(set(seeds)) < len(seeds):
+            raise ValueError(f"{cell} runs differ in more than their seed, or repeat a seed: {kinds}, seeds {seeds}")
+
+
+def published_numbers(records: Records) -> dict[str, dict]:
+    """The published numbers that may stand beside these runs, {cell: numbers}: none unless all follow PROTOCOL."""
+    if any(r[key] != value for r in records for key, value in PROTOCOL.items()):
+        return {}
+    return {c: PUBLISHED[c] for c in cells_in(records) if c in PUBLISHED}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# reading
+
+
+def crossing_epoch(record: Record) -> int | None:
+    """The first epoch (from 1) whose validation loss is above its training loss; None where there is none."""
+    pairs = zip(record["train_loss"], record["val_loss"], strict=True)
+    return next(
+        (epoch for epoch, (train, val) in enumerate(pairs, start=1) if None not in (train, val) and val > train), None
+    )
+
+
+def last_gap(record: Record) -> float:
+    """Validation minus training loss at the last epoch."""
+    return record["val_loss_last"] - record["train_loss_last"]
+
+
+def rise_above_best(record: Record) -> float:
+    """How far validation loss at the last epoch lies above its lowest value."""
+    return record["val_loss_last"] - record["val_loss_best"]
+
+
+def size_and_rate(record: Record) -> str:
+    return f"{record['hidden_size']} / {record['learning_rate']:g}"
+
+
+def diverged_note(records: Records) -> str:
+    """A sentence that names the diverged runs; empty where there is none."""
+    lost = [r for r in records if r["status"] == "diverged"]
+    if not lost:
+        return ""
+    names = "; ".join(
+        f"{r['cell'].upper()} {size_and_rate(r)}, seed {r['seed']}, in epoch {r['diverged']['epoch']}" for r in lost
+    )
+    return f"{counted(len(lost), 'run')} diverged and {'is' if len(lost) == 1 else 'are'} in no mean: {names}."
+
+
+def counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -1,0 +1,86 @@
+"""What the cells showed, as the content of results.json."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import jsonschema
+from nbformat import NotebookNode
+
+from charlm.corpus import ROOT
+from charlm.report import execute
+from charlm.report.execute import Job, ReportError
+from charlm.runs.identity import machine_facts
+
+SCHEMA = Path(__file__).with_name("results.schema.json")
+
+
+def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, figures: Path) -> dict:
+    """The content of results.json, and the figures' files. Raises ReportError when two notebooks show one id or key,
+    or when the whole does not follow the schema.
+    """
+    results: dict = {"schema": 1, "study": study, "runs": []}
+    results |= {"tables": {}, "figures": {}, "findings": {}, "samples": {}, "provenance": {}}
+    origin: dict[str, str] = dict.fromkeys(results.keys() - {"runs"}, "charlm.report")
+
+    def claim(what: str, name: str) -> None:
+        if what in origin:
+            raise ReportError(f"{what} comes from {origin[what]} and again from {name}: each is shown once")
+        origin[what] = name
+
+    for job, notebook in executed:
+        for output, shown in execute.shown_things(notebook):
+            kind, id = shown.pop("kind"), shown.pop("id", "")
+            if kind == "results":
+                for run in shown["data"].get("runs", []):
+                    claim(f"run {run.get('run_id')}", job.name)
+                    results["runs"].append(run)
+                for key, value in shown["data"].items():
+                    if key != "runs":
+                        claim(key, job.name)
+                        results[key] = value
+                continue
+            claim(f"{kind} {id}", job.name)
+            if kind == "finding":
+                results["findings"][id] = shown
+            elif kind == "table":
+                results["tables"][id] = shown["rows"]
+            elif kind == "samples":
+                results["samples"][id] = shown["items"]
+            else:
+                results["figures"][id] = shown
+                figures.mkdir(exist_ok=True)
+                (figures / f"{id}.svg").write_text(output.data["image/svg+xml"], "utf-8", newline="\n")
+                (figures / f"{id}.png").write_bytes(base64.b64decode(output.data["image/png"]))
+    results["provenance"] = provenance(results["runs"])
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
+    error = jsonschema.exceptions.best_match(validator.iter_errors(json.loads(as_json(results))))
+    if error:
+        raise ReportError(f"results.json breaks {SCHEMA.name} at {error.json_path}: {execute.last_line(error.message)}")
+    return results
+
+
+def as_json(results: dict) -> str:
+    return json.dumps(results, indent=1, allow_nan=False) + "\n"
+
+
+def provenance(runs: list[dict]) -> dict:
+    """What the numbers came from, without names of host, user or folders, and without the time of the rendering."""
+    lock = ROOT / "requirements.lock"
+
+    def each(key: str) -> list:
+        return sorted({r[key] for r in runs if key in r})
+
+    return {
+        "machine": machine_facts(),
+        "numpy": version("numpy"),
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
+        "training_code": each("code"),
+        "precision": each("precision"),
+        "device": each("device"),
+        "threads": each("threads"),
+        "training_cpu": sorted({r["machine"]["cpu"] for r in runs if "machine" in r}),
+    }

@@ -1,0 +1,193 @@
+"""Which notebooks are executed, with which parameters, and what went wrong where one failed."""
+
+import hashlib
+import logging
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import papermill
+import psutil
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+
+from charlm.corpus import ROOT, replacing
+from charlm.protocol import Study
+from charlm.runs.sweep import count_cores
+from charlm.show import escape_markdown, visible
+from charlm_core import CharlmError
+
+BUILD = ROOT / "build"
+NOTEBOOKS = ROOT / "notebooks"
+
+
+class ReportError(Exception):
+    """A notebook that failed or shows what the report cannot take: one line that says which, where and why."""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# which notebooks, with which parameters
+
+
+@dataclass(frozen=True)
+class Job:
+    """One execution of a notebook. A parameter that is a Path is shown in the report by its name alone."""
+
+    notebook: Path
+    parameters: dict
+    shows: frozenset[str]  # kinds of things that it must show
+
+    @property
+    def name(self) -> str:
+        """The notebook as messages name it; with its cell type, because one notebook is executed for each."""
+        cell = f" ({self.parameters['cell']})" if "cell" in self.parameters else ""
+        return f"{self.notebook.parent.name}/{self.notebook.name}{cell}"
+
+
+def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
+    """The notebooks in the order in which they are executed. The last one, the summary, is shown first."""
+    common = {"corpus": corpus, "seeds": study.seeds, "epochs": study.epochs}
+    plan = [
+        ("1_training", {"cell": "rnn", **common}, {"figure", "table", "results"}),
+        ("1_training", {"cell": "lstm", **common}, {"figure", "table", "results"}),
+        ("2_loss_comparison", common, {"figure", "table", "finding"}),
+        ("3_temperature_study", common, {"figure", "table", "samples"}),
+        ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
+        ("5_gradients", common, {"figure", "table", "finding"}),
+        ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
+        ("0_summary", {"results": results}, {"finding", "table"}),
+    ]
+    return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]
+
+
+def check_parameters(job: Job) -> None:
+    """papermill only warns of a parameter that the notebook does not have, and goes on with its default; and it finds out
+    when it is too late that no notebook can hold a path that is not UTF-8."""
+    known = papermill.inspect_notebook(str(job.notebook))
+    for name, value in job.parameters.items():
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise CharlmError(f"{str(value)!r} is not UTF-8: rename the file or its folder") from None
+        if name not in known:
+            raise ReportError(
+                f"{job.name}: no parameter {name!r}; its parameters cell has {', '.join(known) or 'none'}"
+            )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# execution
+
+
+def execute_notebook(job: Job, stage: Path) -> NotebookNode:
+    """The executed notebook. Its standard output goes to ours while it runs.
+
+    Raises ReportError (CharlmError, when that is what the cell raised) and leaves the notebook as far as it came in
+    build/, with a banner, unless every code cell ran to its end, in order and without an error, and the kernel lived.
+    """
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is said here, once
+    path = stage / f"executed-{hashlib.sha256(repr(job).encode()).hexdigest()[:8]}.ipynb"
+    died = None
+    try:
+        papermill.execute_notebook(
+            job.notebook,
+            path,
+            {k: str(v) if isinstance(v, Path) else v for k, v in job.parameters.items()},
+            kernel_name="python3",
+            cwd=job.notebook.parent,
+            progress_bar=False,
+            stdout_file=sys.stdout,
+            stderr_file=sys.stdout,  # the terminal's standard error is for the one line that says what failed
+            extra_arguments=["--log-level=50"],  # the kernel's own talk, not the notebook's
+        )
+    except Exception as error:  # a cell raised, or the kernel did not start, or died: the notebook tells which
+        died = error
+    if not path.exists():
+        raise ReportError(f"{job.name}: did not start: {last_line(str(died))}")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
+    failure = find_failure(job, notebook, died)
+    if failure:
+        banner = f"**This notebook is partial: it stopped before its end.** {escape_markdown(str(failure))}"
+        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(banner, id="partial"))
+        with replacing(BUILD / f"partial-{job.notebook.name}") as half:
+            nbformat.write(notebook, half)
+        raise failure
+    return notebook
+
+
+def find_failure(job: Job, notebook: NotebookNode, died: Exception | None) -> Exception | None:
+    """What is wrong with a notebook as papermill saved it, or None. Its own word "completed" means nothing."""
+    code = [(i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip()]
+    for i, cell in code:
+        for output in cell.outputs:
+            if output.output_type == "error":
+                where = f"{job.name}, {_cell_name(notebook, i)}"
+                if output.ename == "CharlmError":
+                    return CharlmError(f"{where}: {last_line(output.evalue)}")
+                if output.ename == "SystemExit":
+                    return ReportError(f"{where}: SystemExit: {output.evalue}: the cell ended the notebook early")
+                return ReportError(f"{where}: {output.ename}: {last_line(output.evalue)}".rstrip(": "))
+    started = [i for i, c in code if c.metadata.papermill.get("start_time")]
+    if died:
+        where = _cell_name(notebook, started[-1]) if started else "before its first cell"
+        dead = isinstance(died, DeadKernelError)
+        why = "the kernel died: killed, out of memory, or ended by the cell" if dead else last_line(str(died))
+        return ReportError(f"{job.name}, {where}: {why}")
+    for n, (i, cell) in enumerate(code, 1):
+        if cell.execution_count != n:
+            return ReportError(f"{job.name}, {_cell_name(notebook, i)}: was not executed in its turn")
+    missing = job.shows - {shown["kind"] for _, shown in shown_things(notebook)}
+    if missing:
+        return ReportError(f"{job.name}: shows no {' and no '.join(sorted(missing))}, which the report needs")
+    return None
+
+
+def shown_things(notebook: NotebookNode) -> list[tuple[NotebookNode, dict]]:
+    """Pairs of an output and its charlm metadata, in the order of the notebook."""
+    outputs = (o for c in notebook.cells if c.cell_type == "code" for o in c.outputs)
+    return [(o, dict(o.metadata["charlm"])) for o in outputs if "charlm" in o.get("metadata", {})]
+
+
+def _cell_name(notebook: NotebookNode, index: int) -> str:
+    """The cell by its place in the notebook as its author knows it, and its first line."""
+    written = [c for c in notebook.cells[: index + 1] if "injected-parameters" not in c.metadata.get("tags", [])]
+    first = next(line.strip() for line in notebook.cells[index].source.splitlines() if line.strip())
+    return f"cell {len(written)} ({textwrap.shorten(first, 80, placeholder='…')})"
+
+
+def last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return visible(lines[-1]) if lines else ""
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# many at once
+
+
+def execute_together(
+    jobs: Sequence[Job], execute: Callable[[Job], NotebookNode], done: Callable[[Job], None]
+) -> list[NotebookNode]:
+    """The executed notebooks, in the order of jobs. The last job, which takes longest, starts first; a job that fails is
+    the last to start."""
+    with ThreadPoolExecutor(count_cores()) as pool:
+        running = {pool.submit(execute, job): job for job in reversed(jobs)}
+        try:
+            for future in as_completed(running):
+                future.result()
+                done(running[future])
+        except KeyboardInterrupt:  # it reaches this thread alone: without their kernels, the others end too
+            for kernel in psutil.Process().children():
+                kernel.kill()
+            pool.shutdown(cancel_futures=True)
+            for job in jobs:
+                (BUILD / f"partial-{job.notebook.name}").unlink(missing_ok=True)
+            raise
+        except Exception:
+            pool.shutdown(cancel_futures=True)
+            raise
+        return [future.result() for future in reversed(running)]

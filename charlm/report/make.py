@@ -1,0 +1,101 @@
+"""Making the report, from training what is missing to putting it in place."""
+
+import dataclasses
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from charlm.corpus import CORPORA, load_corpus
+from charlm.protocol import Study
+from charlm.report import execute
+from charlm.report.collect import as_json, collect_results
+from charlm.report.execute import Job, ReportError
+from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders
+from charlm.report.render import document, make_html, make_pdf
+from charlm.runs.sweep import train_sweep
+from charlm.studies import check_names, make_study
+from charlm_core import Corpus
+
+
+def build_report(
+    plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Callable[[str], None] = print
+) -> dict:
+    """Execute the notebooks, as many at a time as there are cores, and write report.html, report.pdf, results.json,
+    figures/ and timings.json (seconds, which no report holds) into the stage folder.
+
+    Returns what results.json holds. The last job comes after all others, and finds in stage/results.json what they
+    showed.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of a kernel: the notebooks side by side use the cores already
+    executed: list[tuple[Job, NotebookNode]] = []
+    seconds: dict[str, float] = {}
+
+    def timed(what: str, start: float) -> None:
+        seconds[what] = round(time.perf_counter() - start, 2)
+
+    def one(job: Job) -> NotebookNode:
+        start = time.perf_counter()
+        notebook = execute.execute_notebook(job, stage)
+        timed(job.name, start)
+        return notebook
+
+    for together in (plan[:-1], plan[-1:]):
+        executed += zip(
+            together, execute.execute_together(together, one, lambda job: say(f"{job.name} is executed")), strict=True
+        )
+        results = collect_results(executed, study, stage / "figures")
+        (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
+    markdown = document(executed, results)
+    start = time.perf_counter()
+    make_html(markdown, subtitle, stage)
+    timed("report.html", start)
+    start = time.perf_counter()
+    make_pdf(markdown, subtitle, stage, say)
+    timed("report.pdf", start)
+    (stage / "timings.json").write_text(as_json(seconds), "utf-8", newline="\n")
+    return results
+
+
+def make_report(
+    study: Study, out: Path | None, say: Callable[[str], None] = print, studies: Sequence[str] = ()
+) -> Path:
+    """Train what the study and the long studies of these names need, make the report and put it in place. Returns the
+    report's folder."""
+    studies = check_names(studies)
+    corpus = load_corpus(study.corpus)
+    out, figures = report_folders(study, corpus, out)
+    check_writable(out, DOCUMENTS)
+    check_writable(figures)
+    facts = dataclasses.asdict(study) | {"corpus": corpus.name, "corpus_sha256": corpus.sha256}
+    subtitle = (
+        f"{corpus.name} · {len(corpus.ids):,} characters · "
+        f"{study.seeds} {'seed' if study.seeds == 1 else 'seeds'} a model · at most {study.epochs} epochs"
+    )
+    given = study.corpus if study.corpus in CORPORA else Path(study.corpus).resolve()
+    execute.BUILD.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=execute.BUILD, prefix="stage-") as folder:
+        stage = Path(folder)
+        plan = execute.jobs(study, given, stage / "results.json")
+        for job in plan:
+            execute.check_parameters(job)  # before hours of training
+        runs = train_missing(study, corpus, say)
+        for name in studies:
+            make_study(name, corpus, say)
+        results = build_report(plan, facts, subtitle, stage, say)
+        absent = {r["run_id"] for r in runs} - {r["run_id"] for r in results["runs"]}
+        if absent:
+            raise ReportError(f"no notebook shows the runs {', '.join(sorted(absent))}")
+        place_report(stage, results, out, figures)
+        os.replace(stage / "timings.json", execute.BUILD / "timings.json")
+    return out
+
+
+def train_missing(study: Study, corpus: Corpus, say: Callable[[str], None]) -> list[dict]:
+    """Train what is missing: the runs that the notebooks are to find."""
+    records = train_sweep(study.configurations(), corpus, say=say)
+    say(f"{corpus.name}: all {len(records)} runs are trained")
+    return records

@@ -1,0 +1,174 @@
+"""Files of runs: written whole or not at all, and never trusted without their checksum. Nothing is unpickled."""
+
+import hashlib
+import json
+import os
+import stat
+import struct
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_from_bytes
+from safetensors.torch import save as tensors_to_bytes
+
+from charlm.corpus import replacing
+from charlm_core import CharlmError, State
+
+STATE = "state.safetensors"
+WEIGHT_FILES = ("best.safetensors", "last.safetensors")
+KEPT_NAMES = ("meaning", "texts", "temperature", "gradients")  # what kept() may keep
+RUN_FILES = {
+    "run.json",
+    "lock",
+    STATE,
+    *WEIGHT_FILES,
+    *(f"{name}.safetensors" for name in KEPT_NAMES),
+}  # all that a run may hold
+
+# ---------------------------------------------------------------------------------------------------------------------
+# on the disk
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace the file in one step, with its bytes on the disk before its name changes."""
+    with replacing(path) as half, open(half, "wb") as f:
+        f.write(data)
+        f.flush()
+        os.fsync(f.fileno())
+
+
+def names_in(folder: Path) -> set[str]:
+    """Names of all that a run folder holds, none where there is no folder; raises Damaged when it cannot be read."""
+    try:
+        return set(os.listdir(folder)) if os.path.lexists(folder) else set()
+    except OSError as e:
+        raise Damaged(
+            f"{folder} cannot be read as a folder: {e.strerror}; check what it is, and its permissions"
+        ) from e
+
+
+def is_folder(path: Path) -> bool:
+    return path.is_dir() and not is_link(path)
+
+
+def is_link(path: Path) -> bool:
+    return path.is_symlink() or (hasattr(path, "is_junction") and path.is_junction())  # Windows', from Python 3.12 on
+
+
+def delete_entry(path: Path) -> None:
+    """Delete a file of a run, a link and not what it leads to, or a folder in which a file was half written."""
+    if is_folder(path):
+        for name in RUN_FILES:
+            (path / name).unlink(missing_ok=True)
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+class Damaged(CharlmError):
+    """What a run folder holds is not whole, was altered, or is nothing that this project writes."""
+
+    status = "damaged"
+
+
+class OtherVersion(Damaged):
+    """A sound run whose configuration or model this version does not know."""
+
+    status = "of another version"
+
+
+AGAIN = "`python -m charlm.runs remove` its run to train it again"
+LARGEST = 2**33  # bytes: no file of a run is read that is larger, and no state of 500 million weights would be
+# What parsing bytes that anybody may have written can end in.
+UNREADABLE = (SafetensorError, struct.error, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+
+
+def read_file(path: Path, limit: int = LARGEST) -> bytes:
+    """The bytes of a file in a run folder; raises Damaged when it cannot be read, is no regular file (to open a pipe
+    would wait for ever) or has more than `limit` bytes."""
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise Damaged(f"{path} is damaged: not a regular file; {AGAIN}")
+        if about.st_size > limit:
+            raise Damaged(f"{path} is damaged: {about.st_size} bytes, where at most {limit} make sense; {AGAIN}")
+        return path.read_bytes()
+    except OSError as e:
+        raise Damaged(f"{path} cannot be read: {e.strerror}; check its permissions, or {AGAIN}") from e
+
+
+def damaged(where: Path | str, e: BaseException) -> Damaged:
+    return Damaged(f"{where} is damaged or not a file of this project ({short_reason(e)}); {AGAIN}")
+
+
+def short_reason(e: object) -> str:
+    """An error's text in one line of bounded length: it may quote what was read."""
+    return one_line(f"{e!s:.120}")
+
+
+def one_line(text: str) -> str:
+    """Text that may come from anywhere, fit for one line of a terminal."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# packed
+
+
+def pack(tensors: dict[str, torch.Tensor], about: dict) -> bytes:
+    """Tensors and a JSON value as the bytes of a safetensors file that carries the checksum of both.
+
+    The header has a single entry, because safetensors writes several in no fixed order.
+    """
+    tensors = {k: v.contiguous() for k, v in sorted(tensors.items())}
+    text = json.dumps(about, sort_keys=True, allow_nan=False)
+    return tensors_to_bytes(tensors, {"charlm": f"{_checksum(tensors, text)} {text}"})
+
+
+def unpack(data: bytes, where: Path | str) -> tuple[dict[str, torch.Tensor], dict]:
+    """The inverse of pack; raises Damaged naming `where` when the bytes are not whole and unchanged."""
+    try:
+        (header_size,) = struct.unpack("<Q", data[:8])
+        checksum, _, text = json.loads(data[8 : 8 + header_size])["__metadata__"]["charlm"].partition(" ")
+        tensors = tensors_from_bytes(data)
+        if checksum != _checksum(tensors, text):
+            raise ValueError("checksum")
+        return tensors, json.loads(text)
+    except UNREADABLE as e:
+        raise damaged(where, e) from e
+
+
+def _checksum(tensors: dict[str, torch.Tensor], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, t in sorted(tensors.items()):
+        digest.update(f"{name} {t.dtype} {tuple(t.shape)}".encode())
+        digest.update(t.contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def pack_state(state: State, made: list[dict], of: dict) -> bytes:
+    """A state as bytes, with the seconds and the machine of each of its epochs and the identity of its run."""
+    best = {} if state.best_weights is state.weights else state.best_weights  # not twice while the last is the best
+    groups = (("weights", state.weights), ("best", best), ("moments", state.moments))
+    tensors = {f"{group}/{name}": t for group, of_group in groups for name, t in of_group.items()}
+    return pack(tensors, {"history": state.history, "diverged": state.diverged, "made": made, "identity": of})
+
+
+def unpack_state(data: bytes, where: Path | str, of: dict) -> tuple[State, list[dict]]:
+    """The inverse of pack_state; raises Damaged when the state is damaged or of another run than `of`."""
+    tensors, about = unpack(data, where)
+    if about.get("identity") != of:
+        raise Damaged(f"{where} is of another run: its configuration, corpus, code or torch differ; {AGAIN}")
+    groups = grouped_tensors(tensors)
+    best = groups["best"] or groups["weights"]
+    return State(groups["weights"], best, groups["moments"], about["history"], about["diverged"]), about["made"]
+
+
+def grouped_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """The tensors of a packed state: its weights, the best ones (none where they are the same) and Adam's moments."""
+    groups: dict[str, dict] = {"weights": {}, "best": {}, "moments": {}}
+    for key, t in tensors.items():
+        group, _, name = key.partition("/")
+        groups[group][name] = t
+    return groups

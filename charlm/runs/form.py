@@ -1,0 +1,124 @@
+"""Form: what the JSON of a run and of a state must look like, and which tensors go with it."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from charlm.runs.files import AGAIN, UNREADABLE, WEIGHT_FILES, Damaged, OtherVersion, damaged, short_reason
+from charlm.runs.identity import training_code_hash
+from charlm_core import CharlmError, CharModel, Config
+
+
+def _object(**of: dict) -> dict:
+    return {"type": "object", "required": [*of], "properties": of}
+
+
+TEXT_FORM = {"type": "string", "maxLength": 255}
+COUNT_FORM = {"type": "integer", "minimum": 1, "maximum": 2**53}
+AMOUNT_FORM = {"type": "number", "minimum": 0, "maximum": 1e300}
+# Any names and any single values: which of them make sense is said by Config, and another version's may have others.
+CONFIG_FORM = {
+    "type": "object",
+    "maxProperties": 100,
+    "additionalProperties": {
+        "type": ["string", "number", "boolean", "null"],
+        "maxLength": 255,
+        "minimum": -1e300,
+        "maximum": 1e300,
+    },
+}
+IDENTITY_FORM = {"config": CONFIG_FORM, "corpus_sha256": TEXT_FORM, "torch": TEXT_FORM, "code": TEXT_FORM}
+MACHINE_FORM = _object(
+    cpu=TEXT_FORM,
+    cores={"type": ["integer", "null"]},
+    gpu={"type": ["string", "null"], "maxLength": 255},
+    system=TEXT_FORM,
+    python=TEXT_FORM,
+    torch=TEXT_FORM,
+)
+PROGRESS_FORM = {
+    "history": {"type": "array", "items": _object(epoch=COUNT_FORM, train_loss=AMOUNT_FORM, val_loss=AMOUNT_FORM)},
+    "diverged": {
+        "anyOf": [{"type": "null"}, _object(epoch=COUNT_FORM, step={"anyOf": [{"type": "null"}, COUNT_FORM]})]
+    },
+    "made": {"type": "array", "minItems": 1, "items": _object(seconds=AMOUNT_FORM, machine=MACHINE_FORM)},
+}
+STATE_FORM = _object(identity=_object(**IDENTITY_FORM), **PROGRESS_FORM)
+RUN_FORM = _object(
+    run_id=TEXT_FORM,
+    corpus=TEXT_FORM,
+    vocab={"type": "string", "minLength": 2},
+    checksums=_object(**dict.fromkeys(WEIGHT_FILES, TEXT_FORM)),
+    **IDENTITY_FORM,
+    **PROGRESS_FORM,
+)
+
+
+@cache
+def _validator(kind: str) -> Callable[[object], object]:
+    import fastjsonschema  # in a hundredth of the time that jsonschema takes to import, which generate.py would wait for
+
+    draft = {"$schema": "http://json-schema.org/draft-04/schema#"}  # the last in which 3.0 is no integer
+    return fastjsonschema.compile(draft | {"run": RUN_FORM, "state": STATE_FORM}[kind])
+
+
+def check_form(about: dict, kind: str) -> None:
+    """Raise ValueError unless this is what a finished "run" or a "state" says of itself."""
+    _validator(kind)(about)
+    epochs = [row["epoch"] for row in about["history"]]
+    if epochs != [*range(1, len(epochs) + 1)]:
+        raise ValueError("the epochs of its history are not 1, 2, 3 …")
+    if len(about["made"]) != len(epochs) + (about["diverged"] is not None):
+        raise ValueError("its history and the machines that made it are of different length")
+    vocab = about.get("vocab", "")
+    if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
+        raise ValueError("its vocabulary is not one of distinct characters in their order")
+
+
+def checked_config(about: dict, path: Path) -> Config:
+    """The configuration of a sound record; raises OtherVersion when it has fields or values that are not known here."""
+    known = {f.name for f in fields(Config)}
+    try:
+        for name in about["config"]:
+            if name not in known:
+                raise CharlmError(f"it has the unknown field {name!r}")
+        return Config(**about["config"])
+    except CharlmError as e:
+        raise OtherVersion(
+            f"the configuration in {path} is of another version, and left alone: {short_reason(e)}"
+        ) from e
+
+
+def check_shapes(
+    shapes: dict[str, tuple[int, ...]], vocabulary_size: int, config: Config, code: str, path: Path
+) -> None:
+    """Raise Damaged unless a model of this configuration has weights of these shapes, or OtherVersion where the code
+    that made them is not today's."""
+    # First what bounds the size of the model that is then built (of shapes alone).
+    fits = config.layers <= len(shapes) and shapes.get("head.weight") == (vocabulary_size, config.hidden_size)
+    if fits and shapes == {name: tuple(w.shape) for name, w in skeleton(vocabulary_size, config).items()}:
+        return
+    if code != training_code_hash(config.cell):
+        raise OtherVersion(f"{path} holds the weights of a model that other code made; it is left alone")
+    raise Damaged(f"{path} is damaged: its weights are not of its configuration; {AGAIN}")
+
+
+def skeleton(vocabulary_size: int, config: Config) -> dict[str, torch.Tensor]:
+    """The weights of a model without their values."""
+    with torch.device("meta"):
+        return CharModel(vocabulary_size, config).state_dict()
+
+
+def stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of a file's tensors, which are not read."""
+    try:
+        if not path.is_file():
+            raise ValueError("not there, or not a regular file")
+        with safe_open(path, "np") as f:
+            return {name: tuple(f.get_slice(name).get_shape()) for name in f.offset_keys()}
+    except (OSError, *UNREADABLE) as e:
+        raise damaged(path, e) from e

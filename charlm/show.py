@@ -1,0 +1,309 @@
+"""What a notebook cell shows: figures, tables, samples, findings and results, each with the numbers behind it.
+
+The last expression of a cell is one of the dataclasses below. JupyterLab shows it by _repr_mimebundle_; the
+same numbers travel in the output's metadata under "charlm", where charlm.report reads them back from the
+executed notebook. So what a reader sees in the lab, in the report and in results.json cannot come apart.
+
+Captions, notes and the templates of findings are Markdown, written by the author of the notebook. Everything
+that comes out of data (table cells, labels, generated text, values of findings) is plain text, escaped here.
+"""
+
+import base64
+import html
+import math
+import numbers
+import re
+import string
+import textwrap
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+MISSING = "–"  # what a table cell or a finding shows where there is no number
+Bundle = tuple[dict, dict]  # what a cell shows by MIME type, and its metadata
+
+# ---------------------------------------------------------------------------------------------------------------------
+# text and numbers that are safe to show
+
+
+def visible(text: str) -> str:
+    """The text with characters that act instead of showing (controls, bidi overrides, lone surrogates) written
+    as ⟨U+202E⟩. Newlines and tabs stay, and so do the joiners that Persian, Indic scripts and emoji need.
+    """
+    keep = "\n\t\u200c\u200d"
+    acts = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories: control, format, surrogate, line, paragraph
+    return "".join(f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in acts and c not in keep else c for c in text)
+
+
+def inline(text: str) -> str:
+    """Visible text in one line: a newline shows as ↵, a tab as ⇥."""
+    return visible(text).replace("\n", "↵").replace("\t", "⇥")
+
+
+def escape_markdown(text: str) -> str:
+    """One line of Markdown that reads as exactly this text, in JupyterLab and in pandoc."""
+    # Entities and not backslashes: they hold in table cells and at the start of a line too.
+    active = r"[][&<>`*_{}#+!|$~^\"'\\@=:-]|^\s+|^\d+[.)](?=\s|$)"
+    return re.sub(active, lambda m: "".join(f"&#{ord(c)};" for c in m[0]), inline(text))
+
+
+def fenced(text: str, language: str = "") -> str:
+    """The text as a code block of Markdown, in a fence that nothing in it can close."""
+    fence = _longer_run("`", text)
+    return f"{fence}{language}\n{text}\n{fence}\n"
+
+
+def boxed(attributes: str, markdown: str) -> str:
+    """Markdown blocks in one of pandoc's fenced divs, which nothing in them can close, code blocks included."""
+    fence = _longer_run(":", markdown)
+    return f"{fence} {{{attributes}}}\n{markdown}\n{fence}\n"
+
+
+def _longer_run(character: str, text: str) -> str:
+    return character * max(3, 1 + max(map(len, re.findall(f"{character}+", text)), default=0))
+
+
+def _one_line(markdown: str) -> str:
+    return " ".join(markdown.split())
+
+
+def plain(value: object) -> Any:
+    """The value as strict JSON has it: NumPy's and pandas' become Python's, NaN and infinity become None."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if value is None or isinstance(value, str | bool):
+        return value
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays
+        return plain(value.tolist())
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value) if math.isfinite(value) else None
+    if value is pd.NA or value is pd.NaT:
+        return None
+    return str(value)
+
+
+def show_value(value: object, form: str = "{}") -> str:
+    """A value as readers see it: a number by its format string, a missing one as a dash, text as it is."""
+    value = plain(value)
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not _is_number(value):
+        return inline(str(value))
+    if isinstance(value, float) and value.is_integer() and form.endswith(("{}", "d}")):
+        value = int(value)  # pandas keeps whole numbers as floats where one is missing
+    if isinstance(value, float) and form == "{}":
+        form = "{:.4g}"
+    return re.sub(r"(?<!\w)-(?=\d)", "−", form.format(value))  # a minus sign, but not in 1e-05
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+class _Fill(string.Formatter):
+    """str.format for findings: numbers are shown as numbers, everything else is escaped."""
+
+    def format_field(self, value: object, spec: str) -> str:
+        return escape_markdown(show_value(value, f"{{:{spec}}}" if spec else "{}"))
+
+
+def _check_id(id: str) -> None:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id):
+        raise ValueError(f"id {id!r}: use lower-case letters, digits and single hyphens")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the five things a cell can show
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing in two formats. caption (Markdown) says what is found in it, alt (plain text) what is seen in
+    it, rows are the numbers drawn: a list of dicts, one a point.
+    """
+
+    id: str
+    svg: str
+    png: bytes
+    caption: str
+    alt: str
+    rows: list[dict] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        source = base64.b64encode(self.svg.encode()).decode()
+        page = (
+            f'<figure><img style="max-width: 100%" src="data:image/svg+xml;base64,{source}" '
+            f'alt="{html.escape(self.alt)}"><figcaption>{html.escape(self.caption)}</figcaption></figure>'
+        )
+        caption = _one_line(self.caption)
+        data = {
+            "text/html": page,
+            "text/markdown": boxed(f"#fig-{self.id} .figure", f"{caption}\n\n{fenced(inline(self.alt))}"),
+            "image/svg+xml": self.svg,
+            "image/png": base64.b64encode(self.png).decode(),
+            "text/plain": self.alt,
+        }
+        facts = {"kind": "figure", "id": self.id, "caption": self.caption, "alt": self.alt}
+        return data, {"charlm": facts | {"rows": plain(self.rows)}}
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a frame; its index is not shown. formats gives a column its format string, as in
+    {"loss": "{:.4f}"}; columns of numbers are set to the right. Cells and column names are plain text,
+    caption and note (a line under the table) are Markdown.
+    """
+
+    id: str
+    frame: pd.DataFrame
+    caption: str
+    formats: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+        if len(set(map(str, self.frame.columns))) < len(self.frame.columns):
+            raise ValueError(f"table {self.id}: two columns of one name in {list(self.frame.columns)}")
+        unknown = [c for c in self.formats if c not in self.frame.columns]
+        if unknown:
+            raise ValueError(f"table {self.id}: formats name columns that the frame lacks: {unknown}")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        columns = [str(c) for c in self.frame.columns]
+        forms = [self.formats.get(c, "{}") for c in self.frame.columns]
+        values = [plain(list(row)) for row in self.frame.itertuples(index=False)]
+        cells = [[show_value(v, form) for v, form in zip(row, forms, strict=True)] for row in values]
+        right = [
+            any(_is_number(v) for v in column) and not any(isinstance(v, str) for v in column)
+            for column in zip(*values, strict=True)
+        ] or [False] * len(columns)
+        data = {
+            "text/html": self._html(columns, cells, right),
+            "text/markdown": self._markdown(columns, cells, right),
+            "text/plain": pd.DataFrame(cells, columns=columns).to_string(index=False),
+        }
+        facts = {"kind": "table", "id": self.id, "caption": self.caption, "note": self.note}
+        rows = [dict(zip(columns, row, strict=True)) for row in values]
+        return data, {"charlm": facts | {"rows": rows}}
+
+    def _html(self, columns: list[str], cells: list[list[str]], right: list[bool]) -> str:
+        def line(tag: str, texts: Iterable[str]) -> str:
+            sides = ["right" if r else "left" for r in right]
+            pairs = zip(sides, texts, strict=True)
+            return "".join(f'<{tag} style="text-align: {s}">{html.escape(t)}</{tag}>' for s, t in pairs)
+
+        body = "".join(f"<tr>{line('td', row)}</tr>" for row in cells)
+        caption = f"<caption>{html.escape(self.caption)}</caption>"
+        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
+        head = f"<thead><tr>{line('th', columns)}</tr></thead>"
+        return f"<table>{caption}{head}<tbody>{body}</tbody></table>{note}"
+
+    def _markdown(self, columns: list[str], cells: list[list[str]], right: list[bool]) -> str:
+        def line(texts: Iterable[str]) -> str:
+            return "| " + " | ".join(texts) + " |\n"
+
+        head, *body = [line(map(escape_markdown, texts)) for texts in [columns, *cells]]
+        rule = line("---:" if r else ":---" for r in right)
+        table = head + rule + "".join(body)
+        return boxed(f"#tbl-{self.id} .table", f"{_one_line(self.caption)}\n\n{table}\n{self.note}\n")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Generated texts, shown to the letter: items are dicts of a label, a text, and the numbers behind it."""
+
+    id: str
+    items: list[dict]
+    caption: str
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+        if any("label" not in item or "text" not in item for item in self.items):
+            raise ValueError(f"samples {self.id}: each item needs a label and a text")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        pairs = [(inline(i["label"]), visible(i["text"])) for i in self.items]
+        page = "".join(
+            f"<figure><figcaption>{html.escape(label)}</figcaption>"
+            f'<pre dir="auto" style="white-space: pre-wrap">{html.escape(text)}</pre></figure>'
+            for label, text in pairs
+        )
+        texts = [boxed(".sample", f"{escape_markdown(label)}\n\n{fenced(text)}") for label, text in pairs]
+        data = {
+            "text/markdown": boxed(f"#smp-{self.id} .samples", "\n\n".join([_one_line(self.caption), *texts])),
+            "text/html": f"<div>{page}<p>{html.escape(self.caption)}</p></div>",
+            "text/plain": "\n".join(f"{label}\n{textwrap.indent(text, '    ')}" for label, text in pairs),
+        }
+        facts = {"kind": "samples", "id": self.id, "caption": self.caption, "items": plain(self.items)}
+        return data, {"charlm": facts}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A sentence that follows from numbers. text is a template of str.format in Markdown, filled from values:
+    Finding("gap", "The gap is {gap:.4f} nats.", {"gap": 0.0123}).
+    """
+
+    id: str
+    text: str
+    values: dict
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+
+    @property
+    def filled(self) -> str:
+        """The sentence as Markdown, its values escaped."""
+        return _Fill().vformat(self.text, (), self.values)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        facts = {"kind": "finding", "id": self.id, "text": self.filled, "values": plain(self.values)}
+        return {"text/markdown": self.filled, "text/plain": html.unescape(self.filled)}, {"charlm": facts}
+
+
+@dataclass(frozen=True)
+class Results:
+    """Numbers for results.json that the page does not print, as Results({"runs": [...]})."""
+
+    data: dict
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        held = ", ".join(f"{k} ({len(v)})" if isinstance(v, list | dict) else k for k, v in self.data.items())
+        return {"text/plain": f"results: {held}"}, {"charlm": {"kind": "results", "data": plain(self.data)}}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# a table whose columns are formatted by their names
+
+FORMATS = {
+    "training, last": "{:.4f}",
+    "validation, last": "{:.4f}",
+    "training, best": "{:.4f}",
+    "validation, best": "{:.4f}",
+    "mean": "{:.4f}",
+    "standard deviation": "{:.4f}",
+    "published": "{:.4f}",
+    "deviations away": "{:+.1f}",
+    "estimate": "{:+.4f}",
+    "low": "{:+.4f}",
+    "high": "{:+.4f}",
+}
+
+
+def make_table(id: str, rows: list[dict], caption: str, note: str = "", formats: dict[str, str] | None = None) -> Table:
+    """Table with the formats that FORMATS (or formats, first) has for its columns."""
+    frame = pd.DataFrame(rows, dtype=object)  # so that None stays None, and whole numbers beside it stay whole
+    formats = {c: f for c, f in (FORMATS | (formats or {})).items() if c in frame.columns}
+    return Table(id, frame, caption, formats, note)

@@ -1,0 +1,209 @@
+"""Long studies: sweeps that take hours, made once and kept.
+
+`make report` trains the main job and takes the runs of the studies from studies/*.json, which hold every run's record
+(configuration, losses of every epoch, seconds, code, machine) and no weights. `make report STUDIES=name` trains a study
+again, or for a text of one's own; of such a text the runs are looked up in runs/, and nothing is written to studies/.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import charlm_core as core
+from charlm.cells.measures import best_rates
+from charlm.corpus import CORPORA, ROOT
+from charlm.device import resolved_config
+from charlm.gradients.measures import with_gradient_curves
+from charlm.meaning.measures import with_measured_losses
+from charlm.protocol import Study
+from charlm.records import Record, counted
+from charlm.runs.files import write_whole
+from charlm.runs.folder import Run, run_record
+from charlm.runs.identity import training_code_hash
+from charlm.runs.sweep import train_sweep
+from charlm.show import Finding, plain
+from charlm_core import CharlmError, Config, Corpus
+
+STUDIES = ROOT / "studies"
+STUDIED_CELLS = ("rnn", "lstm", "gru")
+# The configuration that the source study began with.
+LARGER = {"hidden_size": 2 * Config.hidden_size, "learning_rate": 2 * Config.learning_rate}
+# Doubled from the protocol's until the lowest mean loss lay between two others.
+LEARNING_RATES = {
+    "rnn": (0.001, 0.002, 0.004),
+    "lstm": (0.001, 0.002, 0.004, 0.008, 0.016),
+    "gru": (0.001, 0.002, 0.004),
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+# which runs a study is made of
+
+
+def precision(corpus: Corpus) -> list[Config]:
+    """Both cells of the report in float32 and in bfloat16."""
+    return _both_precisions()
+
+
+def precision_larger(corpus: Corpus) -> list[Config]:
+    """The same for the larger configuration."""
+    return _both_precisions(**LARGER)
+
+
+def _both_precisions(**larger: float) -> list[Config]:
+    kinds = [(cell, p) for cell in STUDIED_CELLS[:2] for p in core.PRECISIONS]
+    return [Config(cell=cell, seed=seed, precision=p, **larger) for cell, p in kinds for seed in range(5)]
+
+
+def cells(corpus: Corpus) -> list[Config]:
+    """The three cells at one hidden size."""
+    return [Config(cell=cell, seed=seed) for cell in STUDIED_CELLS for seed in range(10)]
+
+
+def parameters(corpus: Corpus) -> list[Config]:
+    """The three cells with as many parameters as the RNN has at the protocol's hidden size."""
+    n = core.count_parameters(len(corpus.vocab), Config(cell="rnn"))
+    sizes = {cell: hidden_size(cell, n, len(corpus.vocab)) for cell in STUDIED_CELLS}
+    return [Config(cell=cell, hidden_size=size, seed=seed) for cell, size in sizes.items() for seed in range(10)]
+
+
+def hidden_size(cell: str, n_parameters: int, vocabulary_size: int) -> int:
+    """The hidden size with which a cell comes nearest to a number of parameters."""
+
+    def off(size: int) -> int:
+        return abs(core.count_parameters(vocabulary_size, Config(cell=cell, hidden_size=size)) - n_parameters)
+
+    return min(range(1, Config.hidden_size + 1), key=off)
+
+
+def learning_rates(corpus: Corpus) -> list[Config]:
+    """The three cells at several learning rates."""
+    return [
+        Config(cell=c, learning_rate=rate, seed=s)
+        for c in STUDIED_CELLS
+        for rate in LEARNING_RATES[c]
+        for s in range(3)
+    ]
+
+
+def tuned(corpus: Corpus) -> list[Config]:
+    """The three cells, each at the rate that learning_rates found best, with seeds that had no say in that; none where
+    that study was not made."""
+    swept = read_study("learning_rates", corpus).runs
+    seeds = [s for s in range(10 + len({r["seed"] for r in swept})) if s not in {r["seed"] for r in swept}]
+    rates = best_rates(swept)
+    return [Config(cell=cell, learning_rate=rate, seed=seed) for cell, rate in rates.items() for seed in seeds]
+
+
+def split(corpus: Corpus) -> list[Config]:
+    """Every one of three splits with every one of three seeds for the weights and the order of the chunks."""
+    crossed = [(a, b) for a in range(3) for b in range(3)]
+    # Where the two are the same number, it is the run of that seed, which is there already.
+    return [Config(cell=c, seed=a, split_seed=None if a == b else b) for c in STUDIED_CELLS[:2] for a, b in crossed]
+
+
+def sequential(corpus: Corpus) -> list[Config]:
+    """Both cells of the report with the end of the text for validation."""
+    return [Config(cell=cell, seed=seed, split="sequential") for cell in STUDIED_CELLS[:2] for seed in range(5)]
+
+
+CONFIGURATIONS = {
+    f.__name__: f for f in (precision, precision_larger, cells, parameters, learning_rates, tuned, split, sequential)
+}
+TIMED = ("cells", "parameters", "tuned")  # whose cells are compared in seconds too
+# What is measured on a study's trained models, since their weights are not kept.
+STUDY_MEASURES = {"cells": with_gradient_curves, "sequential": with_measured_losses}
+
+
+def check_names(names: Sequence[str]) -> list[str]:
+    """The names of studies, all of them for "all"; raises CharlmError for an unknown one."""
+    for name in names:
+        if name not in [*CONFIGURATIONS, "all"]:
+            raise CharlmError(f"no study {name!r}: choose all, or one or more of {', '.join(CONFIGURATIONS)}")
+    return list(CONFIGURATIONS) if "all" in names else list(dict.fromkeys(names))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# making and reading one
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a study found. epoch_seconds: of one epoch of each "<cell>-<hidden size>", timed alone, one thread."""
+
+    study: str
+    corpus_sha256: str
+    runs: list[Record] = field(default_factory=list)
+    epoch_seconds: dict[str, float] = field(default_factory=dict)
+
+
+def make_study(name: str, corpus: Corpus, say: Callable[[str], None] = print, folder: Path = STUDIES) -> Made:
+    """Train what a study lacks, and write studies/<name>.json where the corpus is that of the report."""
+    configs = CONFIGURATIONS[name](corpus)
+    if not configs:
+        raise CharlmError(f"the study {name} goes on from another: make report STUDIES='learning_rates {name}'")
+    runs = train_sweep(configs, corpus, say=say)
+    if name in STUDY_MEASURES:
+        runs = [plain(r) for r in STUDY_MEASURES[name](runs, corpus)]
+    kinds = {f"{c.cell}-{c.hidden_size}": c for c in configs} if name in TIMED else {}
+    seconds = {kind: epoch_seconds(config, corpus) for kind, config in kinds.items()}
+    made = Made(name, corpus.sha256, runs, seconds)
+    if corpus.sha256 == CORPORA[Study.corpus]["sha256"]:
+        folder.mkdir(exist_ok=True)
+        text = json.dumps(asdict(made), indent=1, allow_nan=False)
+        write_whole(folder / f"{name}.json", f"{text}\n".encode())
+        say(f"studies/{name}.json: {counted(len(runs), 'run')}")
+    return made
+
+
+def epoch_seconds(config: Config, corpus: Corpus) -> float:
+    """Seconds of one epoch of training and validation in this process: the faster of two."""
+    config, seconds = resolved_config(replace(config, seed=0)), []
+    state = core.initial_state(len(corpus.vocab), config)
+    for _ in range(2):
+        start = time.perf_counter()
+        core.train_epoch(state, corpus, config)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def read_study(name: str, corpus: Corpus, folder: Path = STUDIES) -> Made:
+    """A study on this corpus: from studies/, else from runs/ where all its runs are trained, else one without runs."""
+    path = folder / f"{name}.json"
+    if path.is_file():
+        try:
+            made = Made(**json.loads(path.read_text("utf-8")))
+        except (ValueError, TypeError) as error:
+            raise CharlmError(f"{path} is damaged: take it from the repository again, or remove it") from error
+        if made.corpus_sha256 == corpus.sha256:
+            return made
+    runs = [Run.of(config, corpus) for config in CONFIGURATIONS[name](corpus)]
+    if not all(r.is_finished() for r in runs):
+        return Made(name, corpus.sha256)
+    found = [run_record(r.folder) for r in runs]
+    return Made(name, corpus.sha256, STUDY_MEASURES[name](found, corpus) if name in STUDY_MEASURES else found)
+
+
+def made_with(made: Made) -> Finding:
+    """Where a study's runs come from: their number, machine and machine time, and whether the code is still today's."""
+    id, records = f"study-{made.study.replace('_', '-')}", made.runs
+    if not records:
+        text = (
+            "The study *{name}* has not been made for this corpus: `make report STUDIES=" + made.study + "` makes it."
+        )
+        return Finding(id, text, {"name": made.study})
+    current = all(r["code"] == training_code_hash(r["cell"]) for r in records)
+    values = {
+        "name": made.study,
+        "runs": len(records),
+        "hours": sum(r["seconds"] for r in records) / 3600,
+        "cpu": ", ".join(sorted({r["machine"]["cpu"] for r in records})),
+        "precision": ", ".join(sorted({r["precision"] for r in records})),
+        "code": "with today's training code" if current else "with training code that has changed since",
+    }
+    text = (
+        "Study *{name}*: {runs} runs, {hours:.1f} hours of one core of {cpu} with other work beside, in {precision}, made once "
+        "{code} and kept in studies/."
+    )
+    return Finding(id, text, values)

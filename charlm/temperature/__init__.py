@@ -1,0 +1,1 @@
+"""What does temperature change, and why does it help? Notebook 3."""

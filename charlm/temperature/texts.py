@@ -1,0 +1,131 @@
+"""Real text set aside, and the texts that a model draws beside it.
+
+The real pieces are set aside: the words, the speakers and the n-gram judge that all texts are held against come from the
+rest of the corpus, so real text is as new to them as drawn text is. To the model the pieces are not new (validation text
+is scattered in chunks too short to read), so what it learnt from them counts as unknown in its text: a bias against it
+that is as small as their share of the corpus.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+import charlm_core as core
+from charlm import sampling
+from charlm.ngram import NGram
+from charlm.text import is_heading, whole_lines, whole_words
+from charlm_core import Config, Corpus, decode
+
+STUDY_TEMPERATURES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # the source study's temperatures
+GRID = (*(i / 10 for i in range(1, 21)), 3.0, 5.0, 10.0)
+TOP_K = (1, 2, 3, 5, 10)
+TOP_P = (0.2, 0.4, 0.6, 0.8, 0.9)
+MAX_TEXT = 2_000_000  # characters of a corpus, from its beginning, that drawn text is held against
+SET_ASIDE = 0.2  # of the corpus, at most
+MIN_PIECES = 8  # as long as that leaves them any length
+JUDGE_ORDER = 5  # of the n-gram model that judges texts
+BEGUN, FIRST_LINE = 100, 40  # texts for each prompt, and their characters, that show how a text begins
+
+# ---------------------------------------------------------------------------------------------------------------------
+# real text
+
+
+@dataclass(frozen=True)
+class RealText:
+    """Pieces of the corpus that are set aside, and what the rest of it knows."""
+
+    vocab: str
+    pieces: list[str]  # all of one length
+    scope: str  # where they are from
+    share: float  # of it that they are
+    lexicon: frozenset[str]
+    speakers: frozenset[str]
+    training: list[str]  # passages that the model was trained on: validation chunks and pieces are cut out
+    judge: NGram
+
+
+def set_aside(corpus: Corpus, config: Config, samples: int, length: int) -> RealText:
+    """So many pieces of so many characters, evenly spaced over the corpus; of a short corpus fewer and then shorter
+    ones, at most a fifth of it. config says which chunks the model was trained on.
+    """
+    ids = np.asarray(corpus.ids[:MAX_TEXT])
+    room = int(SET_ASIDE * len(ids))
+    samples = min(samples, max(MIN_PIECES, room // length))
+    length = max(2, min(length, room // samples))
+    starts = np.linspace(0, len(ids) - length, samples).astype(int)
+    rest = np.ones(len(ids), bool)
+    rest[(starts[:, None] + np.arange(length)).ravel()] = False
+
+    chunks, _ = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    trained = np.zeros(len(ids) + config.chunk_length + 1, bool)
+    for step in range(config.chunk_length + 1):  # the character after a chunk is its last target
+        trained[np.minimum(chunks * config.chunk_length + step, len(trained) - 1)] = True
+
+    kept = _passages(ids, rest)
+    texts = [decode(passage, corpus.vocab) for passage in kept]
+    return RealText(
+        corpus.vocab,
+        [decode(ids[i : i + length], corpus.vocab) for i in starts],
+        "the corpus" if len(ids) == len(corpus.ids) else f"the first {len(ids):,} characters of the corpus",
+        samples * length / len(ids),
+        frozenset(word for t in texts for word in whole_words(t)),
+        frozenset(line for t in texts for line in whole_lines(t) if is_heading(line)),
+        [decode(passage, corpus.vocab) for passage in _passages(ids, rest & trained[: len(ids)])],
+        NGram(kept, JUDGE_ORDER, len(corpus.vocab)),
+    )
+
+
+def _passages(ids: np.ndarray, kept: np.ndarray) -> list[np.ndarray]:
+    """The runs of characters (n,) that are kept, from n booleans."""
+    edges = np.flatnonzero(np.diff(kept, prepend=False, append=False))
+    return [ids[a:b] for a, b in edges.reshape(-1, 2)]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# drawn text
+
+Way = tuple[str, float]  # how a text came to be: ("T", 0.5), ("top-k", 5) and ("top-p", 0.9) at T = 1, or one of these:
+REAL, SHUFFLED = ("real", 0), ("shuffled", 0)  # the pieces, and the pieces with their characters in a random order
+
+
+DRAWN: list[Way] = [*(("T", t) for t in GRID), *(("top-k", k) for k in TOP_K), *(("top-p", p) for p in TOP_P)]
+
+
+def draw_texts(weights: dict[str, Tensor], config: Config, real: RealText, seed: int = 0) -> dict[Way, list[str]]:
+    """For each of DRAWN as many texts as there are real pieces, each as long as a piece and begun with its first character;
+    and the pieces themselves, as they are and shuffled.
+    """
+    n, length = len(real.pieces), len(real.pieces[0])
+
+    def settings(kind: str, otherwise: float) -> list[float]:
+        return [value if name == kind else otherwise for name, value in DRAWN for _ in range(n)]
+
+    texts = sampling.sample(
+        weights,
+        config,
+        real.vocab,
+        [piece[0] for piece in real.pieces] * len(DRAWN),
+        length - 1,
+        settings("T", 1.0),
+        seed,
+        list(range(n)) * len(DRAWN),
+        top_k=settings("top-k", 0),
+        top_p=settings("top-p", 1.0),
+    )
+    order = np.random.default_rng(seed)
+    # Places, not characters: an array of strings loses each NUL at the end of an element.
+    shuffled = ["".join(piece[i] for i in order.permutation(len(piece))) for piece in real.pieces]
+    drawn = {way: texts[i * n : (i + 1) * n] for i, way in enumerate(DRAWN)}
+    return {REAL: real.pieces, SHUFFLED: shuffled} | drawn
+
+
+def begin_texts(
+    weights: dict[str, Tensor], config: Config, vocab: str, prompts: Sequence[str], seed: int = 0
+) -> dict[str, list[str]]:
+    """BEGUN texts for each prompt at T = 0.5, long enough to show their first line."""
+    prompts, numbers = list(dict.fromkeys(prompts)), list(range(BEGUN))
+    every = [prompt for prompt in prompts for _ in numbers]
+    texts = sampling.sample(weights, config, vocab, every, FIRST_LINE, 0.5, seed, numbers * len(prompts))
+    return {prompt: texts[i * BEGUN : (i + 1) * BEGUN] for i, prompt in enumerate(prompts)}

@@ -1,0 +1,130 @@
+"""Measures of text, and of the distributions that it is drawn from."""
+
+import unicodedata
+from collections.abc import Container, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import entr
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in order, case-folded: runs of letters, their marks, and apostrophes inside. Where a
+    script writes no spaces between words (Chinese, Thai), a run between two punctuation marks counts as one word.
+    """
+    text = text.casefold().replace("’", "'")
+    apart = {ord(c): " " for c in set(text) if not _in_word(c)}
+    return [w for w in (w.strip("'") for w in text.translate(apart).split()) if w]
+
+
+def _in_word(c: str) -> bool:
+    # Python's \w leaves out combining marks: words of Hindi or of decomposed French would fall apart at each.
+    return c in "'’" or unicodedata.category(c)[0] in "LM"
+
+
+def whole_words(text: str) -> list[str]:
+    """The words of a piece of text without a first or last one that may have been cut off."""
+    whole = words(text)[bool(text) and _in_word(text[0]) :]
+    return whole[:-1] if whole and _in_word(text[-1]) else whole
+
+
+class Share(NamedTuple):
+    """How many of how many: rate with its 95% Wilson interval, all three None where total is 0."""
+
+    correct: int
+    total: int
+    rate: float | None
+    low: float | None
+    high: float | None
+
+
+def wilson_share(correct: int, total: int) -> Share:
+    if total == 0:
+        return Share(0, 0, None, None, None)
+    from scipy.stats import binomtest  # takes half a second to import, which most notebooks can do without
+
+    low, high = binomtest(correct, total).proportion_ci(method="wilson")
+    return Share(correct, total, correct / total, float(low), float(high))
+
+
+def real_words(text: str, lexicon: Container[str]) -> tuple[int, int]:
+    """How many of how many whole words are in the lexicon. Short words are hit by chance: even random letters score
+    above zero.
+    """
+    found = [w in lexicon for w in whole_words(text)]
+    return sum(found), len(found)
+
+
+def is_heading(line: str) -> bool:
+    """Whether a line is a speaker's name as plays print it: words and a colon, nothing else."""
+    return line.endswith(":") and bool(words(line)) and not set(line[:-1]) & set(".,;:!?-")
+
+
+def starts_speaker(text: str) -> bool:
+    """Whether the first line is a speaker's name."""
+    line, newline, _ = text.partition("\n")
+    return bool(newline) and is_heading(line)
+
+
+def whole_lines(text: str) -> list[str]:
+    """The lines of a piece of text without the first and the last, which may have been cut off."""
+    return text.split("\n")[1:-1]
+
+
+def known_headings(text: str, known: Container[str]) -> tuple[int, int]:
+    """How many of the whole lines that end in a colon are a heading that is known."""
+    lines = [line for line in whole_lines(text) if line.endswith(":")]
+    return sum(is_heading(line) and line in known for line in lines), len(lines)
+
+
+def entropy(probabilities: np.ndarray) -> np.ndarray:
+    """Entropy in nats of distributions over the last axis: (..., vocabulary) gives (...)."""
+    return entr(np.asarray(probabilities, dtype=np.float64)).sum(axis=-1)
+
+
+def distinct_sequences(texts: Sequence[str], n: int, others: int) -> list[tuple[int, int]]:
+    """For each text, how many of its n-character sequences are neither earlier in it nor in the so many texts after it
+    (around the end; fewer where there are not so many), and how many it has. The share is what a text adds to the
+    distinct-n of a set: J. Li et al., A Diversity-Promoting Objective Function for Neural Conversation Models, NAACL
+    2016. It falls as texts and sets grow, so compare texts of one length in sets of one size.
+    """
+    grams = [[text[i : i + n] for i in range(len(text) - n + 1)] for text in texts]
+    kinds = [set(some) for some in grams]
+    after = range(1, min(others, len(texts) - 1) + 1)
+    seen = [set().union(*(kinds[(i + j) % len(texts)] for j in after)) for i in range(len(texts))]
+    return [(len(own - s), len(some)) for own, s, some in zip(kinds, seen, grams, strict=True)]
+
+
+def longest_copies(texts: Sequence[str], source: Sequence[str]) -> np.ndarray:
+    """The length of the longest passage of each text that occurs in a text of the source: (texts,), 0 where nothing does.
+
+    Passages of one length are numbered, all at once, and one that is longer by a character is the pair of a number and
+    a character; only passages found on both sides go on to the next length.
+    """
+    codes, at = np.unique(_codes([*texts, *source]), return_inverse=True)
+    kinds = len(codes)
+    ends = np.cumsum([len(t) for t in (*texts, *source)])
+    owner = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    longest = np.zeros(len(texts), int)
+    drawn = owner < len(texts)
+    starts, numbers = np.arange(len(at)), np.zeros(len(at), np.int64)  # of the passages that are still in the running
+    for length in range(1, len(at) + 1):
+        fits = starts + length <= ends[owner[starts]]  # no passage goes on from one text into the next
+        starts = starts[fits]
+        unique, numbers = np.unique(numbers[fits] * kinds + at[starts + length - 1], return_inverse=True)
+        both = _marked(numbers[drawn[starts]], len(unique)) & _marked(numbers[~drawn[starts]], len(unique))
+        starts, numbers = starts[both[numbers]], numbers[both[numbers]]
+        if not len(starts):
+            break
+        longest[owner[starts[drawn[starts]]]] = length
+    return longest
+
+
+def _codes(texts: Sequence[str]) -> np.ndarray:
+    return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
+
+
+def _marked(numbers: np.ndarray, size: int) -> np.ndarray:
+    marks = np.zeros(size, bool)
+    marks[numbers] = True
+    return marks

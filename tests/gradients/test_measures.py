@@ -1,0 +1,240 @@
+"""How far back a gradient reaches: norms that can be worked out by hand."""
+
+import json
+import math
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from gradient_curves import decay
+from synthetic import make_record
+
+import charlm_core as core
+from charlm.gradients import measures
+from charlm.gradients.measures import CHARACTERS, FAR, KEPT_CURVES, LONG
+from charlm.runs.folder import load_weights
+from charlm_core import CharlmError, CharModel, Config
+
+V = 3  # characters of the vocabulary
+TEXT = np.random.default_rng(0).integers(V, size=(26, 4))  # windows of 25 characters and the one after: (time, windows)
+
+
+def model(cell="rnn", layers=1, hidden_size=1, **given):
+    """Configuration and weights of a tiny model, all weights zero but those given by name, rnn.weight_hh_l0 as w_hh."""
+    config = Config(cell=cell, layers=layers, hidden_size=hidden_size)
+    weights = {name: torch.zeros_like(w) for name, w in CharModel(V, config).state_dict().items()}
+    names = {"w_ih": "rnn.weight_ih_l0", "w_hh": "rnn.weight_hh_l0", "b_ih": "rnn.bias_ih_l0", "head": "head.weight"}
+    for name, values in given.items():
+        weights[names[name]] = torch.tensor(values, dtype=torch.float32)
+    return weights, config
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# norms
+
+
+@pytest.mark.parametrize("w", [0.5, -0.9, 1.3])
+def test_the_norms_of_a_one_unit_rnn_are_the_product_in_closed_form(w):
+    u, v = np.array([0.3, -0.8, 0.5]), np.array([1.0, -2.0, 0.5])
+    norms = measures.norms(*model(w_ih=[u.tolist()], w_hh=[[w]], head=v[:, None].tolist()), TEXT)
+    for column in range(TEXT.shape[1]):
+        h, slopes = 0.0, []
+        for i in TEXT[:-1, column]:
+            h = math.tanh(u[i] + w * h)
+            slopes.append(1 - h * h)
+        p = np.exp(v * h) / np.exp(v * h).sum()
+        at_state = abs((p - np.eye(V)[TEXT[-1, column]]) @ v)  # |dL/dh_n|
+        for k in range(25):
+            by_hand = at_state * abs(w) ** k * math.prod(slopes[24 - k :]) * np.linalg.norm(u)
+            assert norms[k, column] == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_without_recurrent_weights_nothing_but_the_last_character_counts():
+    norms = measures.norms(*model(w_ih=[[0.3, -0.8, 0.5]], head=[[1], [-2], [0.5]]), TEXT)
+    assert (norms[0] > 0).all()
+    assert (norms[1:] == 0).all()
+
+
+def test_a_saturated_rnn_forgets_at_once():
+    norms = measures.norms(*model(w_ih=[[4, 4, 4]], w_hh=[[1]], head=[[1], [-2], [0.5]]), TEXT)
+    assert (norms[1] < 1e-3 * norms[0]).all()
+
+
+def test_an_lstm_with_an_open_forget_gate_carries_the_gradient_without_loss():
+    # Gates in PyTorch's order: input, forget, cell, output. Only the cell gate sees the character.
+    w_ih = [[0, 0, 0], [0, 0, 0], [0.02, 0.02, 0.02], [0, 0, 0]]
+    norms = measures.norms(*model("lstm", w_ih=w_ih, b_ih=[0, 50, 0, 50], head=[[1], [-2], [0.5]]), TEXT)
+    assert (norms[0] > 0).all()
+    assert norms == pytest.approx(np.tile(norms[0], (25, 1)), rel=1e-4)
+
+
+def test_an_lstm_with_a_half_open_forget_gate_halves_it_at_every_step():
+    w_ih = [[0, 0, 0], [0, 0, 0], [0.02, 0.02, 0.02], [0, 0, 0]]
+    norms = measures.norms(*model("lstm", w_ih=w_ih, b_ih=[0, 0, 0, 50], head=[[1], [-2], [0.5]]), TEXT)
+    assert norms[1:] / norms[:-1] == pytest.approx(np.full((24, 4), 0.5), rel=1e-4)
+
+
+def test_norms_too_small_to_square_in_float32_are_still_there():
+    norms = measures.norms(*model(w_ih=[[1e-3, 0, 0]], w_hh=[[0.1]], head=[[1], [-2], [0.5]]), TEXT)
+    assert (norms[23] > 0).all()
+    assert norms[23].max() < 1e-23
+
+
+def test_a_window_is_measured_whatever_stands_beside_it():
+    weights, config = core.initial_weights(V, Config(hidden_size=8)), Config(hidden_size=8)
+    alone = measures.norms(weights, config, TEXT[:, :1])
+    assert measures.norms(weights, config, TEXT)[:, :1] == pytest.approx(alone, rel=1e-4)
+
+
+def test_measuring_leaves_the_weights_without_gradients_and_the_threads_as_they_were():
+    weights, config = core.initial_weights(V, Config(hidden_size=8)), Config(hidden_size=8, threads=2)
+    threads = torch.get_num_threads()
+    measures.norms(weights, config, TEXT)
+    assert all(w.grad is None and not w.requires_grad for w in weights.values())
+    assert torch.get_num_threads() == threads
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# windows and curves
+
+
+def test_a_window_of_the_chunk_length_is_a_validation_chunk(tiny, tiny_config):
+    ids = measures.windows(tiny, tiny_config, 30)
+    _, chunks = core.split_chunks(core.count_chunks(len(tiny.ids), 30), tiny_config)
+    texts = {tuple(tiny.ids[30 * c : 30 * c + 31]) for c in chunks}
+    assert ids.shape[0] == 31
+    assert {tuple(column) for column in ids.T} <= texts
+
+
+def test_a_longer_window_ends_where_a_validation_chunk_ends():
+    corpus = SimpleNamespace(ids=np.arange(300))
+    config = Config(chunk_length=10)
+    _, chunks = core.split_chunks(29, config)
+    ids = measures.windows(corpus, config, 25)
+    assert (np.diff(ids, axis=0) == 1).all()
+    assert ids[-1].tolist() == [10 * c + 10 for c in chunks if 10 * c + 10 >= 25]
+
+
+def test_no_more_than_a_set_number_of_characters_is_read():
+    corpus = SimpleNamespace(ids=np.zeros(100_000, np.int64))
+    for length in (30, 100):
+        assert measures.windows(corpus, Config(), length).shape == (length + 1, CHARACTERS // length)
+
+
+@pytest.mark.parametrize(("length", "says"), [(20, "do not reach 20 steps back"), (5000, "use shorter windows")])
+def test_windows_that_cannot_be_had_are_refused(length, says):
+    with pytest.raises(CharlmError, match=says):
+        measures.windows(SimpleNamespace(ids=np.zeros(3001, np.int64)), Config(), length)
+
+
+def test_a_chunk_too_short_to_judge_is_refused(tiny):
+    config = Config(chunk_length=20, hidden_size=4)
+    with pytest.raises(CharlmError, match="use at least 21"):
+        measures.curves([(core.initial_weights(len(tiny.vocab), config), config)], tiny)
+
+
+def test_the_long_window_fits_the_shortest_of_texts():
+    long, short = (SimpleNamespace(ids=np.zeros(n, np.int64)) for n in (100_000, 30 * 6 + 1))
+    configs = [Config(seed=seed) for seed in range(5)]
+    assert measures.longest_window(configs, long) == LONG
+    length = measures.longest_window(configs, short)
+    assert 30 <= length <= 100
+    for config in configs:
+        assert measures.windows(short, config, length).shape[1] >= 1
+
+
+def test_a_curve_is_the_median_over_windows_by_cell_and_seed(tiny):
+    configs = [Config(cell=c, hidden_size=4, seed=s) for c in ("gru", "rnn") for s in (0, 1)]
+    models = [(core.initial_weights(len(tiny.vocab), c), c) for c in configs]
+    found = measures.curves(models, tiny, 40)
+    assert [(cell, list(of)) for cell, of in found.items()] == [("rnn", [0, 1]), ("gru", [0, 1])]
+    by_hand = np.median(measures.norms(*models[0], measures.windows(tiny, configs[0], 40)), axis=1)
+    assert found["gru"][0].tolist() == by_hand.tolist()
+
+
+def test_the_curves_of_runs_are_kept(trained, tiny, tmp_path, monkeypatch):
+    folder, record = trained
+    folder = shutil.copytree(folder, tmp_path / folder.name)
+    monkeypatch.setattr(measures, "code_hash", lambda *functions: "code")
+    diverged = make_record("rnn", diverged=True)
+    kept = measures.with_gradient_curves([record, diverged], tiny, folder.parent)
+    assert kept[1] == diverged
+    weights, config, _ = load_weights(folder)
+    again = json.loads(json.dumps(kept))
+    for name, length in zip(KEPT_CURVES, (None, 100), strict=True):
+        curves = measures.curves_by_cell(again, name)
+        assert curves.keys() == {"lstm"}
+        expected = measures.curves([(weights, config)], tiny, length)["lstm"][0]
+        assert np.array_equal(curves["lstm"][0], expected)
+    monkeypatch.setattr(measures, "curve", None)  # it is not asked for again
+    assert measures.with_gradient_curves([record, diverged], tiny, folder.parent) == kept
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# replacing a character
+
+
+def test_replacing_a_character_that_cannot_matter_changes_nothing():
+    near, far = measures.changes(*model(w_ih=[[0.3, -0.8, 0.5]], head=[[1], [-2], [0.5]]), TEXT)
+    assert near == far == 0
+
+
+def test_the_change_is_that_of_the_loss_in_nats():
+    # The state is the sum of what was read, far from saturation; the head turns it into the logits (h, 0, 0).
+    given = {"w_ih": [[0, 1e-3, 2e-3]], "w_hh": [[1]], "head": [[100], [0], [0]]}
+    ids = np.zeros((26, 2), np.int64)
+    ids[-2 - FAR] = [1, 2]
+    ids[-1] = 1
+
+    def loss(h):
+        return math.log(math.exp(100 * h) + 2)
+
+    near, far = measures.changes(*model(**given), ids)
+    assert math.isnan(near)  # both windows have the same character there
+    assert far == pytest.approx(loss(2e-3) - loss(1e-3), rel=1e-2)
+
+
+def test_changes_too_small_for_a_loss_in_float32_are_still_told():
+    # Each step back halves what is left: 2**-20 of a change of 1e-4. A loss of 1 in float32 has steps of 1e-7.
+    near, far = measures.changes(*model(w_ih=[[0, 1e-4, 2e-4]], w_hh=[[0.5]], head=[[1], [-2], [0.5]]), TEXT)
+    assert 0 < far < 1e-8 < near
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# ratios
+
+
+def test_the_ratio_of_a_geometric_decay():
+    assert measures.fall(decay(0.5)[0]) == pytest.approx(19 * math.log10(0.5))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "share", "k"), [(0.5, 0.5, 2), (0.8, 0.5, 5), (0.8, 0.1, 12), (1, 0.5, None), (1.1, 0.5, None)]
+)
+def test_the_first_step_at_most_that_part_of_the_one_step_norm(ratio, share, k):
+    # 0.8 to the 4th is 0.41, to the 3rd 0.51; to the 11th 0.086, to the 10th 0.107; counted from one step back
+    assert measures.first_below(decay(ratio)[0], share) == k
+
+
+def test_a_gradient_rounded_to_zero_counts_as_the_smallest_number_and_not_as_none():
+    assert measures.log_ratio(0, 1) == pytest.approx(math.log10(2**-149))
+
+
+@pytest.mark.parametrize(("far", "near"), [(0, 0), (1, 0), (1, math.inf), (math.inf, 1), (math.nan, 1), (1, math.nan)])
+def test_there_is_no_ratio_without_a_finite_norm_to_start_from(far, near):
+    assert measures.log_ratio(far, near) is None
+
+
+def test_ratios_are_averaged_as_logarithms_and_seeds_without_one_are_named():
+    of = {0: decay(1)[0], 1: decay(10 ** (-2 / 19))[0], 2: np.zeros(30)}
+    e = measures.falls(of)
+    assert (e.n, e.dropped) == (2, (2,))
+    assert measures.factor(e.mean) == pytest.approx(0.1)
+
+
+def test_a_quotient_is_paired_by_seed():
+    a, b = measures.estimate_known({0: 1.0, 1: 2.0, 2: 3.0}), measures.estimate_known({1: 0.5, 2: 1.0, 3: 9.0})
+    e = measures.quotient(a, b)
+    assert (e.values, e.dropped) == ({1: 1.5, 2: 2.0}, (0, 3))

@@ -1,0 +1,177 @@
+"""What a loss means: measures of a small trained run against plain ways to compute them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from synthetic import make_record
+from torch.nn import functional as F
+
+import charlm.runs.files
+import charlm_core as core
+from charlm import sampling
+from charlm.meaning import measures
+from charlm.meaning.measures import BEFORE, ORDERS, STRETCH
+from charlm.ngram import NGram
+from charlm.runs.files import pack, unpack
+from charlm.runs.folder import load_weights
+from charlm_core import CharlmError, CharModel
+
+
+@pytest.fixture(scope="module")
+def model(trained, tiny, tiny_config):
+    model = CharModel(len(tiny.vocab), tiny_config)
+    model.load_state_dict(load_weights(trained[0])[0])
+    return model
+
+
+def read(model, ids, first, chunk, length):
+    """Loss of every character of a chunk when the model reads on to its end from the beginning of chunk `first`."""
+    text = torch.from_numpy(ids[first * length : (chunk + 1) * length + 1].astype(np.int64))[:, None]
+    with torch.no_grad():
+        return F.cross_entropy(model(text[:-1])[:, 0], text[1:, 0], reduction="none")[-length:]
+
+
+def test_from_a_zero_state_every_chunk_is_read_by_itself(model, tiny, tiny_config, split):
+    chunks = split[1][:7]
+    losses, hits = measures.score(model, tiny.ids, chunks, tiny_config)
+    expected = [read(model, tiny.ids, c, c, tiny_config.chunk_length) for c in chunks]
+    torch.testing.assert_close(losses, torch.stack(expected, dim=1))
+    logits, targets = sampling.chunk_logits(model.state_dict(), tiny_config, tiny.ids, chunks)
+    assert (hits.numpy() == (logits.argmax(-1) == targets)).all()
+
+
+def test_a_large_vocabulary_is_scored_few_chunks_at_a_time(model, tiny, tiny_config, split, monkeypatch):
+    losses, _ = measures.score(model, tiny.ids, split[1], tiny_config)
+    monkeypatch.setattr(measures, "MAX_LOGITS", 3 * tiny_config.chunk_length * len(tiny.vocab))
+    few, _ = measures.score(model, tiny.ids, split[1], tiny_config)
+    torch.testing.assert_close(few, losses)
+    assert measures._in_rows(model, tiny_config).batch_size == 3
+
+
+def test_a_carried_state_is_that_of_reading_the_text_before(model, tiny, tiny_config):
+    last = core.count_chunks(len(tiny.ids), tiny_config.chunk_length) - 1
+    chunks = np.array([0, 1, 5, 31, 32, 33, 63, 64, 100, last])
+    losses = measures.score_carried(model, tiny.ids, chunks, tiny_config)
+    for chunk, loss in zip(chunks, losses.T, strict=True):
+        stretch = chunk // STRETCH * STRETCH
+        first = max(0, stretch - BEFORE)  # up to the end of the first stretch, the very beginning of the text
+        torch.testing.assert_close(loss, read(model, tiny.ids, first, chunk, tiny_config.chunk_length))
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_every_cell_can_carry_its_state(cell, tiny, tiny_config):
+    config = replace(tiny_config, cell=cell)
+    model = CharModel(len(tiny.vocab), config)
+    losses = measures.score_carried(model, tiny.ids, np.array([40, 3]), config)
+    torch.testing.assert_close(losses[:, 1], read(model, tiny.ids, 0, 3, config.chunk_length))
+
+
+def test_the_equal_part_is_as_many_training_chunks_as_validation_has_from_all_over_the_text():
+    assert list(measures.equal_part(np.arange(100, 108), np.arange(2))) == [100, 104]
+    assert list(measures.equal_part(np.arange(3), np.arange(9))) == [0, 1, 2]
+
+
+def test_what_is_measured_agrees_with_a_plain_evaluation(trained, tiny, tiny_config, split):
+    found = measures.measure_losses(trained[0], tiny)
+    train, validation = split
+    one = replace(tiny_config, batch_size=1)  # the mean of the batch means is then that of the characters
+    for weights, name, chunks in (
+        ("best", "loss", validation),
+        ("last", "last_validation", validation),
+        ("last", "last_train", train),
+        ("last", "last_part", measures.equal_part(train, validation)),
+    ):
+        model = CharModel(len(tiny.vocab), one)
+        model.load_state_dict(load_weights(trained[0], weights)[0])
+        assert float(found[name].mean()) == pytest.approx(core.evaluate(model, tiny.ids, chunks, one), abs=1e-5)
+    assert found["loss"].shape == found["hits"].shape == found["carried"].shape == (tiny_config.chunk_length,)
+    assert 0 < found["hits"].mean() < 1
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    """A copy of the trained run's folder, nothing measured."""
+    copy = tmp_path / trained[0].name
+    copy.mkdir()
+    for file in ("run.json", "best.safetensors", "last.safetensors"):
+        (copy / file).write_bytes((trained[0] / file).read_bytes())
+    return copy
+
+
+@pytest.fixture
+def times(monkeypatch):
+    """A list that grows with every run that is measured."""
+    calls, measure = [], measures.measure_losses
+    monkeypatch.setattr(measures, "measure_losses", lambda *given: calls.append(given) or measure(*given))
+    monkeypatch.setattr(measures, "code_hash", lambda *functions: "code")
+    return calls
+
+
+def test_a_run_is_measured_once(folder, tiny, times):
+    first, again = measures.kept_losses(folder, tiny), measures.kept_losses(folder, tiny)
+    assert len(times) == 1
+    assert first.keys() == again.keys()
+    for name in first:
+        torch.testing.assert_close(first[name], again[name], rtol=0, atol=0)
+
+
+def test_a_run_is_measured_again_when_what_was_kept_is_damaged(folder, tiny, times):
+    measures.kept_losses(folder, tiny)
+    kept = folder / "meaning.safetensors"
+    data = bytearray(kept.read_bytes())
+    data[-1] ^= 1
+    kept.write_bytes(data)
+    measures.kept_losses(folder, tiny)
+    measures.kept_losses(folder, tiny)
+    assert len(times) == 2
+
+
+def test_a_run_is_measured_again_when_the_code_has_changed(folder, tiny, times, monkeypatch):
+    measures.kept_losses(folder, tiny)
+    monkeypatch.setattr(measures, "code_hash", lambda *functions: "other code")
+    measures.kept_losses(folder, tiny)
+    assert len(times) == 2
+
+
+def test_what_was_kept_of_another_run_is_not_believed(folder, tiny, times):
+    measures.kept_losses(folder, tiny)
+    kept = folder / "meaning.safetensors"
+    tensors, about = unpack(kept.read_bytes(), kept)
+    kept.write_bytes(pack(tensors, about | {"run_id": "another"}))
+    measures.kept_losses(folder, tiny)
+    assert len(times) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_measured_every_time(folder, tiny, times, monkeypatch):
+    def refuse(path, data):
+        raise CharlmError("cannot write")
+
+    monkeypatch.setattr(charlm.runs.files, "write_whole", refuse)
+    assert measures.kept_losses(folder, tiny).keys() == measures.kept_losses(folder, tiny).keys()
+    assert len(times) == 2
+
+
+def test_ngram_models_train_on_the_runs_training_chunks_and_are_given_the_chunk_so_far(trained, tiny, split):
+    found = measures.count_grams(trained[1], tiny)
+    steps = np.arange(31)
+    train, validation, part = (tiny.ids[c[:, None] * 30 + steps] for c in (*split, measures.equal_part(*split)))
+    model = NGram(list(train), ORDERS, len(tiny.vocab))
+    assert found["ngram"] == pytest.approx(-model.by_order(validation).mean((1, 2)))
+    assert found["ngram_positions"].mean(axis=1) == pytest.approx(found["ngram"])
+    assert found["ngram_train"] == pytest.approx(-model.by_order(part).mean((1, 2)))
+    text = -model.by_order(tiny.ids)  # every character but the first, given all that stands before it
+    assert found["ngram_carried"] == pytest.approx(text[:, split[1][:, None] * 30 + steps[:-1]].mean((1, 2)))
+
+
+def test_measured_runs_are_records_with_the_measures_added_and_diverged_ones_stay_as_they_are(trained, folder, tiny):
+    _, record = trained
+    diverged = make_record("rnn", 1, epochs=3, diverged=True)
+    runs = measures.with_measured_losses([record, diverged], tiny, folder.parent)
+    assert diverged in runs
+    (run,) = [r for r in runs if r["status"] == "finished"]
+    assert record.items() <= run.items()
+    assert run["loss"] == pytest.approx(record["val_loss_best"], abs=0.01)
+    assert run["last_validation"] == pytest.approx(record["val_loss_last"], abs=0.01)
+    assert run["loss"] == pytest.approx(run["loss_positions"].mean())

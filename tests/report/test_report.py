@@ -1,0 +1,211 @@
+"""From notebooks to the report, on small notebooks made here: no training, no PyTorch in their kernels."""
+
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import nbformat
+import pytest
+import typst
+from small_notebooks import HOSTILE, STUDY, SUBTITLE, plan
+
+import charlm.report.make
+import charlm.report.render
+from charlm.report.collect import SCHEMA, collect_results
+from charlm.report.execute import ReportError
+from charlm.report.make import build_report
+from charlm.report.render import make_pdf, pandoc
+
+SHOWN_HOSTILE = HOSTILE.replace("\0", "⟨U+0000⟩").replace("\u202e", "⟨U+202E⟩")
+
+
+@pytest.fixture(autouse=True)
+def no_training(monkeypatch):
+    """What is refused here is refused before any training, and what is made here needs none."""
+    monkeypatch.setattr(charlm.report.make, "train_missing", lambda *arguments: pytest.fail("it began to train"))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# results.json
+
+
+def test_results_hold_what_every_notebook_showed(results):
+    assert [r["run_id"] for r in results["runs"]] == ["rnn-0", "rnn-1", "lstm-0", "lstm-1"]
+    assert results["tables"]["runs-lstm"] == [{"run_id": "a|b", "loss": -1.25}, {"run_id": "<i>", "loss": 2.0}]
+    assert results["figures"].keys() == {"curve-rnn", "curve-lstm"}
+    assert results["findings"]["count"]["values"]["n"] == 4  # the summary read the results of the others
+    assert results["samples"]["texts"][0]["text"] == HOSTILE
+    assert results["study"] == STUDY
+
+
+def test_results_are_strict_json_without_names_of_paths(built):
+    text = (built[0] / "results.json").read_text("utf-8")
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert text.endswith("}\n")
+    assert "someone" not in text and str(Path.home()) not in text
+
+
+def test_the_schema_is_valid_and_describes_every_field():
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    def undescribed(node, path):
+        for name, field in node.get("properties", {}).items():
+            if "description" not in field:
+                yield f"{path}.{name}"
+            yield from undescribed(field, f"{path}.{name}")
+
+    assert not list(undescribed(schema, ""))
+    required = schema["properties"]["runs"]["items"]["required"]
+    asked = (
+        "run_id corpus cell hidden_size learning_rate seed precision epochs best_epoch train_loss_last val_loss_last "
+    )
+    asked += "train_loss_best val_loss_best train_loss val_loss"
+    assert set(asked.split()) <= set(required)
+
+
+def test_results_that_break_the_schema_are_refused(built, notebooks, tmp_path):
+    executed = [(plan(notebooks, tmp_path)[0], output_notebook(kind="results", data={"runs": [{"run_id": "x"}]}))]
+    with pytest.raises(ReportError, match=r"results\.schema\.json at \$\.runs\[0\].*required"):
+        collect_results(executed, STUDY, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shown", "what"),
+    [
+        ({"kind": "finding", "id": "gap", "text": "", "values": {}}, "finding gap"),
+        ({"kind": "results", "data": {"extra": 1}}, "extra"),
+        ({"kind": "results", "data": {"tables": 1}}, "tables"),
+    ],
+)
+def test_an_id_or_key_that_comes_twice_is_refused_naming_both(shown, what, notebooks, tmp_path):
+    first, second, _ = plan(notebooks, tmp_path)
+    executed = [(first, output_notebook(**shown)), (second, output_notebook(**shown))]
+    with pytest.raises(ReportError, match=f"{what} comes from .*(training.*rnn.*lstm|charlm.report and again)"):
+        collect_results(executed, STUDY, tmp_path)
+
+
+def output_notebook(**shown):
+    output = nbformat.v4.new_output("display_data", {"text/plain": ""}, metadata={"charlm": shown})
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x", outputs=[output])])
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the HTML edition
+
+
+def test_the_page_asks_nothing_of_any_host(built, page):
+    assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _ in page.tags}
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in page.every("src"))
+    css = re.search("<style>(.*?)</style>", (built[0] / "report.html").read_text("utf-8"), re.DOTALL)[1]
+    assert "url(" not in css and "@import" not in css
+
+
+def test_ids_are_unique_and_links_inside_the_page_arrive(page):
+    ids = page.every("id")
+    assert len(ids) == len(set(ids))
+    assert {"fig-curve-rnn", "tbl-runs-lstm", "smp-texts"} <= set(ids)
+    assert {href[1:] for href in page.every("href", "a") if href.startswith("#")} <= set(ids)
+
+
+def test_the_page_says_what_it_is(page):
+    attributes = dict(page.tags[0][1])
+    assert page.tags[0][0] == "html" and attributes["lang"] == "en"
+    names = {a["name"]: a["content"] for tag, a in page.tags if tag == "meta" and "name" in a}
+    assert names["viewport"] == "width=device-width, initial-scale=1"
+    assert SUBTITLE in names["description"]
+    assert "The title & <b>all</b>" in page.text
+
+
+def test_the_summary_stands_first(page):
+    order = ["The title", "4 runs", "Training the RNN", "Training the LSTM", "Provenance"]
+    assert sorted(order, key=page.text.rindex) == order
+
+
+def test_figures_and_tables_are_numbered_and_links_name_their_numbers(page):
+    text = " ".join(page.text.split())
+    assert "Figure 1. Falls, see Table 1 and T" in text
+    assert "Table 2. All runs." in text
+    assert "as in Figure 2" in text
+    assert "4 runs; Samples 1;" in text
+
+
+def test_every_image_has_its_alternative_text(page):
+    assert page.every("alt", "img") == ['a "falling" <line>'] * 2
+
+
+def test_formulas_are_mathml(page):
+    assert {"math", "mtable"} <= {tag for tag, _ in page.tags}
+    assert "\\begin{aligned}" in page.text  # pandoc keeps the TeX as annotation
+
+
+def test_hostile_text_is_shown_to_the_letter(page):
+    assert SHOWN_HOSTILE in page.text
+    assert page.every("href", "a").count("http://x.y") == 0
+    assert "a|b" in page.text and "1. <b> `label`" in page.text
+    assert "{'a plain': '<output>'}" in page.text
+
+
+def test_code_and_log_are_folded_away_and_hidden_cells_are_gone(page):
+    assert "details" in {tag for tag, _ in page.tags}
+    assert "runs: 2" in page.text and "working" not in page.text.replace('"working"', "")
+    assert "not for readers" not in page.text
+    assert page.text.count("Told once") == 1 + 1  # contents and section
+
+
+def test_parameters_are_shown_without_folders(page):
+    assert "corpus = 'my.txt'" in page.text
+    assert "someone" not in page.text and "injected" not in page.text
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the PDF edition
+
+
+def test_the_pdf_has_the_same_numbers_texts_and_no_code(built):
+    stage, _ = built
+    assert (stage / "report.pdf").read_bytes().startswith(b"%PDF")
+    source = stage / "report.typ"
+    text = source.read_text("utf-8")
+    assert "Figure~1." in text and "Samples~1." in text and "Table~3." in text
+    assert "import pandas" not in text and "HTML edition" in text
+    raw = typst.query(source, "raw", root=stage, field="text")
+    assert SHOWN_HOSTILE in json.loads(raw)
+    assert json.loads(typst.query(source, "image", root=stage, field="alt")) == ['a "falling" <line>'] * 2
+
+
+def test_characters_without_a_glyph_are_named_once(built, notebooks, tmp_path, monkeypatch):
+    monkeypatch.setattr(charlm.report.render, "findSystemFonts", lambda: [])
+    (tmp_path / "figures").mkdir()
+    said = []
+    make_pdf("# T\n\nA tag \U000e0041 and \u4f60, é → ∑.", "s", tmp_path, said.append)
+    assert len(said) == 1
+    assert "U+4F60, U+E0041" in said[0]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what a document cannot have
+
+
+@pytest.mark.parametrize(
+    ("markdown", "message"),
+    [
+        ("See [Figure](#fig-absent).", "#fig-absent leads nowhere"),
+        ("![x](http://example.org/x.png)", "example.org/x.png is no Figure"),
+        ("$\\frac{a}$", "Could not convert TeX math"),
+    ],
+)
+def test_a_document_that_would_come_out_wrong_is_refused(markdown, message):
+    with pytest.raises(ReportError, match=re.escape(message)):
+        pandoc(f"# T\n\n{markdown}", "html5", "report.html", "", "--mathml")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the same bytes
+
+
+def test_the_same_notebooks_give_the_same_bytes(built, notebooks, tmp_path):
+    build_report(plan(notebooks, tmp_path), STUDY, SUBTITLE, tmp_path, lambda line: None)
+    for name in ("report.html", "report.pdf", "results.json", "figures/curve-rnn.svg", "figures/curve-lstm.png"):
+        assert (tmp_path / name).read_bytes() == (built[0] / name).read_bytes(), name

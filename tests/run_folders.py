@@ -1,0 +1,26 @@
+"""What tests of runs share."""
+
+import json
+import os
+
+from charlm.runs.folder import read_run
+
+
+def silent(line):
+    pass
+
+
+def results(folder):
+    """What two equal runs must share to the bit."""
+    return [(folder / f"{name}.safetensors").read_bytes() for name in ("best", "last")] + [read_run(folder)["history"]]
+
+
+# CHARLM_FUZZ=2000 ruins that many folders, and not always the same.
+FUZZ = int(os.environ.get("CHARLM_FUZZ", 0))
+
+
+def write_sweep(folder, corpus, values):
+    path = folder / "sweep.toml"
+    given = {"corpus": str(corpus)} | {k: v for k, v in values.items() if v is not None}  # TOML knows no None
+    path.write_text("\n".join(f"{k} = {json.dumps(v)}" for k, v in given.items()))
+    return path

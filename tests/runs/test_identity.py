@@ -1,0 +1,145 @@
+"""What a run is named by."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+import yardstick
+
+import charlm.device
+import charlm.runs.identity
+import charlm_core as core
+from charlm.device import resolved_config
+from charlm.runs.identity import code_hash, run_id
+from charlm_core import Config
+
+# ---------------------------------------------------------------------------------------------------------------------
+# identity
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"cell": "rnn"}, {"learning_rate": 0.02}, {"epochs": 4}, {"threads": 2}]
+)
+def test_whatever_decides_the_result_changes_the_name(tiny, tiny_config, change):
+    assert run_id(tiny_config, tiny) != run_id(replace(tiny_config, **change), tiny)
+
+
+def test_the_corpus_changes_the_name(tiny, tiny_config):
+    assert run_id(tiny_config, tiny) != run_id(tiny_config, replace(tiny, sha256="0" * 64))
+
+
+def test_comments_and_docstrings_do_not_change_the_code_hash_and_code_does(tmp_path, monkeypatch):
+    bodies = {
+        "plain": "def f(x):\n    return x + 1\n",
+        "noted": 'def f(x):\n    """Adds."""\n    # one\n    return x + 1\n',
+        "other": "def f(x):\n    return x + 2\n",
+    }
+    monkeypatch.syspath_prepend(tmp_path)
+    hashes = {}
+    for name, body in bodies.items():
+        (tmp_path / f"hashed_{name}.py").write_text(body)
+        hashes[name] = code_hash(__import__(f"hashed_{name}").f)
+    assert hashes["plain"] == hashes["noted"] != hashes["other"]
+
+
+TRAINING = "count_chunks split_chunks batches CharModel initial_weights best_epoch is_finished arithmetic batch_loss"
+TRAINING = [*TRAINING.split(), "evaluate", "train_epoch"]
+
+WHY = (
+    "the source of the training is another than those known to give the same bits. Where the comparison with the yardstick"
+    " passes, add its hash to SAME_BITS; where it must not pass, this test may fail: the runs get names of their own"
+)
+
+
+def trained_by(module, corpus, config):
+    """The state at the end of training with the functions of a module."""
+    state = module.initial_state(len(corpus.vocab), config)
+    while not module.is_finished(state, config):
+        state = module.train_epoch(state, corpus, config)
+    return state
+
+
+def test_the_yardstick_is_the_source_that_runs_are_named_by():
+    functions = [getattr(yardstick, name) for name in TRAINING]
+    assert code_hash(*functions) == charlm.runs.identity.SAME_BITS[0]
+
+
+def test_the_source_of_today_is_known_to_give_the_same_bits():
+    assert charlm.runs.identity.training_source_hash() in charlm.runs.identity.SAME_BITS, WHY
+
+
+@pytest.mark.parametrize("precision", core.PRECISIONS)
+@pytest.mark.parametrize("cell", core.CELLS)
+@pytest.mark.parametrize("split", core.SPLITS)
+def test_training_gives_the_bits_of_the_yardstick(tiny, tiny_config, cell, precision, split):
+    if reason := charlm.device.why_untrainable(cell, "cpu", precision):
+        pytest.skip(reason)
+    config = resolved_config(replace(tiny_config, cell=cell, precision=precision, split=split, epochs=2))
+    expected, found = trained_by(yardstick, tiny, config), trained_by(core, tiny, config)
+    assert found.history == expected.history and found.diverged == expected.diverged
+    for group in ("weights", "best_weights", "moments"):
+        a, b = getattr(expected, group), getattr(found, group)
+        assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_diverged_run_ends_at_the_same_step(tiny, tiny_config):
+    config = resolved_config(replace(tiny_config, cell="rnn", learning_rate=1e38))
+    expected, found = trained_by(yardstick, tiny, config), trained_by(core, tiny, config)
+    assert expected.diverged is not None and found.diverged == expected.diverged
+
+
+def test_a_run_has_the_name_that_it_always_had(tiny, tiny_config, monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "2.13.0+cpu")
+    corpus = replace(tiny, sha256="0" * 64)
+    assert run_id(tiny_config, corpus) == "lstm-16-lr0.01-seed0-8039df4d6465"
+
+
+def test_another_source_with_the_same_bits_leaves_the_name_as_it_is(tiny, tiny_config, monkeypatch):
+    named = run_id(tiny_config, tiny)
+    monkeypatch.setattr(charlm.runs.identity, "training_source_hash", lambda: "1" * 64)
+    monkeypatch.setattr(charlm.runs.identity, "SAME_BITS", (*charlm.runs.identity.SAME_BITS, "1" * 64))
+    charlm.runs.identity.training_code_hash.cache_clear()
+    assert run_id(tiny_config, tiny) == named
+
+
+def test_training_that_was_changed_for_an_experiment_has_runs_of_its_own(tiny, tiny_config, monkeypatch):
+    named = run_id(tiny_config, tiny)
+    monkeypatch.setattr(charlm.runs.identity, "training_source_hash", lambda: "2" * 64)
+    charlm.runs.identity.training_code_hash.cache_clear()
+    assert run_id(tiny_config, tiny) != named
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_remembered():
+    yield
+    charlm.runs.identity.training_code_hash.cache_clear()
+
+
+@dataclass(frozen=True)
+class LaterConfig(Config):
+    """A configuration with a field that this version does not have."""
+
+    later: float = 0.0
+
+
+def test_a_field_that_was_added_later_counts_only_away_from_its_default(tiny, tiny_config):
+    named = run_id(tiny_config, tiny)
+    assert run_id(LaterConfig(**vars(tiny_config)), tiny) == named
+    assert run_id(LaterConfig(**vars(tiny_config), later=0.5), tiny) != named
+
+
+def test_a_cell_of_ones_own_is_part_of_the_name(tiny, tiny_config, monkeypatch):
+    monkeypatch.setitem(core.CELLS, "own", OwnCell)
+    config = replace(tiny_config, cell="own")
+    named = run_id(config, tiny)
+    monkeypatch.setitem(core.CELLS, "own", OtherOwnCell)
+    charlm.runs.identity.training_code_hash.cache_clear()
+    assert run_id(config, tiny) != named
+
+
+class OwnCell(torch.nn.RNN):
+    pass
+
+
+class OtherOwnCell(torch.nn.GRU):
+    pass

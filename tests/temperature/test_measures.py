@@ -1,0 +1,215 @@
+"""The measures of the temperature study, on distributions and texts whose answers are known."""
+
+import math
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from measured_texts import PEAKED, TARGETS, TYPICAL, away, make
+
+from charlm import sampling
+from charlm.ngram import NGram
+from charlm.runs.folder import load_weights
+from charlm.temperature import measures, words
+from charlm.temperature.measures import TEXT_MEASURES, Measured
+from charlm.temperature.texts import DRAWN, REAL, SHUFFLED, RealText, begin_texts, draw_texts, set_aside
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the distribution
+
+V = 4
+FLAT = np.zeros((3, 5, V), np.float32)  # (time, chunks, vocabulary)
+
+
+def test_an_even_distribution_has_the_logarithm_of_the_vocabulary_as_entropy_and_loss_at_every_temperature():
+    for row in measures.distributions(FLAT, TARGETS, [0.5, 1.0]):
+        assert row["entropy"] == pytest.approx(math.log(V))
+        assert row["loss"] == pytest.approx(math.log(V))
+
+
+def test_entropy_and_the_chance_of_an_unlikely_character_grow_with_temperature():
+    cold, warm = measures.distributions(PEAKED, TARGETS, [0.5, 1.0])
+    assert cold["entropy"] < warm["entropy"]
+    assert 0 < cold["unlikely"] < warm["unlikely"] == pytest.approx(3 * math.exp(-10), rel=1e-3)
+
+
+@pytest.mark.parametrize("t", [1e-4, 1e-3])
+def test_a_tiny_temperature_gives_numbers(t):
+    (row,) = measures.distributions(PEAKED, TARGETS, [t])
+    assert row["entropy"] == row["loss"] == 0 == row["unlikely"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# real text and drawn text
+
+VOCAB = "\n :ABabc."
+
+
+def test_every_measure_is_that_of_the_text():
+    judge = NGram([np.arange(len(VOCAB))], 1, len(VOCAB))  # every character equally likely
+    real = RealText(VOCAB, [], "", 0, frozenset(["a", "bb"]), frozenset(["AB:"]), ["a bb c"], judge)
+    found = measures.measure_texts({("T", 1.0): ["c a bb ab.", "a\nAB:\nBA:\n"]}, real)[("T", 1.0)]
+    assert found["words"].tolist() == [[2, 0], [3, 2]]  # a, bb of a, bb, ab; the first word may be half of one
+    assert found["copied"].tolist() == [[5, 1], [1, 1]]  # " a bb" begins with what no passage has; "a bb "
+    assert found["headings"].tolist() == [[0, 1], [0, 2]]
+    assert found["distinct"].tolist() == [[7, 7], [7, 7]]
+    assert found["judge"] == pytest.approx(np.array([[9 * math.log(9)] * 2, [9, 9]]))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# intervals
+
+
+def test_a_value_is_the_ratio_of_the_sums():
+    pair = np.array([[1.0, 3.0], [2.0, 8.0]])
+    measured = Measured({REAL: {"copied": pair}, ("T", 1.0): {"copied": pair * 0}})
+    assert measured.value(REAL, "copied") == 0.4
+    assert measured.value(("T", 1.0), "copied") is measured.interval(("T", 1.0), "copied") is None
+
+
+def test_the_interval_of_a_mean_is_that_of_the_normal_distribution_where_texts_are_many():
+    x = np.random.default_rng(1).normal(size=400)
+    low, high = Measured({REAL: {"copied": np.array([x, np.ones(400)])}}).interval(REAL, "copied")
+    half = 1.96 * x.std() / 20
+    assert (low, high) == pytest.approx((x.mean() - half, x.mean() + half), abs=0.1 * half)
+
+
+def test_texts_of_one_number_are_resampled_together_in_every_way_of_drawing():
+    measured = make()
+    same = measured.resampled(("T", 0.5), "judge") == measured.resampled(("T", 2.0), "judge")
+    assert same.all() and len(set(measured.resampled(("T", 0.5), "judge"))) > 100
+
+
+def test_the_unit_of_a_mean_is_the_standard_deviation_of_its_texts():
+    x = np.array([1.0, 2.0, 4.0])
+    measured = Measured({REAL: {"copied": np.array([x, np.ones(3)]), "words": np.array([[2.0, 4, 6], [4.0, 8, 12]])}})
+    assert measured.unit("copied") == pytest.approx(x.std(ddof=1))
+    assert measured.unit("words") is None  # all pieces have the same rate
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the closest temperature
+
+
+def test_the_closest_temperature_is_where_the_squared_difference_in_standard_deviations_is_smallest():
+    measured = make(away(0.7))
+    near = measures.closest_temperature(measured)
+    assert (near.best, near.low, near.high, near.learnt) == (0.7, 0.7, 0.7, True)
+    assert near.names == list(TEXT_MEASURES)
+    assert near.distance[1.7] == pytest.approx((1.0 / measured.unit("judge")) ** 2 / 5, rel=0.1)
+    assert "0.7 alone, on this grid" in words.what_is_closest(near).filled
+
+
+def test_the_range_is_wide_where_texts_differ_more_than_temperatures():
+    near = measures.closest_temperature(make(away(0.7), spread=0.5))
+    assert near.low < 0.7 < near.high
+    assert f"{near.low:g} to {near.high:g}" in words.what_is_closest(near).filled
+
+
+def test_a_measure_on_which_all_real_pieces_agree_or_that_they_lack_is_in_no_distance():
+    near = measures.closest_temperature(make(away(0.7), real=TYPICAL | {"headings": None}))
+    assert "headings" not in near.names and near.best == 0.7
+    measured = make()
+    measured.sums[REAL]["distinct"] = np.ones((2, measured.n))
+    assert "distinct" not in measures.closest_temperature(measured).names
+
+
+def test_text_that_lacks_what_real_text_has_is_as_far_as_one_that_has_it_always_wrong():
+    lacking = make(lambda t: {"headings": None if t > 1 else 0.0})
+    near = measures.closest_temperature(lacking)
+    assert near.distance[2.0] == pytest.approx(near.distance[1.0]) == (0.9 / lacking.unit("headings")) ** 2 / 5
+
+
+def test_text_no_closer_than_shuffled_text_is_said_to_show_nothing_learnt():
+    near = measures.closest_temperature(make(away(0.7), shuffled=TYPICAL, spread=0.5))
+    assert not near.learnt
+    assert "nothing was learnt" in words.what_is_closest(near).filled
+
+
+def test_without_any_measure_no_temperature_is_closest():
+    nothing = dict.fromkeys(TYPICAL)
+    assert measures.closest_temperature(make(real=nothing, shuffled=nothing)) is None
+    assert "no temperature" in words.what_is_closest(None).filled
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# top-k and top-p
+
+
+def truncations(words):
+    """Three top-k and top-p settings whose diversity lies around the 0.4 that T = 0.5 has below."""
+    return {(kind, i): {"distinct": x, "words": w} for kind, w in words.items() for i, x in enumerate((0.2, 0.3, 0.6))}
+
+
+def half(t):
+    return {"distinct": 0.4 if t == 0.5 else 0.7, "words": 0.8}
+
+
+def test_truncation_is_compared_where_it_is_as_diverse_as_half_the_temperature():
+    ways = {("top-k", 1): {"distinct": 0.2, "words": 0.9}, ("top-k", 2): {"distinct": 0.6, "words": 0.7}}
+    ways |= {("top-p", 0.1): {"distinct": 0.3, "words": 0.9}, ("top-p", 0.9): {"distinct": 0.5, "words": 0.92}}
+    top_k, top_p = measures.at_equal_diversity(make(half, truncated=ways, spread=0.001), "words")
+    assert (top_k["way"], top_p["way"]) == ("top-k", "top-p")
+    assert top_k["value"] == pytest.approx(0.8, abs=0.002) and top_k["low"] < 0 < top_k["high"]
+    assert top_p["difference"] == pytest.approx(0.11, abs=0.002) and 0 < top_p["low"] < 0.11 < top_p["high"]
+
+
+def test_the_comparison_says_which_is_higher_and_which_cannot_be_told_apart():
+    said = words.what_truncation_does(make(half, truncated=truncations({"top-k": 0.5, "top-p": 0.8}))).filled
+    assert "top&#45;k it is lower" in said and "top&#45;p it cannot be told apart" in said
+    assert "is higher" in words.what_truncation_does(make(half, truncated=truncations({"top-k": 0.99}))).filled
+
+
+def test_a_diversity_that_truncation_does_not_reach_is_not_compared():
+    ways = {("top-k", 1): {"distinct": 0.8}, ("top-k", 2): {"distinct": 0.9}}
+    assert measures.at_equal_diversity(make(half, truncated=ways), "words") == []
+    assert "no diversity" in words.what_truncation_does(make(half, truncated=ways)).filled
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# whether other runs say the same
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    """A copy of the trained run's folder, to measure in."""
+    return shutil.copytree(trained[0], tmp_path / trained[0].name)
+
+
+def test_measures_of_a_runs_texts_are_kept_to_the_bit_and_for_their_settings_alone(folder, tiny, monkeypatch):
+    drawn, draw = [], draw_texts
+    monkeypatch.setattr(measures, "draw_texts", lambda *a: drawn.append(a) or draw(*a))
+    first, again = (measures.measured_texts(folder, tiny, 8, 20, 1) for _ in range(2))
+    assert len(drawn) == 1 and list(first.sums) == list(again.sums) == [REAL, SHUFFLED, *DRAWN]
+    for way in first.sums:
+        for name in TEXT_MEASURES:
+            assert np.array_equal(first.sums[way][name], again.sums[way][name])
+    measures.measured_texts(folder, tiny, 8, 20, 2)
+    assert len(drawn) == 2
+
+
+def test_what_is_measured_of_a_run_is_what_its_claims_are_judged_from(folder, tiny, monkeypatch):
+    model = load_weights(folder)
+    real = set_aside(tiny, model[1], 8, 20)
+    near = measures.closest_temperature(measures.measured_texts(folder, tiny, 8, 20, 1))
+    assert (
+        measures.claim_measures(folder, tiny, 8, 20, 1)["names"].isnan().all()
+    )  # the first five letters are upper case
+    monkeypatch.setattr(sampling, "default_prompts", lambda vocab: ["B", "u"])
+    found = measures.claim_measures(folder, tiny, 8, 20, 1)
+    assert found["closest"].item() == near.best if near.learnt else math.isnan(found["closest"].item())
+    shares = measures.speaker_shares(begin_texts(*model, ["B", "u"], 1), real)
+    assert found["names"].tolist() == [s.rate for s in shares]
+
+
+def test_runs_are_measured_once_and_only_where_there_are_three(trained, tiny, monkeypatch):
+    folder, record = trained
+    asked = []
+    monkeypatch.setattr(measures, "kept_measurement", lambda folder, name, of, measure: asked.append(of) or measure())
+    monkeypatch.setattr(measures, "claim_measures", lambda *a: {k: torch.tensor(v) for k, v in MEASURED.items()})
+    MEASURED = {"closest": [0.7], "words": [0.9] * 5 + [math.nan], "names": [0.6, 0.1]}
+    assert measures.rows_across_runs([record] * 9, tiny, 8, 20, runs=folder.parent) == []
+    rows = measures.rows_across_runs([record | {"seed": s} for s in range(3)], tiny, 8, 20, runs=folder.parent)
+    assert len(rows) == 3 == len(asked) and asked[0] == asked[1]
+    assert rows[1]["seed"] == 1 and rows[1]["words_10"] is None and rows[1]["upper"] == pytest.approx(0.6)

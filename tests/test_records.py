@@ -1,0 +1,63 @@
+"""Choosing and reading run records."""
+
+import pytest
+from synthetic import make_record, make_runs
+
+from charlm.losses.words import loss_table
+from charlm.protocol import PUBLISHED
+from charlm.records import cells_in, crossing_epoch, published_numbers
+
+
+def test_the_published_lstm_is_0_0057_nats_better_at_the_last_epoch():
+    p = PUBLISHED
+    assert round(p["rnn"]["val_loss_last"] - p["lstm"]["val_loss_last"], 4) == 0.0057
+
+
+def test_published_numbers_stand_beside_runs_of_the_studys_protocol():
+    assert set(published_numbers(make_runs())) == {"rnn", "lstm"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"corpus": "my.txt"},
+        {"hidden_size": 512},
+        {"learning_rate": 0.002},
+        {"layers": 1},
+        {"max_epochs": 2},
+        {"patience": 1},
+        {"batch_size": 32},
+        {"chunk_length": 60},
+    ],
+)
+def test_published_numbers_do_not_stand_beside_other_runs(change):
+    assert published_numbers([make_record("rnn", 0), make_record("rnn", 1) | change]) == {}
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "epoch"),
+    [
+        ([3, 2, 1], [2.5, 2.1, 1.9], 2),
+        ([3, 2], [2, 1], None),
+        ([1], [2], 1),
+        ([1, 1], [1, 1], None),
+        ([2, None], [1, None], None),
+    ],
+)
+def test_crossing_is_the_first_epoch_with_validation_above_training(train, val, epoch):
+    assert crossing_epoch({"train_loss": train, "val_loss": val}) == epoch
+
+
+def test_cells_come_in_one_order_and_unknown_ones_last():
+    assert cells_in([{"cell": c} for c in ("own", "gru", "lstm", "rnn", "gru")]) == ["rnn", "lstm", "gru", "own"]
+
+
+@pytest.mark.parametrize("change", [{"hidden_size": 512}, {"corpus": "my.txt"}, {"precision": "bfloat16"}])
+def test_runs_that_differ_in_more_than_their_seed_are_never_pooled(change):
+    with pytest.raises(ValueError, match="more than their seed"):
+        loss_table([make_record("rnn", 0), make_record("rnn", 1) | change])
+
+
+def test_a_seed_counts_once():
+    with pytest.raises(ValueError, match="repeat a seed"):
+        loss_table([make_record("rnn", 3), make_record("rnn", 3)])

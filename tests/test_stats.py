@@ -1,0 +1,141 @@
+"""Estimates and verdicts, checked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from synthetic import make_record, make_runs
+
+from charlm import stats
+from charlm.records import last_gap
+from charlm.stats import MARGIN, MIN_SEEDS, VERDICT_RULE
+
+HALF = 4.302652729911275 / math.sqrt(3)  # t(0.975, 2 degrees of freedom) / √3: half an interval for three seeds, sd 1
+
+# ---------------------------------------------------------------------------------------------------------------------
+# estimates
+
+
+def test_estimate_of_three_values_by_hand():
+    e = stats.estimate({0: 1.0, 1: 2.0, 2: 3.0})
+    assert (e.n, e.mean, e.sd) == (3, 2.0, 1.0)
+    assert e.interval == pytest.approx((2 - HALF, 2 + HALF))
+    assert (e.low, e.high) == e.interval
+
+
+@pytest.mark.parametrize(("values", "mean"), [({}, None), ({7: 1.5}, 1.5)])
+def test_under_two_seeds_there_is_no_spread_and_no_interval(values, mean):
+    e = stats.estimate(values)
+    assert (e.n, e.mean, e.sd, e.interval, e.low, e.high) == (len(values), mean, None, None, None, None)
+
+
+def test_no_spread_gives_an_interval_without_width():
+    assert stats.estimate({0: 0.25, 1: 0.25, 2: 0.25}).interval == (0.25, 0.25)
+
+
+def test_a_difference_is_paired_by_seed_whatever_the_order():
+    a = [make_record("lstm", s) | {"val_loss_last": x} for s, x in ((2, 1.2), (0, 1.0), (1, 1.1))]
+    b = [make_record("rnn", s) | {"val_loss_last": x} for s, x in ((0, 1.5), (1, 1.5), (2, 1.5))]
+    e = stats.paired_difference(a, b, "val_loss_last")
+    assert e.values == pytest.approx({0: -0.5, 1: -0.4, 2: -0.3})
+    assert (e.mean, e.sd) == pytest.approx((-0.4, 0.1))
+    assert e.interval == pytest.approx((-0.4 - 0.1 * HALF, -0.4 + 0.1 * HALF))
+
+
+def test_seeds_without_a_finished_pair_are_dropped_and_named():
+    a = [make_record("lstm", 0), make_record("lstm", 1, epochs=4, diverged=True), make_record("lstm", 2)]
+    b = [make_record("rnn", 0), make_record("rnn", 1), make_record("rnn", 3)]
+    e = stats.paired_difference(a, b, "val_loss_best")
+    assert (list(e.values), e.dropped) == ([0], (1, 2, 3))
+
+
+def estimates(*samples):
+    return [stats.estimate(dict(enumerate(sample))) for sample in samples]
+
+
+def test_holm_of_one_difference_leaves_it_as_it_is():
+    (e,) = estimates([1, 2, 3])
+    assert stats.holm([e])[0].interval == pytest.approx(e.interval)
+
+
+def test_holm_widens_the_interval_of_the_smallest_p_value_most():
+    clear, weak = estimates([10.0, 10.1, 10.2], [0.5, 1.5, 1.0])
+    first, second = stats.holm([clear, weak])
+    half = scipy.stats.t.ppf(1 - 0.025 / 2, 2) * 0.1 / np.sqrt(3)  # level 1 - 0.05 / 2
+    assert (first.low, first.high) == pytest.approx((10.1 - half, 10.1 + half))
+    assert second.interval == pytest.approx(weak.interval)  # level 1 - 0.05 / 1
+
+
+def test_holm_stops_at_the_first_difference_that_may_be_zero():
+    a, b = estimates([-1.0, 0.0, 1.2], [-1.0, 0.0, 1.1])
+    first, second = stats.holm([a, b])
+    for e, found in ((a, first), (b, second)):
+        half = scipy.stats.t.ppf(1 - 0.025 / 2, 2) * e.sd / np.sqrt(3)
+        assert found.interval == pytest.approx((e.mean - half, e.mean + half))
+
+
+def test_holm_keeps_the_order_and_what_has_no_interval():
+    one, clear = estimates([1.0], [5.0, 5.1])
+    assert stats.holm([one, clear])[0] == one
+
+
+def test_a_difference_can_be_taken_of_a_function_of_the_record():
+    a, b = make_runs(["rnn"], 2), make_runs(["lstm"], 2)
+    e = stats.paired_difference(a, b, last_gap)
+    assert e.values[0] == pytest.approx(
+        a[0]["val_loss_last"] - a[0]["train_loss_last"] - b[0]["val_loss_last"] + b[0]["train_loss_last"]
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# verdicts: each rule on each side, claimed to be below zero
+
+
+@pytest.mark.parametrize(
+    ("interval", "n", "verdict"),
+    [
+        ((-0.05, -0.04), 2, "not judged"),
+        ((-0.05, -0.04), 3, "confirmed"),
+        (None, 3, "not judged"),
+        ((-0.009, 0.009), 3, "no difference that matters"),
+        ((-0.009, -0.001), 3, "no difference that matters"),  # clear, but too small: this rule comes first
+        ((-0.01, -0.001), 3, "confirmed"),  # 0.01 is the smallest that matters
+        ((0.001, 0.01), 3, "refuted"),
+        ((-0.03, -0.0001), 5, "confirmed"),
+        ((-0.03, 0.0), 5, "too close to call"),
+        ((0.0, 0.03), 5, "too close to call"),
+        ((0.0001, 0.03), 5, "refuted"),
+        ((-0.5, 0.5), 5, "too close to call"),
+        ((-0.02, -0.02), 5, "confirmed"),
+    ],
+)
+def test_verdict(interval, n, verdict):
+    assert stats.verdict(interval, n, claimed_sign=-1) == verdict
+
+
+@pytest.mark.parametrize(("interval", "verdict"), [((0.02, 0.03), "confirmed"), ((-0.03, -0.02), "refuted")])
+def test_verdict_of_a_claim_on_the_other_side(interval, verdict):
+    assert stats.verdict(interval, 3, claimed_sign=1) == verdict
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [
+        ("confirmed", "confirmed", "confirmed"),
+        ("confirmed", "too close to call", "too close to call"),
+        ("no difference that matters", "too close to call", "no difference that matters"),
+        ("refuted", "confirmed", "refuted"),
+        ("refuted", "not judged", "not judged"),
+    ],
+)
+def test_a_claim_of_two_parts_is_as_good_as_the_weaker(first, second, both):
+    assert stats.verdict_of_both(first, second) == stats.verdict_of_both(second, first) == both
+
+
+def test_the_printed_rule_names_every_verdict_and_both_thresholds():
+    words = ["not judged", "no difference that matters", "confirmed", "refuted", "too close to call"]
+    places = [VERDICT_RULE.index(f"*{w}*") for w in words]
+    assert places == sorted(places)
+    assert f"±{MARGIN:g}" in VERDICT_RULE
+    assert f"under {MIN_SEEDS} seeds" in VERDICT_RULE
