@@ -85,7 +85,6 @@ def code_points(text: str) -> np.ndarray:
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SPLITS = ("shuffled", "sequential")
 SCHEDULES = ("constant", "cosine")
-MOVING = "moving"
 WARM_UP = 100  # steps in which a cosine schedule's learning rate rises from zero
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")
@@ -227,11 +226,11 @@ def batches(ids: np.ndarray, chunks: np.ndarray, config: Config):
         yield window[:-1].to(config.device), window[1:].to(config.device)
 
 
-# What recurrent layers keep: (layers, batch, hidden), an LSTM two of it.
-Memory: TypeAlias = Tensor | tuple[Tensor, ...] | None
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Model
+
+# What recurrent layers remember: (layers, batch, hidden), an LSTM two of it; None stands for zero.
+Memory: TypeAlias = Tensor | tuple[Tensor, ...] | None
 
 
 class CharModel(nn.Module):
@@ -274,6 +273,9 @@ def count_parameters(vocabulary_size: int, config: Config) -> int:
 # Training: a pure function from the state after one epoch to the state after the next
 
 
+MOVING = "moving"
+
+
 @dataclass
 class State:
     """All that training needs to go on: after epoch n it decides epoch n + 1 to the bit. Tensors are on the CPU.
@@ -284,8 +286,9 @@ class State:
 
     weights: dict[str, Tensor]
     best_weights: dict[str, Tensor]
-    moments: dict[str, Tensor] = field(default_factory=dict)  # of Adam: "<parameter>/exp_avg", "/exp_avg_sq", "/step"
-    # With `average`, "<parameter>/moving" is the parameter itself, and `weights` has the mean that stands for it.
+    # Of Adam: "<parameter>/exp_avg", "/exp_avg_sq", "/step". With `average` also "/moving": the parameter that the
+    # optimizer moves, while `weights` have the running mean that stands for it.
+    moments: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict] = field(default_factory=list)
     diverged: dict | None = None
 
@@ -364,6 +367,43 @@ def learning_rate(step: int, steps: int, config: Config) -> float:
     return config.learning_rate * warm * (1 + math.cos(math.pi * step / steps)) / 2
 
 
+def running_mean(model: CharModel, config: Config) -> AveragedModel:
+    """A copy of the model, which moves a little towards it at every step: by 1 − average of the way."""
+    mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average))
+    mean.n_averaged += 1  # so that the first update moves the mean, and does not replace it
+    return mean
+
+
+def resumed_optimizer(model: CharModel, state: State, config: Config) -> torch.optim.Optimizer:
+    """Adam as the epoch before left it. With a running mean the model, too, becomes again what the optimizer moves."""
+    # Without decay AdamW is Adam, to the bit.
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=config.device != "mps"
+    )
+    parameters = dict(model.named_parameters())
+    for key, moment in state.moments.items():
+        name, _, kind = key.rpartition("/")
+        p = parameters[name]
+        if kind == MOVING:
+            p.data.copy_(moment)
+        elif kind == "step":
+            optimizer.state[p][kind] = moment.clone()
+        else:
+            optimizer.state[p][kind] = moment.to(p.device, copy=True)
+    return optimizer
+
+
+def stored_moments(model: CharModel, optimizer: torch.optim.Optimizer, config: Config) -> dict[str, Tensor]:
+    """What resumed_optimizer() needs, on the CPU, as State.moments names it."""
+    moments = {}
+    for name, p in model.named_parameters():
+        for kind, moment in optimizer.state[p].items():
+            moments[f"{name}/{kind}"] = moment.cpu()
+        if config.average:
+            moments[f"{name}/{MOVING}"] = p.detach().cpu()
+    return moments
+
+
 def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
     """The state one epoch later; `state` itself is left as it was. The configuration must be resolved.
 
@@ -373,28 +413,17 @@ def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
     epoch = len(state.history) + 1
     train, validation = split_chunks(count_chunks(len(corpus.ids), config.chunk_length), config)
     order = chunk_order(train, epoch, config)
-    steps = -(-len(order) // config.batch_size)
+    steps = math.ceil(len(order) / config.batch_size)
 
     model = CharModel(len(corpus.vocab), config)
     model.load_state_dict(state.weights)
     model.to(config.device)
-    evaluated = model
-    if config.average:
-        evaluated = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average))
-        evaluated.n_averaged += 1  # the first update moves the mean, and does not replace it
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=config.device != "mps"
-    )
-    with torch.no_grad():
-        for name, p in model.named_parameters():
-            for key, moment in state.moments.items():
-                of, _, kind = key.rpartition("/")
-                if of == name and kind == MOVING:
-                    p.copy_(moment)
-                elif of == name:
-                    optimizer.state[p][kind] = moment.clone() if kind == "step" else moment.to(p.device, copy=True)
+    mean = running_mean(model, config) if config.average else None
+    optimizer = resumed_optimizer(model, state, config)
+    evaluated = mean.module if mean else model
 
-    losses, carried = [], None
+    losses: list[float] = []
+    carried: Memory = None
     with arithmetic(config), dropout_stream(epoch, config):
         model.train()
         for step, (inputs, targets) in enumerate(batches(corpus.ids, order, config), start=1):
@@ -408,8 +437,8 @@ def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
                 nn.utils.clip_grad_norm_(model.parameters(), config.clip)
             optimizer.param_groups[0]["lr"] = learning_rate((epoch - 1) * steps + step, config.epochs * steps, config)
             optimizer.step()
-            if config.average:
-                evaluated.update_parameters(model)
+            if mean:
+                mean.update_parameters(model)
             if config.carry:
                 carried = tree_map(Tensor.detach, after)  # no gradient goes back beyond the window
         val_loss = evaluate(evaluated, corpus.ids, validation, config)
@@ -417,12 +446,11 @@ def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
         return replace(state, diverged={"epoch": epoch, "step": None})
 
     history = [*state.history, {"epoch": epoch, "train_loss": float(np.mean(losses)), "val_loss": val_loss}]
-    shown = evaluated.module if config.average else model
-    weights = {name: w.detach().cpu() for name, w in shown.state_dict().items()}
-    moments = {}
-    for name, p in model.named_parameters():
-        for kind, moment in optimizer.state[p].items():
-            moments[f"{name}/{kind}"] = moment.cpu()
-        if config.average:
-            moments[f"{name}/{MOVING}"] = p.detach().cpu()
-    return State(weights, weights if best_epoch(history) == epoch else state.best_weights, moments, history)
+    weights = {name: w.detach().cpu() for name, w in evaluated.state_dict().items()}
+    is_best = best_epoch(history) == epoch
+    return State(
+        weights=weights,
+        best_weights=weights if is_best else state.best_weights,
+        moments=stored_moments(model, optimizer, config),
+        history=history,
+    )

@@ -12,10 +12,10 @@ from charlm_core import CharlmError, CharModel, Config
 def resolved_config(config: Config) -> Config:
     """The same configuration with `auto` replaced by what this machine has, as a run must be named by it.
 
-    An Apple GPU (mps) is taken by name only: nobody has tried yet whether it is faster, or right. bfloat16 is taken where the CPU multiplies it in half the time: with AMX, or with AVX-512 BF16 on an AMD. An
+    bfloat16 is taken where the CPU multiplies it in half the time: with AMX, or with AVX-512 BF16 on an AMD. An
     Intel with AVX-512 BF16 alone takes 1.6 to 1.8 times as long as in float32. A GPU is fast enough at this size to
     stay with float32. So does an RNN with large steps: its losses scatter too much to be shown equal in both
-    (studies/precision_larger.json).
+    (studies/precision_larger.json). An Apple GPU (mps) is taken by name alone: nobody has tried it yet.
     """
     device = config.device
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
@@ -28,7 +28,8 @@ def resolved_config(config: Config) -> Config:
         has = torch.cpu.get_capabilities() if device == "cpu" else {}
         shown = config.cell != "rnn" or config.learning_rate <= Config.learning_rate
         fast = has.get("amx_bf16") or (has.get("avx512_bf16") and has.get("sse4a"))  # only an AMD has SSE4a
-        able = shown and fast and not why_untrainable(config.cell, device, "bfloat16")
+        # Cells are compared: where the LSTM, which asks most of a library, cannot have it, the others do without.
+        able = shown and fast and not any(why_untrainable(cell, device, "bfloat16") for cell in ("lstm", config.cell))
         precision = "bfloat16" if able else "float32"
     return replace(config, device=device, precision=precision)
 

@@ -73,6 +73,13 @@ def test_auto_takes_no_precision_that_the_device_cannot_train_in(no_bfloat16):
     assert resolved_config(Config(device="cpu")).precision == "float32"
 
 
+@pytest.mark.parametrize("cell", core.CELLS)
+def test_auto_takes_one_precision_for_all_cells_that_it_is_to_compare(monkeypatch, cell):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    monkeypatch.setattr(charlm.device, "why_untrainable", lambda cell, *of: "no such LSTM" if cell == "lstm" else "")
+    assert resolved_config(Config(cell=cell, device="cpu")).precision == "float32"
+
+
 def test_whether_a_device_can_is_tried_once_and_leaves_no_trace(no_bfloat16, monkeypatch):
     threads, drawn = torch.get_num_threads(), torch.get_rng_state()
     assert charlm.device.why_untrainable("lstm", "cpu", "bfloat16")
