@@ -29,23 +29,35 @@ def philox(counter: np.ndarray, key: np.ndarray) -> np.ndarray:
 
     J. K. Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011.
     """
-    low = np.uint64(0xFFFFFFFF)
-    c = [np.asarray(counter[..., i], np.uint64) for i in range(4)]
-    k = [np.asarray(key[..., i], np.uint64) for i in range(2)]
+    half = np.uint64(32)
+    low = np.uint64(0xFFFFFFFF)  # of a product of 64 bits, its lower 32
+    c0, c1, c2, c3 = np.moveaxis(np.asarray(counter, np.uint64), -1, 0)
+    k0, k1 = np.moveaxis(np.asarray(key, np.uint64), -1, 0)
     for _ in range(10):
-        a, b = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)  # 32 × 32 → 64 bits
-        c = [(b >> np.uint64(32)) ^ c[1] ^ k[0], b & low, (a >> np.uint64(32)) ^ c[3] ^ k[1], a & low]
-        k = [(k[0] + np.uint64(0x9E3779B9)) & low, (k[1] + np.uint64(0xBB67AE85)) & low]
-    return np.stack(np.broadcast_arrays(*c), axis=-1)
+        # Words of 32 bits are kept in 64, so that no product overflows.
+        a = c0 * np.uint64(0xD2511F53)
+        b = c2 * np.uint64(0xCD9E8D57)
+        c0 = (b >> half) ^ c1 ^ k0
+        c2 = (a >> half) ^ c3 ^ k1
+        c1 = b & low
+        c3 = a & low
+        k0 = (k0 + np.uint64(0x9E3779B9)) & low
+        k1 = (k1 + np.uint64(0xBB67AE85)) & low
+    return np.stack(np.broadcast_arrays(c0, c1, c2, c3), axis=-1)
 
 
 def uniforms(seed: int, samples: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Uniform numbers in [0, 1), 53 bits each, (samples, positions): key = (seed, sample), counter = position."""
-    key = np.stack(np.broadcast_arrays(np.uint64(seed), np.asarray(samples, np.uint64)[:, None]), axis=-1)  # (s, 1, 2)
+    key = np.empty((len(samples), 1, 2), np.uint64)
+    key[..., 0] = seed
+    key[:, 0, 1] = samples
     counter = np.zeros((1, len(positions), 4), np.uint64)
     counter[0, :, 0] = positions
-    words = philox(counter, key)
-    return ((words[..., 0] >> np.uint64(5)) * 2.0**26 + (words[..., 1] >> np.uint64(6))) / 2.0**53
+    words = philox(counter, key)  # (samples, positions, 4)
+    # A double holds 53 bits: 27 of one word and 26 of another.
+    upper = words[..., 0] >> np.uint64(5)
+    lower = words[..., 1] >> np.uint64(6)
+    return (upper * 2.0**26 + lower) / 2.0**53
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -60,8 +72,13 @@ def temperature_softmax(logits: np.ndarray, temperature: np.ndarray | float) -> 
     """
     t = np.asarray(temperature, np.float64)
     with np.errstate(over="ignore"):  # z / T may overflow to -inf
-        p = boltzmann(logits, t, t == 0 if not t.all() else None)
+        p = boltzmann(logits, t, _zeros(t))
     return p / p.sum(axis=-1, keepdims=True)
+
+
+def _zeros(temperature: np.ndarray) -> np.ndarray | None:
+    """Where the temperature is 0; None for nowhere, which most calls say, and which saves them steps."""
+    return None if temperature.all() else temperature == 0
 
 
 def boltzmann(logits: np.ndarray, temperature: np.ndarray, greedy: np.ndarray | None) -> np.ndarray:
@@ -71,16 +88,19 @@ def boltzmann(logits: np.ndarray, temperature: np.ndarray, greedy: np.ndarray | 
     z = np.subtract(logits, logits.max(axis=-1, keepdims=True), dtype=np.float64)
     if greedy is None:
         return np.exp(z / temperature)
-    likeliest = np.arange(z.shape[-1]) == z.argmax(axis=-1)[..., None]
-    return np.where(greedy, likeliest, np.exp(z / np.where(greedy, 1, temperature)))
+    likeliest = np.arange(z.shape[-1]) == z.argmax(axis=-1)[..., None]  # one character, though several be equal
+    weights = np.exp(z / np.where(greedy, 1, temperature))  # by 1 where nobody looks, and not by 0
+    return np.where(greedy, likeliest, weights)
 
 
 def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """Invert the cumulative distribution: (rows, vocabulary) and (rows,) in [0, 1) → ids (rows,), in vocabulary order.
     The probabilities of a row may have any sum."""
-    cumulative = probabilities.cumsum(axis=-1)
-    # A double below 1 is 1 - 2⁻⁵³ at most: times the sum, it rounds to less than the sum.
-    return (cumulative > (uniform * cumulative[:, -1])[:, None]).argmax(axis=-1)  # the first that is
+    cumulative = probabilities.cumsum(axis=-1)  # (rows, vocabulary)
+    # A double below 1 is 1 - 2⁻⁵³ at most: times the sum, it rounds to less than the sum. So one is always above.
+    threshold = uniform * cumulative[:, -1]  # (rows,)
+    above = cumulative > threshold[:, None]
+    return above.argmax(axis=-1)  # the first of them
 
 
 def truncate(probabilities: np.ndarray, top_k: np.ndarray | int = 0, top_p: np.ndarray | float = 1.0) -> np.ndarray:
@@ -91,19 +111,25 @@ def truncate(probabilities: np.ndarray, top_k: np.ndarray | int = 0, top_p: np.n
     top_p then keeps the fewest likeliest that together reach the share p of what is left (1: all). A. Holtzman et al.,
     The Curious Case of Neural Text Degeneration, ICLR 2020.
     """
-    size = probabilities.shape[-1]
-    k, p = (np.broadcast_to(x, len(probabilities))[:, None] for x in (top_k, top_p))  # (rows, 1)
+    rows, size = probabilities.shape
+    k = np.broadcast_to(top_k, rows)[:, None]  # (rows, 1)
+    p = np.broadcast_to(top_p, rows)[:, None]  # (rows, 1)
     cut = np.flatnonzero((k > 0) & (k < size) | (p < 1))  # the other rows keep their bits
     if not len(cut):
         return probabilities
-    k, p = np.where(k > 0, k, size)[cut], p[cut]
-    order = np.argsort(-probabilities[cut], axis=-1, kind="stable")
+    k = np.where(k > 0, k, size)[cut]  # (cut, 1)
+    p = p[cut]
+    order = np.argsort(-probabilities[cut], axis=-1, kind="stable")  # (cut, vocabulary), the likeliest first
     ranked = np.take_along_axis(probabilities[cut], order, -1)
     ranked[np.arange(size) >= k] = 0
+
     before = np.pad(ranked.cumsum(-1)[:, :-1], ((0, 0), (1, 0)))  # of all that are likelier
-    ranked[(p < 1) & (before >= p * ranked.sum(-1, keepdims=True))] = 0
+    reached = before >= p * ranked.sum(-1, keepdims=True)
+    ranked[(p < 1) & reached] = 0  # rounding must not cut a row that is to keep all
+
+    ranked /= ranked.sum(-1, keepdims=True)
     kept = np.zeros_like(ranked)
-    np.put_along_axis(kept, order, ranked / ranked.sum(-1, keepdims=True), -1)
+    np.put_along_axis(kept, order, ranked, -1)  # back in vocabulary order
     truncated = probabilities.copy()
     truncated[cut] = kept
     return truncated
@@ -133,12 +159,15 @@ def product(weight: Tensor, bias: Tensor) -> Callable[[np.ndarray], np.ndarray]:
 
     @cache
     def in_strips() -> tuple:
+        """Where the inputs of the product go, an array (strips, in), and the arguments of embedding_bag."""
         strips = -(-out // STRIP)
-        w = F.pad(torch.cat([weight.T, bias[None]]), (0, strips * STRIP - out))  # the bias is of an input of 1
+        w = torch.cat([weight.T, bias[None]])  # (in + 1, out): the bias belongs to an input of 1
+        w = F.pad(w, (0, strips * STRIP - out))  # (in + 1, strips × STRIP)
         w = w.view(n + 1, strips, STRIP).transpose(0, 1).reshape(-1, STRIP)  # strip under strip
         factors = torch.ones(strips, n + 1)
-        first = torch.arange(0, len(w), n + 1)
-        return factors[:, :n].numpy(), (w, torch.arange(len(w)), first, False, 0, False, factors.view(-1))
+        every = torch.arange(len(w))
+        first = torch.arange(0, len(w), n + 1)  # where each strip begins
+        return factors[:, :n].numpy(), (w, every, first, False, 0, False, factors.view(-1))
 
     def multiply(x: np.ndarray) -> np.ndarray:
         if len(x) > 1:
@@ -146,14 +175,15 @@ def product(weight: Tensor, bias: Tensor) -> Callable[[np.ndarray], np.ndarray]:
             return y.numpy()
         place, arguments = in_strips()
         place[:] = x  # in each strip
-        return torch.embedding_bag(*arguments)[0].numpy().reshape(1, -1)[:, :out]
+        sums = torch.embedding_bag(*arguments)[0]  # (strips, STRIP)
+        return sums.numpy().reshape(1, -1)[:, :out]
 
     def multiply_filled(x: np.ndarray) -> np.ndarray:
         filled = F.pad(torch.from_numpy(x), (0, 0, 0, max(0, 16 - len(x))))
         return F.linear(filled, weight, bias)[: len(x)].numpy()
 
-    one_dnn = torch.cpu.get_capabilities().get("avx2") and torch.backends.mkldnn.is_available()
-    return multiply if one_dnn else multiply_filled
+    has_avx2 = torch.cpu.get_capabilities().get("avx2")
+    return multiply if has_avx2 and torch.backends.mkldnn.is_available() else multiply_filled
 
 
 def by_tanh(weight: Tensor, cell: str) -> Tensor:
@@ -181,49 +211,62 @@ def cell_step(cell: str, from_x: np.ndarray, from_h: np.ndarray, c: np.ndarray) 
     if cell == "lstm":
         gates = np.tanh(from_x + from_h)
         sigmoids = 0.5 * gates[:, : 3 * n] + 0.5
-        c = sigmoids[:, n : 2 * n] * c + sigmoids[:, :n] * gates[:, 3 * n :]
-        return sigmoids[:, 2 * n :] * np.tanh(c), c
+        enter, keep, leave = sigmoids[:, :n], sigmoids[:, n : 2 * n], sigmoids[:, 2 * n :]
+        c = keep * c + enter * gates[:, 3 * n :]
+        return leave * np.tanh(c), c
     if cell == "gru":
         sigmoids = 0.5 * np.tanh(from_x[:, : 2 * n] + from_h[:, : 2 * n]) + 0.5
-        new = np.tanh(from_x[:, 2 * n :] + sigmoids[:, :n] * from_h[:, 2 * n :])
-        h = new + sigmoids[:, n:] * (c - new)
+        reset, keep = sigmoids[:, :n], sigmoids[:, n:]
+        new = np.tanh(from_x[:, 2 * n :] + reset * from_h[:, 2 * n :])
+        h = new + keep * (c - new)
         return h, h
     raise CharlmError(f"cell = {cell!r}: cannot write text before charlm.sampling.cell_step() has its step")
+
+
+# For every layer what its next step has from its hidden state, (rows, gates × hidden), and its cell state, (rows, hidden).
+LayerStates = list[tuple[np.ndarray, np.ndarray]]
+
+
+def _weight_and_bias(weights: dict[str, Tensor], config: Config, kind: str, layer: int) -> tuple[Tensor, Tensor]:
+    """What multiplies the input (kind "ih") or the hidden state ("hh") of a layer; the layer above the last is the head."""
+    if layer == config.layers:
+        return weights["head.weight"].float(), weights["head.bias"].float()
+    weight = weights[f"rnn.weight_{kind}_l{layer}"].float()
+    bias = weights[f"rnn.bias_{kind}_l{layer}"].float()
+    return by_tanh(weight, config.cell), by_tanh(bias, config.cell)
 
 
 class Stepper:
     """A trained model that reads one character at a time, in float32 on the CPU, whatever it was trained in."""
 
     def __init__(self, weights: dict[str, Tensor], config: Config) -> None:
-        def part(kind: str, layer: int) -> list[Tensor]:
-            if layer == config.layers:
-                return [weights["head.weight"].float(), weights["head.bias"].float()]
-            names = (f"rnn.weight_{kind}_l{layer}", f"rnn.bias_{kind}_l{layer}")
-            return [by_tanh(weights[name].float(), config.cell) for name in names]
-
-        self.cell, self.layers, self.start = config.cell, [], []
-        w, b = part("ih", 0)
+        self.cell = config.cell
+        self.layers: list[Callable[[np.ndarray], np.ndarray]] = []
+        self.start: LayerStates = []  # of one text
+        w, b = _weight_and_bias(weights, config, "ih", 0)
         # A matrix times a one-hot vector is a column of the matrix: the first layer looks it up.
-        self.columns = (w.T + b).contiguous().numpy()
-        for i in range(config.layers):
+        self.columns = (w.T + b).contiguous().numpy()  # (vocabulary, gates × hidden)
+        for layer in range(config.layers):
+            own_w, own_b = _weight_and_bias(weights, config, "hh", layer)
+            next_w, next_b = _weight_and_bias(weights, config, "ih", layer + 1)
             # A hidden state is multiplied once, by all it goes to: its own next step, and the layer above or the head.
-            w, b = (torch.cat(both) for both in zip(part("hh", i), part("ih", i + 1), strict=True))
-            self.layers.append(product(w, b))
-            self.start.append((part("hh", i)[1].numpy(), np.zeros(config.hidden_size, np.float32)))
+            self.layers.append(product(torch.cat([own_w, next_w]), torch.cat([own_b, next_b])))
+            self.start.append((own_b.numpy(), np.zeros(config.hidden_size, np.float32)))
 
-    def zero_state(self, rows: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For every layer what its next step has from its hidden state, (rows, gates × hidden), and its cell state,
-        (rows, hidden)."""
+    def zero_state(self, rows: int) -> LayerStates:
+        """The state before the first character of so many texts."""
         return [(np.tile(from_h, (rows, 1)), np.tile(c, (rows, 1))) for from_h, c in self.start]
 
-    def __call__(self, ids: np.ndarray, state: list[tuple]) -> tuple[np.ndarray, list[tuple]]:
+    def __call__(self, ids: np.ndarray, state: LayerStates) -> tuple[np.ndarray, LayerStates]:
         """ids (rows,) → logits (rows, vocabulary) in float32, and the state after them."""
-        from_x, after = self.columns.take(ids, axis=0), []  # (rows, gates × hidden)
+        after = []
+        from_x = self.columns.take(ids, axis=0)  # (rows, gates × hidden)
         for multiply, (from_h, c) in zip(self.layers, state, strict=True):
-            h, c = cell_step(self.cell, from_x, from_h, c)
-            both, own = multiply(h), from_h.shape[1]
-            from_h, from_x = both[:, :own], both[:, own:]
-            after.append((from_h, c))
+            h, c = cell_step(self.cell, from_x, from_h, c)  # (rows, hidden) each
+            both = multiply(h)  # (rows, gates × hidden of this layer, then of the layer above, or the vocabulary)
+            own = from_h.shape[1]
+            after.append((both[:, :own], c))
+            from_x = both[:, own:]
         return from_x, after
 
 
@@ -262,8 +305,10 @@ def default_prompts(vocab: str) -> list[str]:
     """The source study's prompts A, a, B, b, C where the vocabulary has them all, else its first five letters (or,
     in a text with fewer, its first five characters)."""
     study = "AaBbC"
+    if set(study) <= set(vocab):
+        return list(study)
     letters = [c for c in vocab if c.isalpha()]
-    return list(study if set(study) <= set(vocab) else letters if len(letters) >= 5 else vocab)[:5]
+    return letters[:5] if len(letters) >= 5 else list(vocab[:5])
 
 
 def sample(
@@ -287,58 +332,82 @@ def sample(
     Raises CharlmError for an empty prompt, a character outside the vocabulary, a negative or non-finite
     temperature, a negative top_k, a top_p outside (0, 1], a length below 1, or a seed or number outside 32 bits.
     """
-    temperatures = np.broadcast_to(np.asarray(temperature, np.float64), len(prompts))[:, None]
+    numbers = [0] * len(prompts) if numbers is None else numbers
+    temperatures = np.broadcast_to(np.asarray(temperature, np.float64), len(prompts))[:, None]  # (samples, 1)
+    top_ks = np.broadcast_to(top_k, len(prompts))
+    top_ps = np.broadcast_to(top_p, len(prompts))
     if not (np.isfinite(temperatures) & (temperatures >= 0)).all():
         raise CharlmError(
             f"temperature = {temperature}: needs a number of at least 0 (0 takes the likeliest character)"
         )
-    top_ks, top_ps = np.broadcast_to(top_k, len(prompts)), np.broadcast_to(top_p, len(prompts))
-    if top_ks.dtype.kind not in "iu" or (top_ks < 0).any():
-        raise CharlmError(f"top_k = {top_ks.min()}: needs a whole number of at least 0 (0 keeps all characters)")
-    if not ((top_ps > 0) & (top_ps <= 1)).all():
-        bad = top_ps[~((top_ps > 0) & (top_ps <= 1))][0]
-        raise CharlmError(f"top_p = {bad}: needs a number above 0 and at most 1 (1 keeps all characters)")
-    if length < 1:
-        raise CharlmError(f"length = {length}: needs a whole number of at least 1")
-    if not prompts or not all(prompts):
-        raise CharlmError("an empty prompt: give at least one character to start from")
-    numbers = [0] * len(prompts) if numbers is None else numbers
-    for name, value in (("seed", seed), *(("sample number", n) for n in numbers)):
-        if not 0 <= value < 2**32:
-            raise CharlmError(f"{name} = {value}: needs a whole number from 0 to {2**32 - 1}")
+    _check_truncation(top_ks, top_ps)
+    _check_request(prompts, length, seed, numbers)
 
-    once = {prompt: encode(prompt, vocab) for prompt in dict.fromkeys(prompts)}
-    known = [once[prompt] for prompt in prompts]
-    ends = np.array([len(k) for k in known])  # where the drawn text begins
-    text = np.zeros((ends.max() + length, len(prompts)), np.int64)  # (time, samples)
-    for row, k in enumerate(known):
-        text[: len(k), row] = k
-    u = uniforms(seed, np.asarray(numbers), np.arange(len(text))).T.copy()  # (time, samples)
-    greedy = temperatures == 0 if not temperatures.all() else None
+    text, ends = _begun(prompts, vocab, length)  # (time, samples), (samples,)
+    uniform = uniforms(seed, np.asarray(numbers), np.arange(len(text))).T.copy()  # (time, samples)
+    greedy = _zeros(temperatures)
     temperatures = np.maximum(temperatures, 1e-200)  # the same texts, and no overflow
     truncated = top_ks.any() or (top_ps < 1).any()
     first, last = ends.min(), ends.max()
     step = Stepper(weights, config)
 
     @torch.inference_mode()
-    def write(some: slice, stopped: Event) -> None:
-        """Some of the texts, from their first character to their last."""
-        state = step.zero_state(some.stop - some.start)
+    def write(piece: slice, stopped: Event) -> None:
+        """A piece of the batch: its texts from their first character to their last."""
+        state = step.zero_state(piece.stop - piece.start)
         for t in range(1, len(text)):
             if stopped.is_set():
                 return
-            logits, state = step(text[t - 1, some], state)
-            if t >= first:
-                p = boltzmann(logits, temperatures[some], None if greedy is None else greedy[some])
-                drawn = draw(truncate(p, top_ks[some], top_ps[some]) if truncated else p, u[t, some])
-                text[t, some] = drawn if t >= last else np.where(t >= ends[some], drawn, text[t, some])
+            logits, state = step(text[t - 1, piece], state)  # (texts, vocabulary)
+            if t < first:  # all are still within their prompts
+                continue
+            p = boltzmann(logits, temperatures[piece], None if greedy is None else greedy[piece])
+            if truncated:
+                p = truncate(p, top_ks[piece], top_ps[piece])
+            drawn = draw(p, uniform[t, piece])
+            text[t, piece] = drawn if t >= last else np.where(t >= ends[piece], drawn, text[t, piece])
 
-    pieces, threads = -(-len(prompts) // PIECE), torch.get_num_threads()
-    if pieces > threads:
-        pieces += -pieces % threads  # so that no thread waits for others
-    edges = [len(prompts) * i // pieces for i in range(pieces + 1)]
-    _on_threads(write, [slice(*edge) for edge in pairwise(edges)])
+    _on_threads(write, _pieces(len(prompts)))
     return [decode(text[: end + length, row], vocab) for row, end in enumerate(ends)]
+
+
+def _check_truncation(top_ks: np.ndarray, top_ps: np.ndarray) -> None:
+    if top_ks.dtype.kind not in "iu" or (top_ks < 0).any():
+        raise CharlmError(f"top_k = {top_ks.min()}: needs a whole number of at least 0 (0 keeps all characters)")
+    good = (top_ps > 0) & (top_ps <= 1)
+    if not good.all():
+        raise CharlmError(f"top_p = {top_ps[~good][0]}: needs a number above 0 and at most 1 (1 keeps all characters)")
+
+
+def _check_request(prompts: Sequence[str], length: int, seed: int, numbers: Sequence[int]) -> None:
+    if length < 1:
+        raise CharlmError(f"length = {length}: needs a whole number of at least 1")
+    if not prompts or not all(prompts):
+        raise CharlmError("an empty prompt: give at least one character to start from")
+    for name, value in (("seed", seed), *(("sample number", n) for n in numbers)):
+        if not 0 <= value < 2**32:
+            raise CharlmError(f"{name} = {value}: needs a whole number from 0 to {2**32 - 1}")
+
+
+def _begun(prompts: Sequence[str], vocab: str, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of the prompts with room for so many characters after the longest of them, (time, samples) of int64, and
+    where in each column the drawn text begins, (samples,)."""
+    encoded = {prompt: encode(prompt, vocab) for prompt in dict.fromkeys(prompts)}  # many prompts are the same
+    ends = np.array([len(prompt) for prompt in prompts])
+    text = np.zeros((ends.max() + length, len(prompts)), np.int64)
+    for row, prompt in enumerate(prompts):
+        text[: len(prompt), row] = encoded[prompt]
+    return text, ends
+
+
+def _pieces(n: int) -> list[slice]:
+    """n texts in pieces of about PIECE, as many of them as keep every thread busy to the end."""
+    pieces = -(-n // PIECE)
+    threads = torch.get_num_threads()
+    if pieces > threads:
+        pieces += -pieces % threads
+    edges = [n * i // pieces for i in range(pieces + 1)]
+    return [slice(*edge) for edge in pairwise(edges)]
 
 
 def _on_threads(work: Callable[[slice, Event], None], pieces: Sequence[slice]) -> None:
