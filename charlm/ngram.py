@@ -29,20 +29,24 @@ class Counts:
         """From the count of each distinct gram and the number of its context, both (grams,)."""
         d = discount(counts)
         total = np.bincount(contexts, counts, n_contexts)
-        return cls(counts - d, total, d * np.bincount(contexts, minlength=n_contexts))
+        kinds = np.bincount(contexts, minlength=n_contexts)  # different characters after each context
+        return cls(counts - d, total, d * kinds)
 
     def interpolate(self, grams: np.ndarray, contexts: np.ndarray, below: np.ndarray) -> np.ndarray:
         """Probability of the last character of each gram from that of the order below. All arrays have one shape; a gram
         or a context that was never counted is -1. A context that nothing follows leaves `below` as it is."""
         total = np.where(contexts >= 0, _at(self.total, contexts), 0)
         seen = np.where(grams >= 0, _at(self.seen, grams), 0)
-        return np.where(total > 0, (seen + _at(self.spare, contexts) * below) / np.maximum(total, 1), below)
+        spread = _at(self.spare, contexts) * below
+        counted = (seen + spread) / np.maximum(total, 1)  # by 1 where nobody looks, and not by 0
+        return np.where(total > 0, counted, below)
 
 
 def discount(counts: np.ndarray) -> float:
     """D = n1 / (n1 + 2 n2), with n1 grams counted once and n2 twice. Without any of either the formula says nothing (D = 0
     would leave no probability for what was not seen, D = 1 none for what was seen once), and D is FALLBACK."""
-    n1, n2 = np.count_nonzero(counts == 1), np.count_nonzero(counts == 2)
+    n1 = np.count_nonzero(counts == 1)
+    n2 = np.count_nonzero(counts == 2)
     return n1 / (n1 + 2 * n2) if n1 and n2 else FALLBACK
 
 
@@ -72,12 +76,9 @@ class NGram:
         shorter = np.zeros(len(ids), np.int64)  # number of the gram, one character shorter, that ends at each character
         for length in range(1, order + 1):
             ends = np.flatnonzero(place >= length - 1)  # where grams of this length end
-            keys, first, gram, occurs = np.unique(
-                shorter[ends - 1] * vocabulary_size + ids[ends],
-                return_index=True,
-                return_inverse=True,
-                return_counts=True,
-            )
+            # One number a gram, so that sorting whole numbers finds the grams that are alike.
+            wholes = shorter[ends - 1] * vocabulary_size + ids[ends]
+            keys, first, gram, occurs = np.unique(wholes, return_index=True, return_inverse=True, return_counts=True)
             if length > 1:
                 # A distinct gram is one different character before the shorter gram that it ends in.
                 before = np.bincount(shorter[ends[first]], minlength=len(self.keys[-1]))
@@ -89,7 +90,8 @@ class NGram:
             shorter[ends] = gram
 
     def _counts(self, counts: np.ndarray, length: int) -> Counts:
-        return Counts.of(counts, self.keys[length] // self.vocabulary_size, len(self.keys[length - 1]))
+        contexts = self.keys[length] // self.vocabulary_size
+        return Counts.of(counts, contexts, len(self.keys[length - 1]))
 
     def log_probabilities(self, ids: np.ndarray) -> np.ndarray:
         """Natural logarithms of the probabilities of all characters but the first, given up to order - 1 before them:
@@ -101,13 +103,16 @@ class NGram:
         """The same for every order from 1 to this one: (order, ..., time - 1)."""
         ids = self._checked(ids)
         time = np.arange(ids.shape[-1])
-        results = np.empty((self.order, *ids.shape))
+        results = np.empty((self.order, *ids.shape))  # (order, ..., time)
         p = np.full(ids.shape, 1 / self.vocabulary_size)  # of the order below, as the orders above go on from it
         grams = np.zeros(ids.shape, np.int64)  # number of the gram of the length below that ends at each character
         for i in range(self.order):
+            # The context of a gram is the gram, one character shorter, that ends just before its last character.
             contexts = np.where(time >= i, np.roll(grams, 1, axis=-1), -1)
-            grams = _find(self.keys[i + 1], np.where(contexts >= 0, contexts * self.vocabulary_size + ids, -1))
-            results[i] = np.where(time >= i, self.occurring[i].interpolate(grams, contexts, p), results[i - 1])
+            keys = np.where(contexts >= 0, contexts * self.vocabulary_size + ids, -1)
+            grams = _find(self.keys[i + 1], keys)
+            highest = self.occurring[i].interpolate(grams, contexts, p)
+            results[i] = np.where(time >= i, highest, results[i - 1])
             if i < self.order - 1:
                 p = self.preceded[i].interpolate(grams, contexts, p)
         return np.log(results[..., 1:])
@@ -121,8 +126,11 @@ class NGram:
 
 def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Where each wanted number stands in the sorted keys, -1 where it does not."""
-    at = np.searchsorted(keys, wanted)
-    return np.where(_at(keys, np.minimum(at, len(keys) - 1)) == wanted, at, -1) if len(keys) else np.full(at.shape, -1)
+    if not len(keys):
+        return np.full(wanted.shape, -1)
+    places = np.searchsorted(keys, wanted)
+    nearest = keys[np.minimum(places, len(keys) - 1)]
+    return np.where(nearest == wanted, places, -1)
 
 
 def _at(values: np.ndarray, indices: np.ndarray) -> np.ndarray:

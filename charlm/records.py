@@ -5,10 +5,11 @@ character. A run whose loss stopped being a finite number ("diverged") enters no
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from charlm.protocol import PROTOCOL, PUBLISHED
 
-Record = dict  # a run
+Record = dict[str, Any]  # a run; what is measured of it is added under names of its own
 Records = Sequence[Record]
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -30,7 +31,9 @@ def trained_in(records: Records, precision: str) -> list[Record]:
 def cells_in(records: Records) -> list[str]:
     """The cells present, in the order in which everything is shown: rnn, lstm, gru, then any others."""
     order = ["rnn", "lstm", "gru"]
-    return sorted({r["cell"] for r in records}, key=lambda c: (order.index(c) if c in order else len(order), c))
+    cells = sorted({r["cell"] for r in records})
+    known = [cell for cell in order if cell in cells]
+    return known + [cell for cell in cells if cell not in order]
 
 
 def shared_settings(record: Record) -> tuple:
@@ -41,17 +44,19 @@ def shared_settings(record: Record) -> tuple:
 def check_alike(records: Records) -> None:
     """ValueError where runs of one cell differ in more than their seed: their mean would mean nothing."""
     for cell in cells_in(records):
-        kinds = {shared_settings(r) for r in of_cell(records, cell)}
-        seeds = [r["seed"] for r in of_cell(records, cell)]
+        runs = of_cell(records, cell)
+        kinds = {shared_settings(r) for r in runs}
+        seeds = [r["seed"] for r in runs]
         if len(kinds) > 1 or len(set(seeds)) < len(seeds):
             raise ValueError(f"{cell} runs differ in more than their seed, or repeat a seed: {kinds}, seeds {seeds}")
 
 
 def published_numbers(records: Records) -> dict[str, dict]:
     """The published numbers that may stand beside these runs, {cell: numbers}: none unless all follow PROTOCOL."""
-    if any(r[key] != value for r in records for key, value in PROTOCOL.items()):
-        return {}
-    return {c: PUBLISHED[c] for c in cells_in(records) if c in PUBLISHED}
+    for record in records:
+        if any(record[key] != value for key, value in PROTOCOL.items()):
+            return {}
+    return {cell: PUBLISHED[cell] for cell in cells_in(records) if cell in PUBLISHED}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -60,10 +65,12 @@ def published_numbers(records: Records) -> dict[str, dict]:
 
 def crossing_epoch(record: Record) -> int | None:
     """The first epoch (from 1) whose validation loss is above its training loss; None where there is none."""
-    pairs = zip(record["train_loss"], record["val_loss"], strict=True)
-    return next(
-        (epoch for epoch, (train, val) in enumerate(pairs, start=1) if None not in (train, val) and val > train), None
-    )
+    losses = zip(record["train_loss"], record["val_loss"], strict=True)
+    for epoch, (train, validation) in enumerate(losses, start=1):
+        # The last epoch of a diverged run may lack a loss.
+        if train is not None and validation is not None and validation > train:
+            return epoch
+    return None
 
 
 def last_gap(record: Record) -> float:
@@ -85,10 +92,11 @@ def diverged_note(records: Records) -> str:
     lost = [r for r in records if r["status"] == "diverged"]
     if not lost:
         return ""
-    names = "; ".join(
-        f"{r['cell'].upper()} {size_and_rate(r)}, seed {r['seed']}, in epoch {r['diverged']['epoch']}" for r in lost
-    )
-    return f"{counted(len(lost), 'run')} diverged and {'is' if len(lost) == 1 else 'are'} in no mean: {names}."
+    named = []
+    for r in lost:
+        named.append(f"{r['cell'].upper()} {size_and_rate(r)}, seed {r['seed']}, in epoch {r['diverged']['epoch']}")
+    verb = "is" if len(lost) == 1 else "are"
+    return f"{counted(len(lost), 'run')} diverged and {verb} in no mean: {'; '.join(named)}."
 
 
 def counted(n: int, noun: str) -> str:

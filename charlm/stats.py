@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtr, stdtrit  # of Student's t; scipy.stats takes half a second to import
 
 from charlm.records import Record, Records, check_alike, counted, finished, of_cell
 
+Interval = tuple[float, float]  # low and high
 Key = str | Callable[[Record], float | None]  # a field of a record, or a function of one
 
 MARGIN = 0.01  # nats per character: the smallest difference that matters
@@ -40,7 +41,7 @@ class Estimate:
     values: dict[int, float]  # seed -> value
     mean: float | None
     sd: float | None
-    interval: tuple[float, float] | None  # 95%, Student's t
+    interval: Interval | None  # 95%, Student's t
     dropped: tuple[int, ...] = ()  # seeds that could not be paired
 
     @property
@@ -61,9 +62,15 @@ def estimate(values: dict[int, float], dropped: Sequence[int] = ()) -> Estimate:
     x = np.array(list(values.values()), dtype=float)
     if len(x) < 2:
         return Estimate(values, float(x[0]) if len(x) else None, None, None, tuple(dropped))
-    mean, sd = float(x.mean()), float(x.std(ddof=1))
-    half = float(stdtrit(len(x) - 1, 0.975)) * sd / math.sqrt(len(x))
-    return Estimate(values, mean, sd, (mean - half, mean + half), tuple(dropped))
+    mean = float(x.mean())
+    sd = float(x.std(ddof=1))
+    return Estimate(values, mean, sd, _t_interval(mean, sd, len(x), 0.05), tuple(dropped))
+
+
+def _t_interval(mean: float, sd: float, n: int, share: float) -> Interval:
+    """The interval of Student's t that misses with a chance of `share`, half of it on each side."""
+    half = float(stdtrit(n - 1, 1 - share / 2)) * sd / math.sqrt(n)
+    return mean - half, mean + half
 
 
 def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
@@ -72,33 +79,39 @@ def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
     S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6 (1979).
     """
     p = [_p_value(e) for e in estimates]
-    found: list[Estimate] = list(estimates)
-    level = None
-    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
-        e, share = estimates[i], level or 0.05 / (len(p) - rank)
-        if e.interval is None:
+    by_p = sorted(range(len(p)), key=p.__getitem__)
+    widened = list(estimates)
+    level = None  # of all that come after the first interval that includes zero
+    for rank, i in enumerate(by_p):
+        e = estimates[i]
+        share = level or 0.05 / (len(p) - rank)
+        if e.mean is None or e.sd is None:
             continue
-        half = float(stdtrit(e.n - 1, 1 - share / 2)) * e.sd / math.sqrt(e.n)
-        found[i] = Estimate(e.values, e.mean, e.sd, (e.mean - half, e.mean + half), e.dropped)
-        if level is None and found[i].low <= 0 <= found[i].high:
+        low, high = _t_interval(e.mean, e.sd, e.n, share)
+        widened[i] = replace(e, interval=(low, high))
+        if level is None and low <= 0 <= high:
             level = share
-    return found
+    return widened
 
 
 def _p_value(e: Estimate) -> float:
     """Of Student's t test that the mean is zero, two-sided."""
-    if e.interval is None:
+    if e.mean is None or e.sd is None:
         return 1.0
-    if not e.sd:
+    if e.sd == 0:
         return 1.0 if e.mean == 0 else 0.0
-    return float(2 * stdtr(e.n - 1, -abs(e.mean) / (e.sd / math.sqrt(e.n))))
+    t = abs(e.mean) / (e.sd / math.sqrt(e.n))
+    return float(2 * stdtr(e.n - 1, -t))
 
 
 def seed_estimate(records: Records, key: Key) -> Estimate:
     """Estimate of key, a field of the record or a function of it, over the finished runs that have it."""
-    get = key if callable(key) else lambda r: r[key]
-    values = {r["seed"]: get(r) for r in sorted(finished(records), key=lambda r: r["seed"])}
-    return estimate({s: v for s, v in values.items() if v is not None})
+    values = {}
+    for r in sorted(finished(records), key=lambda r: r["seed"]):
+        value = key(r) if callable(key) else r[key]
+        if value is not None:
+            values[r["seed"]] = value
+    return estimate(values)
 
 
 def paired_difference(a_records: Records, b_records: Records, key: Key) -> Estimate:
@@ -107,24 +120,28 @@ def paired_difference(a_records: Records, b_records: Records, key: Key) -> Estim
     """
     check_alike(a_records)
     check_alike(b_records)
-    a, b = seed_estimate(a_records, key).values, seed_estimate(b_records, key).values
+    a = seed_estimate(a_records, key).values
+    b = seed_estimate(b_records, key).values
     seeds = {r["seed"] for r in [*a_records, *b_records]}
-    shared = sorted(a.keys() & b.keys())
-    return estimate({s: a[s] - b[s] for s in shared}, dropped=sorted(seeds - set(shared)))
+    shared = a.keys() & b.keys()
+    differences = {s: a[s] - b[s] for s in sorted(shared)}
+    return estimate(differences, dropped=sorted(seeds - shared))
 
 
 def lstm_minus_rnn(records: Records, epoch: str) -> Estimate:
     """Estimate of the difference in validation loss at the "last" or the "best" epoch, two that are judged at once."""
+    rnn = of_cell(records, "rnn")
+    lstm = of_cell(records, "lstm")
     epochs = ("last", "best")
-    found = [paired_difference(of_cell(records, "lstm"), of_cell(records, "rnn"), f"val_loss_{e}") for e in epochs]
-    return holm(found)[epochs.index(epoch)]
+    differences = [paired_difference(lstm, rnn, f"val_loss_{e}") for e in epochs]
+    return holm(differences)[epochs.index(epoch)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # verdicts
 
 
-def verdict(interval: tuple[float, float] | None, n: int, claimed_sign: int, margin: float = MARGIN) -> str:
+def verdict(interval: Interval | None, n: int, claimed_sign: int, margin: float = MARGIN) -> str:
     """What VERDICT_RULE says of a difference claimed to be above zero (claimed_sign 1) or below it (-1), from its 95%
     interval (low, high) and the number of seeds behind it.
     """
@@ -133,9 +150,9 @@ def verdict(interval: tuple[float, float] | None, n: int, claimed_sign: int, mar
     low, high = interval
     if -margin < low and high < margin:
         return "no difference that matters"
-    if low > 0 or high < 0:
-        return "confirmed" if (low > 0) == (claimed_sign > 0) else "refuted"
-    return "too close to call"
+    if low <= 0 <= high:
+        return "too close to call"
+    return "confirmed" if (low > 0) == (claimed_sign > 0) else "refuted"
 
 
 def verdict_of_both(first: str, second: str) -> str:
@@ -153,9 +170,10 @@ def difference_in_words(e: Estimate, than: str) -> str:
     words = f"within 0.0001 nats of {than}" if size == "0.0000" else f"{size} nats {side} than {than}"
     if e.interval is None:
         return f"{words} ({counted(e.n, 'seed')}, so no interval)"
-    if e.low * e.high > 0:
-        near, far = sorted(map(abs, e.interval))
+    low, high = e.interval
+    if low * high > 0:
+        near, far = sorted([abs(low), abs(high)])
         reach = f"{near:.4f} to {far:.4f} {side}"
     else:
-        reach = f"{abs(e.low):.4f} lower to {e.high:.4f} higher"
+        reach = f"{abs(low):.4f} lower to {high:.4f} higher"
     return f"{words} (95% interval {reach}; {counted(e.n, 'seed')})"

@@ -7,14 +7,18 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import entr
 
+from charlm_core import code_points
+
 
 def words(text: str) -> list[str]:
     """The words of a text in order, case-folded: runs of letters, their marks, and apostrophes inside. Where a
     script writes no spaces between words (Chinese, Thai), a run between two punctuation marks counts as one word.
     """
     text = text.casefold().replace("’", "'")
-    apart = {ord(c): " " for c in set(text) if not _in_word(c)}
-    return [w for w in (w.strip("'") for w in text.translate(apart).split()) if w]
+    # A text has few different characters: each is looked up once.
+    spaces = {ord(c): " " for c in set(text) if not _in_word(c)}
+    runs = text.translate(spaces).split()
+    return [run.strip("'") for run in runs if run.strip("'")]
 
 
 def _in_word(c: str) -> bool:
@@ -24,8 +28,12 @@ def _in_word(c: str) -> bool:
 
 def whole_words(text: str) -> list[str]:
     """The words of a piece of text without a first or last one that may have been cut off."""
-    whole = words(text)[bool(text) and _in_word(text[0]) :]
-    return whole[:-1] if whole and _in_word(text[-1]) else whole
+    whole = words(text)
+    if whole and _in_word(text[0]):
+        whole = whole[1:]
+    if whole and _in_word(text[-1]):
+        whole = whole[:-1]
+    return whole
 
 
 class Share(NamedTuple):
@@ -51,8 +59,8 @@ def real_words(text: str, lexicon: Container[str]) -> tuple[int, int]:
     """How many of how many whole words are in the lexicon. Short words are hit by chance: even random letters score
     above zero.
     """
-    found = [w in lexicon for w in whole_words(text)]
-    return sum(found), len(found)
+    whole = whole_words(text)
+    return sum(word in lexicon for word in whole), len(whole)
 
 
 def is_heading(line: str) -> bool:
@@ -88,11 +96,20 @@ def distinct_sequences(texts: Sequence[str], n: int, others: int) -> list[tuple[
     distinct-n of a set: J. Li et al., A Diversity-Promoting Objective Function for Neural Conversation Models, NAACL
     2016. It falls as texts and sets grow, so compare texts of one length in sets of one size.
     """
-    grams = [[text[i : i + n] for i in range(len(text) - n + 1)] for text in texts]
-    kinds = [set(some) for some in grams]
-    after = range(1, min(others, len(texts) - 1) + 1)
-    seen = [set().union(*(kinds[(i + j) % len(texts)] for j in after)) for i in range(len(texts))]
-    return [(len(own - s), len(some)) for own, s, some in zip(kinds, seen, grams, strict=True)]
+    sequences = [_sequences(text, n) for text in texts]
+    kinds = [set(own) for own in sequences]
+    after = min(others, len(texts) - 1)
+    around = kinds + kinds[:after]
+    pairs = []
+    for i, own in enumerate(kinds):
+        elsewhere = set[str]().union(*around[i + 1 : i + 1 + after])
+        pairs.append((len(own - elsewhere), len(sequences[i])))
+    return pairs
+
+
+def _sequences(text: str, n: int) -> list[str]:
+    """All sequences of n characters, overlapping."""
+    return [text[i : i + n] for i in range(len(text) - n + 1)]
 
 
 def longest_copies(texts: Sequence[str], source: Sequence[str]) -> np.ndarray:
@@ -101,30 +118,33 @@ def longest_copies(texts: Sequence[str], source: Sequence[str]) -> np.ndarray:
     Passages of one length are numbered, all at once, and one that is longer by a character is the pair of a number and
     a character; only passages found on both sides go on to the next length.
     """
-    codes, at = np.unique(_codes([*texts, *source]), return_inverse=True)
-    kinds = len(codes)
-    ends = np.cumsum([len(t) for t in (*texts, *source)])
-    owner = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    together = [*texts, *source]
+    codes, ids = np.unique(code_points("".join(together)), return_inverse=True)  # ids (characters,)
+    ends = np.cumsum([len(t) for t in together])  # where each text ends
+    owner = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))  # the text of each character
+    is_ours = owner < len(texts)
     longest = np.zeros(len(texts), int)
-    drawn = owner < len(texts)
-    starts, numbers = np.arange(len(at)), np.zeros(len(at), np.int64)  # of the passages that are still in the running
-    for length in range(1, len(at) + 1):
+    # Of the passages that are still in the running: where each starts, and its number among those of its length.
+    starts = np.arange(len(ids))
+    numbers = np.zeros(len(ids), np.int64)
+    for length in range(1, len(ids) + 1):
         fits = starts + length <= ends[owner[starts]]  # no passage goes on from one text into the next
         starts = starts[fits]
-        unique, numbers = np.unique(numbers[fits] * kinds + at[starts + length - 1], return_inverse=True)
-        both = _marked(numbers[drawn[starts]], len(unique)) & _marked(numbers[~drawn[starts]], len(unique))
-        starts, numbers = starts[both[numbers]], numbers[both[numbers]]
+        longer = numbers[fits] * len(codes) + ids[starts + length - 1]
+        distinct, numbers = np.unique(longer, return_inverse=True)
+        ours = is_ours[starts]
+        on_both_sides = _marked(numbers[ours], len(distinct)) & _marked(numbers[~ours], len(distinct))
+        remaining = on_both_sides[numbers]
+        starts = starts[remaining]
+        numbers = numbers[remaining]
         if not len(starts):
             break
-        longest[owner[starts[drawn[starts]]]] = length
+        longest[owner[starts[ours[remaining]]]] = length
     return longest
 
 
-def _codes(texts: Sequence[str]) -> np.ndarray:
-    return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
-
-
 def _marked(numbers: np.ndarray, size: int) -> np.ndarray:
+    """Which of so many numbers occur: (size,) booleans."""
     marks = np.zeros(size, bool)
     marks[numbers] = True
     return marks
