@@ -49,6 +49,13 @@ class Estimate:
         return len(self.values)
 
     @property
+    def known_mean(self) -> float:
+        """The mean, for who knows that there is a seed."""
+        if self.mean is None:
+            raise ValueError("no seed, so no mean")
+        return self.mean
+
+    @property
     def low(self) -> float | None:
         return self.interval and self.interval[0]
 

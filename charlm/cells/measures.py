@@ -15,6 +15,7 @@ from charlm.stats import Estimate
 
 COMPARED_LOSS = "val_loss_best"  # what cells are compared by
 POWER = 0.8  # the chance with which a difference that is there shall be found
+MOST_SEEDS = 100_000  # where seeds_needed() stops looking
 PUBLISHED_DIFFERENCE = abs(PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"])
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -23,19 +24,25 @@ PUBLISHED_DIFFERENCE = abs(PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]
 
 def pairwise_differences(records: Records) -> dict[tuple[str, str], Estimate]:
     """{(a, b): estimate of loss of b − a} for every two cells, paired over seeds, intervals by Holm."""
-    both = list(combinations(cells_in(records), 2))
-    found = [stats.paired_difference(of_cell(records, b), of_cell(records, a), COMPARED_LOSS) for a, b in both]
-    return dict(zip(both, stats.holm(found), strict=True))
+    pairs = list(combinations(cells_in(records), 2))
+    differences = []
+    for a, b in pairs:
+        differences.append(stats.paired_difference(of_cell(records, b), of_cell(records, a), COMPARED_LOSS))
+    return dict(zip(pairs, stats.holm(differences), strict=True))
 
 
 def seeds_needed(sd: float, difference: float) -> int:
     """Pairs of runs with which a two-sided t test at 5% finds a difference, given the standard deviation of the
     differences, with the probability POWER (from the noncentral t distribution)."""
-    for n in range(2, 100_000):
-        critical, shift = stdtrit(n - 1, 0.975), difference / (sd / math.sqrt(n)) if sd else math.inf
-        if not math.isfinite(shift) or nctdtr(n - 1, shift, critical) <= 1 - POWER:
+    if not sd:
+        return 2  # the fewest that give a standard deviation at all
+    for n in range(2, MOST_SEEDS):
+        critical = stdtrit(n - 1, 0.975)
+        shift = difference / (sd / math.sqrt(n))  # the noncentrality: standard errors that the difference is worth
+        missed = nctdtr(n - 1, shift, critical)
+        if not math.isfinite(shift) or missed <= 1 - POWER:
             return n
-    return 100_000
+    return MOST_SEEDS
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -52,13 +59,17 @@ def at_rate(records: Records, rate: float) -> list[Record]:
 
 def best_rates(records: Records) -> dict[str, float]:
     """{cell: learning rate with the lowest mean validation loss}; a rate at which a run diverged is out."""
-    found = {}
+    best = {}
     for cell in cells_in(records):
         runs = of_cell(records, cell)
-        whole = [x for x in rates_in(runs) if all(r["status"] == "finished" for r in at_rate(runs, x))]
-        if whole:
-            found[cell] = min(whole, key=lambda x: stats.seed_estimate(at_rate(runs, x), COMPARED_LOSS).mean)
-    return found
+        means = {}
+        for rate in rates_in(runs):
+            tried = at_rate(runs, rate)
+            if finished(tried) == tried:
+                means[rate] = stats.seed_estimate(tried, COMPARED_LOSS).known_mean
+        if means:
+            best[cell] = min(means, key=means.__getitem__)  # the lowest rate of equals
+    return best
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -73,27 +84,42 @@ def parts(x: np.ndarray) -> np.ndarray:
     the random effects of a two-way layout without repeats, by the method of moments, where a negative variance is zero.
     (S. R. Searle, G. Casella, C. E. McCulloch, Variance Components, 1992, section 4.3.)
     """
-    a, b = x.shape[-2:]
-    rows, columns = x.mean(axis=-1, keepdims=True), x.mean(axis=-2, keepdims=True)
-    rest = x - rows - columns + x.mean(axis=(-2, -1), keepdims=True)
-    ms_rest = (rest**2).sum(axis=(-2, -1)) / ((a - 1) * (b - 1))
-    ms_rows, ms_columns = b * rows.var(axis=(-2, -1), ddof=1), a * columns.var(axis=(-2, -1), ddof=1)
-    variances = np.stack([(ms_rows - ms_rest) / b, (ms_columns - ms_rest) / a, ms_rest], axis=-1)
+    splits, seeds = x.shape[-2:]
+    of_split = x.mean(axis=-1, keepdims=True)  # (..., splits, 1)
+    of_seed = x.mean(axis=-2, keepdims=True)  # (..., 1, seeds)
+    rest = x - of_split - of_seed + x.mean(axis=(-2, -1), keepdims=True)  # (..., splits, seeds)
+    # Mean squares, (...): what each is expected to be is a sum of variances, which the differences below take apart.
+    ms_rest = (rest**2).sum(axis=(-2, -1)) / ((splits - 1) * (seeds - 1))
+    ms_split = seeds * of_split.var(axis=(-2, -1), ddof=1)
+    ms_seed = splits * of_seed.var(axis=(-2, -1), ddof=1)
+    variances = np.stack([(ms_split - ms_rest) / seeds, (ms_seed - ms_rest) / splits, ms_rest], axis=-1)
     return np.sqrt(np.maximum(0.0, variances))
 
 
 def spread(crossed: dict[tuple[int, int], float]) -> dict[str, tuple[float, float, float]]:
     """{part: (standard deviation, low, high)} from one value for every pair of split and seed. low and high hold 95% of
     what a layout of this size finds where the found parts are the true ones (parametric bootstrap, percentiles)."""
-    splits, seeds = (sorted({pair[i] for pair in crossed}) for i in (0, 1))
-    found = parts(np.array([[crossed[a, b] for b in seeds] for a in splits]))
-    rng, (a, b) = np.random.default_rng(0), (len(splits), len(seeds))
-    drawn = [rng.normal(size=(LAYOUT_RESAMPLES, *shape)) for shape in ((a, 1), (1, b), (a, b))]
-    low, high = np.quantile(parts(sum(sd * z for sd, z in zip(found, drawn, strict=True))), (0.025, 0.975), axis=0)
-    return {name: tuple(map(float, x)) for name, x in zip(PARTS, zip(found, low, high, strict=True), strict=True)}
+    pairs = sorted(crossed)  # by split, then by seed
+    splits = len({split for split, _ in pairs})
+    seeds = len(pairs) // splits
+    sds = parts(np.array([crossed[pair] for pair in pairs]).reshape(splits, seeds))  # (3,)
+
+    rng = np.random.default_rng(0)
+    of_split = sds[0] * rng.normal(size=(LAYOUT_RESAMPLES, splits, 1))
+    of_seed = sds[1] * rng.normal(size=(LAYOUT_RESAMPLES, 1, seeds))
+    together = sds[2] * rng.normal(size=(LAYOUT_RESAMPLES, splits, seeds))
+    again = parts(of_split + of_seed + together)  # (resamples, 3)
+    lows, highs = np.quantile(again, (0.025, 0.975), axis=0)  # (3,) each
+    spreads = {}
+    for i, name in enumerate(PARTS):
+        spreads[name] = (float(sds[i]), float(lows[i]), float(highs[i]))
+    return spreads
 
 
 def crossed(records: Records) -> dict[tuple[int, int], Record]:
     """{(split, seed): record} of the finished runs of one cell."""
-    number = {True: "seed", False: "split_seed"}
-    return {(r[number[r["split_seed"] is None]], r["seed"]): r for r in finished(records)}
+    by_pair = {}
+    for r in finished(records):
+        split = r["seed"] if r["split_seed"] is None else r["split_seed"]
+        by_pair[split, r["seed"]] = r
+    return by_pair

@@ -14,7 +14,6 @@ k, and those of several {cell: {seed: curve}}. Ratios are averaged over seeds as
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +59,9 @@ def windows(corpus: Corpus, config: Config, length: int) -> np.ndarray:
     if not len(ends):
         raise CharlmError(f"no validation chunk has {length} characters before its end: use shorter windows")
     few = min(len(ends), max(2, CHARACTERS // length))
-    ends = ends[np.linspace(0, len(ends) - 1, few).astype(int)]
-    return corpus.ids[ends - length + np.arange(length + 1)[:, None]].astype(np.int64)
+    ends = ends[np.linspace(0, len(ends) - 1, few).astype(int)]  # (windows,)
+    places = ends - length + np.arange(length + 1)[:, None]  # (length + 1, windows)
+    return corpus.ids[places].astype(np.int64)
 
 
 def longest_window(configs: Sequence[Config], corpus: Corpus) -> int:
@@ -96,10 +96,12 @@ def norms(weights: dict[str, Tensor], config: Config, ids: np.ndarray) -> np.nda
     text = torch.from_numpy(ids)
     one_hot = F.one_hot(text[:-1], model.rnn.input_size).float().requires_grad_()  # (length, windows, vocabulary)
     with core.arithmetic(config):
+        losses = last_losses(model, one_hot, text[-1])  # (windows,)
         # Windows share nothing, so the gradient of their sum holds for each its own.
-        (gradient,) = torch.autograd.grad(last_losses(model, one_hot, text[-1]).sum(), one_hot)
+        (gradient,) = torch.autograd.grad(losses.sum(), one_hot)  # (length, windows, vocabulary)
     # The squares of small gradients would be zero in float32.
-    return torch.linalg.vector_norm(gradient, dim=-1, dtype=torch.float64).flip(0).numpy()
+    by_place = torch.linalg.vector_norm(gradient, dim=-1, dtype=torch.float64)  # (length, windows)
+    return by_place.flip(0).numpy()
 
 
 def changes(weights: dict[str, Tensor], config: Config, ids: np.ndarray) -> np.ndarray:
@@ -113,18 +115,21 @@ def changes(weights: dict[str, Tensor], config: Config, ids: np.ndarray) -> np.n
         text[-2 - k] = np.roll(ids[-2 - k], 1)
     read = torch.from_numpy(np.concatenate(texts, axis=1))  # (length + 1, texts × windows)
     with core.arithmetic(config), torch.no_grad():
-        losses = last_losses(model, F.one_hot(read[:-1], model.rnn.input_size).float(), read[-1])
-    original, *replaced = losses.numpy().reshape(1 + len(steps), -1)
-    found = []
+        one_hot = F.one_hot(read[:-1], model.rnn.input_size).float()
+        losses = last_losses(model, one_hot, read[-1])  # (texts × windows,)
+    original, *replaced = losses.numpy().reshape(1 + len(steps), -1)  # (windows,) each
+    medians = []
     for text, loss in zip(texts[1:], replaced, strict=True):
-        size = np.abs(loss - original)[(text != ids).any(axis=0)]
-        found.append(float(np.median(size)) if len(size) else math.nan)
-    return np.array(found)
+        is_other = (text != ids).any(axis=0)  # (windows,)
+        sizes = np.abs(loss - original)[is_other]
+        medians.append(float(np.median(sizes)) if len(sizes) else math.nan)
+    return np.array(medians)
 
 
 def curve(weights: dict[str, Tensor], config: Config, corpus: Corpus, length: int | None = None) -> np.ndarray:
     """The median norm of a model k steps back, (length,), over windows of `length`, by default its chunk length."""
-    return np.median(norms(weights, config, windows(corpus, config, length or config.chunk_length)), axis=1)
+    ids = windows(corpus, config, length or config.chunk_length)  # (length + 1, windows)
+    return np.median(norms(weights, config, ids), axis=1)
 
 
 def curves(models: Models, corpus: Corpus, length: int | None = None) -> Curves:
@@ -134,7 +139,11 @@ def curves(models: Models, corpus: Corpus, length: int | None = None) -> Curves:
 
 def replacements(models: Models, corpus: Corpus) -> Curves:
     """changes() of each model on its validation chunks: {cell: {seed: (2,)}}."""
-    return by_cell_and_seed(models, lambda w, config: changes(w, config, windows(corpus, config, config.chunk_length)))
+
+    def measure(weights: dict[str, Tensor], config: Config) -> np.ndarray:
+        return changes(weights, config, windows(corpus, config, config.chunk_length))
+
+    return by_cell_and_seed(models, measure)
 
 
 def with_gradient_curves(
@@ -142,39 +151,45 @@ def with_gradient_curves(
 ) -> list[Record]:
     """The finished runs with their curves, of chunks and of longer windows (lists, indexed by k; length: of the latter, by
     default as long as the run's text has), and the others as they are. The curves are kept in the runs' folders."""
-    done = []
+    measured = []
     for r in records:
         if r["status"] == "finished":
-            folder = runs / r["run_id"]
-            weights, config, _ = load_weights(folder)
-            lengths = (config.chunk_length, length or longest_window([config], corpus))
-            of = {"code": code_hash(windows, on_cpu, last_losses, norms, curve), "of": [CHARACTERS, *lengths]}
-            found = kept_measurement(folder, "gradients", of, partial(_both_curves, weights, config, corpus, lengths))
-            r = r | {name: norms.tolist() for name, norms in found.items()}
-        done.append(r)
-    return done
+            by_name = _kept_curves(runs / r["run_id"], corpus, length)
+            r = r | {name: norms.tolist() for name, norms in by_name.items()}
+        measured.append(r)
+    return measured
 
 
-def _both_curves(
-    weights: dict[str, Tensor], config: Config, corpus: Corpus, lengths: tuple[int, int]
-) -> dict[str, Tensor]:
-    found = (torch.from_numpy(curve(weights, config, corpus, n)) for n in lengths)
-    return dict(zip(KEPT_CURVES, found, strict=True))
+def _kept_curves(folder: Path, corpus: Corpus, length: int | None) -> dict[str, Tensor]:
+    """The two curves of a run by their names in KEPT_CURVES."""
+    weights, config, _ = load_weights(folder)
+    lengths = (config.chunk_length, length or longest_window([config], corpus))
+
+    def measure() -> dict[str, Tensor]:
+        both = [torch.from_numpy(curve(weights, config, corpus, n)) for n in lengths]
+        return dict(zip(KEPT_CURVES, both, strict=True))
+
+    depends_on = {"code": code_hash(windows, on_cpu, last_losses, norms, curve), "of": [CHARACTERS, *lengths]}
+    return kept_measurement(folder, "gradients", depends_on, measure)
 
 
 def curves_by_cell(records: Records, name: str) -> Curves:
     """The curves of runs with_gradient_curves(), `name` being one of KEPT_CURVES."""
-    found: Curves = {}
+    curves: Curves = {}
     for r in finished(records):
-        found.setdefault(r["cell"], {})[r["seed"]] = np.array(r[name])
-    return found
+        of_seeds = curves.setdefault(r["cell"], {})
+        of_seeds[r["seed"]] = np.array(r[name])
+    return curves
 
 
 def by_cell_and_seed(models: Models, measure: Callable[[dict[str, Tensor], Config], np.ndarray]) -> Curves:
-    found: Curves = {}
+    """What is measured of each model: {cell: {seed: numbers}}, the cells in the order in which they are shown."""
+    measured: Curves = {}
     for weights, config in models:
-        found.setdefault(config.cell, {})[config.seed] = measure(weights, config)
-    return {cell: found[cell] for cell in cells_in([{"cell": c} for c in found])}
+        of_seeds = measured.setdefault(config.cell, {})
+        of_seeds[config.seed] = measure(weights, config)
+    in_order = cells_in([{"cell": cell} for cell in measured])
+    return {cell: measured[cell] for cell in in_order}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -195,32 +210,40 @@ def fall(curve: np.ndarray) -> float | None:
 
 def first_below(curve: np.ndarray, share: float) -> int | None:
     """The first k beyond NEAR whose norm is at most `share` of that at NEAR; None where there is none."""
-    below = np.flatnonzero(curve[NEAR + 1 :] <= share * curve[NEAR]) if curve[NEAR] > 0 else []
+    if not curve[NEAR] > 0:
+        return None
+    below = np.flatnonzero(curve[NEAR + 1 :] <= share * curve[NEAR])
     return NEAR + 1 + int(below[0]) if len(below) else None
 
 
 def estimate_known(values: dict[int, float | None]) -> Estimate:
     """Estimate over the seeds that have a value; the others are in dropped."""
-    known = {s: v for s, v in sorted(values.items()) if v is not None}
+    known = {seed: value for seed, value in sorted(values.items()) if value is not None}
     return stats.estimate(known, dropped=sorted(values.keys() - known.keys()))
 
 
-def falls(of: dict[int, np.ndarray]) -> Estimate:
+def falls(curve_of_seed: dict[int, np.ndarray]) -> Estimate:
     """Estimate of fall() for the curves of one cell."""
-    return estimate_known({seed: fall(curve) for seed, curve in of.items()})
+    return estimate_known({seed: fall(curve) for seed, curve in curve_of_seed.items()})
 
 
 def quotient(a: Estimate, b: Estimate) -> Estimate:
     """Estimate of the difference of two logarithms, paired over the seeds that have both."""
-    seeds = a.values.keys() | b.values.keys()
-    return estimate_known({s: a.values[s] - b.values[s] if s in a.values and s in b.values else None for s in seeds})
+    shared = a.values.keys() & b.values.keys()
+    differences: dict[int, float | None] = dict.fromkeys(a.values.keys() | b.values.keys())
+    for seed in shared:
+        differences[seed] = a.values[seed] - b.values[seed]
+    return estimate_known(differences)
 
 
 def vanishes(e: Estimate, claimed: bool = True) -> str:
     """The verdict of GRADIENT_RULE on the claim that a gradient vanishes, or that it does not, from the estimate of its fall."""
-    edge = math.log10(VANISHED)
-    interval = e.interval and (e.low - edge, e.high - edge)
-    return stats.verdict(interval, e.n, -1 if claimed else 1, margin=0)
+    beyond = None
+    if e.interval is not None:
+        low, high = e.interval
+        edge = math.log10(VANISHED)
+        beyond = (low - edge, high - edge)
+    return stats.verdict(beyond, e.n, -1 if claimed else 1, margin=0)
 
 
 def falls_less(e: Estimate) -> str:
