@@ -37,9 +37,14 @@ MAX_LOGITS = 30_000_000  # numbers at a time: fewer chunks where the vocabulary 
 def score(model: CharModel, ids: np.ndarray, chunks: np.ndarray, config: Config) -> tuple[Tensor, Tensor]:
     """Loss of every character of the chunks, each chunk read from a zero state, and whether the most probable character
     was the right one: both (time, chunks)."""
+    losses = []
+    hits = []
     with _reading(config):
-        batches = core.batches(ids, chunks, _in_rows(model, config))
-        losses, hits = zip(*(_compare(model(inputs)[0], targets) for inputs, targets in batches), strict=True)
+        for inputs, targets in core.batches(ids, chunks, _in_rows(model, config)):
+            logits, _ = model(inputs)  # (time, rows, vocabulary)
+            loss, hit = _compare(logits, targets)
+            losses.append(loss)
+            hits.append(hit)
     return torch.cat(losses, dim=1), torch.cat(hits, dim=1)
 
 
@@ -57,22 +62,23 @@ def score_carried(model: CharModel, ids: np.ndarray, chunks: np.ndarray, config:
     starts = np.unique(chunks // STRETCH) * STRETCH  # of the stretches that hold any of the chunks
     with _reading(config):
         for i in range(0, len(starts), config.batch_size):
+            side_by_side = starts[i : i + config.batch_size]
             state = None
             for step in range(-BEFORE, STRETCH):
-                now = starts[i : i + config.batch_size] + step  # the chunk that is read in each stretch
+                now = side_by_side + step  # the chunk that is read in each stretch, (rows,)
                 inside = (now >= 0) & (now < n)
-                ((inputs, targets),) = core.batches(ids, np.where(inside, now, 0), config)
-                one_hot = F.one_hot(inputs, model.rnn.input_size).to(
-                    model.head.weight.dtype
-                )  # (time, rows, vocabulary)
-                hidden, state = model.rnn(one_hot, state)
-                state = _where(
-                    torch.from_numpy(inside), state
-                )  # nothing stands before the text: there the state stays zero
-                wanted = [row for row in np.flatnonzero(inside) if step >= 0 and int(now[row]) in column]
+                ((inputs, targets),) = core.batches(ids, np.where(inside, now, 0), config)  # (time, rows)
+                one_hot = F.one_hot(inputs, model.rnn.input_size)  # (time, rows, vocabulary)
+                hidden, state = model.rnn(one_hot.to(model.head.weight.dtype), state)  # (time, rows, hidden)
+                # Nothing stands before the text: there the state stays zero.
+                state = _where(torch.from_numpy(inside), state)
+                if step < 0:
+                    continue
+                wanted = [row for row in np.flatnonzero(inside) if int(now[row]) in column]
                 if wanted:
-                    at = [column[int(now[row])] for row in wanted]
-                    losses[:, at], _ = _compare(model.head(hidden[:, wanted]), targets[:, wanted])
+                    columns = [column[int(chunk)] for chunk in now[wanted]]
+                    logits = model.head(hidden[:, wanted])  # of no more chunks than that: the head takes longest
+                    losses[:, columns], _ = _compare(logits, targets[:, wanted])
     return losses
 
 
@@ -126,29 +132,24 @@ def measure_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     last_train, _ = score(model, corpus.ids, train, config)
     last_validation, _ = score(model, corpus.ids, validation, config)
     part = last_train[:, np.isin(train, equal_part(train, validation))]
-    found = {"loss": loss, "hits": hits, "carried": carried}
-    ends = {"last_train": last_train, "last_part": part, "last_validation": last_validation}
-    by_position = {name: values.double().mean(dim=1) for name, values in found.items()}
-    return by_position | {name: values.double().mean() for name, values in ends.items()}
+    by_position = {"loss": loss, "hits": hits, "carried": carried}
+    overall = {"last_train": last_train, "last_part": part, "last_validation": last_validation}
+    means = {name: values.double().mean(dim=1) for name, values in by_position.items()}
+    return means | {name: values.double().mean() for name, values in overall.items()}
 
 
 def kept_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     """What measure finds, kept in the run's folder: it takes longer than all else here."""
     code = code_hash(measure_losses, score, score_carried, _reading, _compare, _where, _in_rows, equal_part)
-    of = {"code": code, "constants": [BEFORE, STRETCH, ROWS, MAX_LOGITS]}
-    return kept_measurement(folder, "meaning", of, lambda: measure_losses(folder, corpus))
+    depends_on = {"code": code, "constants": [BEFORE, STRETCH, ROWS, MAX_LOGITS]}
+    return kept_measurement(folder, "meaning", depends_on, lambda: measure_losses(folder, corpus))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # n-gram models, and all measures together
 
-SPLIT_FIELDS = (
-    "seed",
-    "split",
-    "split_seed",
-    "chunk_length",
-    "validation_share",
-)  # fields of a record that decide its split
+# The fields of a record that decide its split.
+SPLIT_FIELDS = ("seed", "split", "split_seed", "chunk_length", "validation_share")
 
 
 def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
@@ -166,10 +167,12 @@ def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
     model = NGram(rows(train), ORDERS, len(corpus.vocab))
     by_order = -model.by_order(rows(validation))  # (orders, chunks, time)
     on_train = -model.by_order(rows(equal_part(train, validation)))
-    begins = validation[:, None] * config.chunk_length
+    begins = validation[:, None] * config.chunk_length  # (chunks, 1)
     starts = np.maximum(begins - (ORDERS - 1), 0)  # what an order looks back on
-    wider = corpus.ids[np.minimum(starts + np.arange(ORDERS + config.chunk_length), len(corpus.ids) - 1)]
-    carried = -np.take_along_axis(model.by_order(wider), (begins - starts + steps[:-1])[None], axis=2)
+    places = starts + np.arange(ORDERS + config.chunk_length)  # (chunks, ORDERS + time)
+    wider = corpus.ids[np.minimum(places, len(corpus.ids) - 1)]
+    of_chunk = begins - starts + steps[:-1]  # where in the wider text the chunk's own characters stand, (chunks, time)
+    carried = -np.take_along_axis(model.by_order(wider), of_chunk[None], axis=2)  # (orders, chunks, time)
     return {
         "ngram": by_order.mean(axis=(1, 2)),
         "ngram_positions": by_order.mean(axis=1),
@@ -180,22 +183,29 @@ def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
 
 def with_measured_losses(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
     """The finished runs, measured, and the diverged ones as they are. Runs of one split share their n-gram models."""
-    grams: dict[tuple, dict] = {}
-    done = [r for r in records if r["status"] == "diverged"]
+    grams: dict[tuple, dict[str, np.ndarray]] = {}
+    measured = [r for r in records if r["status"] == "diverged"]
     for r in finished(records):
         split = tuple(r[name] for name in SPLIT_FIELDS)
         if split not in grams:
             grams[split] = count_grams(r, corpus)
-        m = {name: values.numpy() for name, values in kept_losses(runs / r["run_id"], corpus).items()}
-        done.append(
-            r
-            | grams[split]
-            | {"loss": float(m["loss"].mean()), "loss_positions": m["loss"]}
-            | {"carried": float(m["carried"].mean()), "carried_positions": m["carried"]}
-            | {"accuracy": float(m["hits"].mean())}
-            | {name: float(m[name]) for name in ("last_train", "last_part", "last_validation")}
-        )
-    return done
+        measured.append(r | grams[split] | _loss_fields(kept_losses(runs / r["run_id"], corpus)))
+    return measured
+
+
+def _loss_fields(losses: dict[str, Tensor]) -> Record:
+    """What measure_losses() gives, as fields of a record."""
+    by_position = {name: losses[name].numpy() for name in ("loss", "carried", "hits")}  # (time,) each
+    return {
+        "loss": float(by_position["loss"].mean()),
+        "loss_positions": by_position["loss"],
+        "carried": float(by_position["carried"].mean()),
+        "carried_positions": by_position["carried"],
+        "accuracy": float(by_position["hits"].mean()),
+        "last_train": losses["last_train"].item(),
+        "last_part": losses["last_part"].item(),
+        "last_validation": losses["last_validation"].item(),
+    }
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -273,4 +283,5 @@ def one_a_seed(runs: Records) -> list[Record]:
 
 def best_order(runs: Records) -> int:
     """The order, from 1, whose n-gram models have the lowest mean loss, the first of equals."""
-    return 1 + int(np.mean([r["ngram"] for r in one_a_seed(runs)], axis=0).argmin())
+    by_seed = [r["ngram"] for r in one_a_seed(runs)]  # (orders,) each
+    return 1 + int(np.mean(by_seed, axis=0).argmin())

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from charlm import ngram, sampling, stats, text
 from charlm.records import Records, finished
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.runs.identity import code_hash
-from charlm.stats import MIN_SEEDS
+from charlm.stats import MIN_SEEDS, Interval
 from charlm.temperature import texts
 from charlm.temperature.texts import (
     DRAWN,
@@ -54,8 +55,6 @@ RESAMPLES = 1000  # of the bootstrap
 AS_REAL, AS_RANDOM = 0.9, 0.5  # of the real-word rate of real text
 BEST_RANGE = (0.5, 1.0)  # the study's range, its end left out
 
-Interval = tuple[float, float] | None  # 95%
-
 # ---------------------------------------------------------------------------------------------------------------------
 # the distribution, on validation text
 
@@ -67,7 +66,8 @@ def validation_logits(
     chunks of the run's own split.
     """
     _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-    few = max(2, min(at_most, MAX_VALIDATION_LOGITS // (config.chunk_length * len(corpus.vocab))))
+    affordable = MAX_VALIDATION_LOGITS // (config.chunk_length * len(corpus.vocab))
+    few = max(2, min(at_most, affordable))
     return sampling.chunk_logits(weights, config, corpus.ids, chunks[:few])
 
 
@@ -76,20 +76,21 @@ def distributions(logits: np.ndarray, targets: np.ndarray, temperatures: Sequenc
     entropy and loss, mean nats per character with its 95% interval over chunks, and the probability of drawing a
     character that has less than UNLIKELY at T = 1.
     """
-    z = torch.from_numpy(logits).double()
-    follows = torch.from_numpy(targets)[..., None]
+    z = torch.from_numpy(logits).double()  # (time, chunks, vocabulary)
+    follows = torch.from_numpy(targets)[..., None]  # (time, chunks, 1)
     unlikely = z.log_softmax(-1) < math.log(UNLIKELY)
     rows = []
     for t in temperatures:
         log_p = (z / t).log_softmax(-1)
         p = log_p.exp()
-        entropy = -(p * log_p.clamp(min=-1e9)).sum(-1)  # 0 log 0 is 0
-        loss = -log_p.gather(-1, follows)[..., 0]
-        row = {"temperature": t, "unlikely": float((p * unlikely).sum(-1).mean())}
+        entropy = -(p * log_p.clamp(min=-1e9)).sum(-1)  # (time, chunks); 0 log 0 is 0
+        loss = -log_p.gather(-1, follows)[..., 0]  # (time, chunks)
+        row: dict[str, float | None] = {"temperature": t}
+        row["unlikely"] = float((p * unlikely).sum(-1).mean())
         for name, values in (("entropy", entropy), ("loss", loss)):
-            e = stats.estimate(
-                dict(enumerate(values.mean(0).tolist()))
-            )  # characters of one chunk are no independent draws
+            # One value a chunk, because its characters are no independent draws.
+            by_chunk = dict(enumerate(values.mean(0).tolist()))
+            e = stats.estimate(by_chunk)
             row |= {name: e.mean, f"{name}_low": e.low, f"{name}_high": e.high}
         rows.append(row)
     return rows
@@ -105,23 +106,32 @@ def measure_texts(texts: dict[Way, list[str]], real: RealText) -> dict[Way, dict
     """Each measure as a numerator and a denominator for every text, (2, texts); its value is the ratio of their sums.
 
     words: real words of all. judge: nats that the n-gram model needs, of characters. distinct: sequences of N_GRAM
-    characters that are neither earlier in the text nor in OTHERS more, of all. copied: characters of the longest passage that occurs in the training text, of 1.
-    headings: speakers that the rest of the corpus has, of lines that end in a colon.
+    characters that are neither earlier in the text nor in OTHERS more, of all. copied: characters of the longest passage
+    that occurs in the training text, of 1. headings: speakers that the rest of the corpus has, of lines that end in a
+    colon.
     """
-    copied = iter(longest_copies([t for some in texts.values() for t in some], real.training))
-    found = {}
-    for way, some in texts.items():
-        ids = encode("".join(some), real.vocab).reshape(len(some), -1)  # (texts, length)
+    copied = _copied(texts, real)
+    sums = {}
+    for way, of_way in texts.items():
+        ids = encode("".join(of_way), real.vocab).reshape(len(of_way), -1)  # (texts, length)
         nats = -real.judge.log_probabilities(ids)  # (texts, length - 1)
-        pairs = {
-            "words": [real_words(t, real.lexicon) for t in some],
-            "judge": [(row.sum(), len(row)) for row in nats],
-            "distinct": distinct_sequences(some, N_GRAM, OTHERS),
-            "copied": [(next(copied), 1) for _ in some],
-            "headings": [known_headings(t, real.speakers) for t in some],
-        }
-        found[way] = {name: np.array(pairs[name], float).T for name in TEXT_MEASURES}
-    return found
+        pairs: dict[str, list] = {name: [] for name in TEXT_MEASURES}
+        pairs["distinct"] = distinct_sequences(of_way, N_GRAM, OTHERS)
+        for i, drawn in enumerate(of_way):
+            pairs["words"].append(real_words(drawn, real.lexicon))
+            pairs["judge"].append((nats[i].sum(), len(nats[i])))
+            pairs["copied"].append((copied[way][i], 1))
+            pairs["headings"].append(known_headings(drawn, real.speakers))
+        sums[way] = {name: np.array(pairs[name], float).T for name in TEXT_MEASURES}
+    return sums
+
+
+def _copied(texts: dict[Way, list[str]], real: RealText) -> dict[Way, np.ndarray]:
+    """longest_copies() of each text, (texts,) for each way; all at once, because the training text takes longest."""
+    together = list(chain.from_iterable(texts.values()))
+    ends = np.cumsum([len(of_way) for of_way in texts.values()])
+    copied = np.split(longest_copies(together, real.training), ends[:-1])
+    return dict(zip(texts, copied, strict=True))
 
 
 class Measured:
@@ -134,10 +144,13 @@ class Measured:
     """
 
     def __init__(self, sums: dict[Way, dict[str, np.ndarray]], seed: int = 0) -> None:
-        self.sums, self.n = sums, len(sums[REAL]["copied"][0])
+        self.sums = sums
+        self.n = sums[REAL]["copied"].shape[1]
         rng = np.random.default_rng(seed)
+        alike = [1 / self.n] * self.n
         # How often each text is in a resample, (resamples, texts): real and drawn texts are resampled apart.
-        self._real, self._drawn = (rng.multinomial(self.n, [1 / self.n] * self.n, RESAMPLES) for _ in range(2))
+        self._real = rng.multinomial(self.n, alike, RESAMPLES)
+        self._drawn = rng.multinomial(self.n, alike, RESAMPLES)
 
     def values(self, kind: str) -> list[float]:
         """The settings that were measured of one kind, in their order."""
@@ -151,10 +164,10 @@ class Measured:
     def resampled(self, way: Way, name: str) -> np.ndarray:
         """The value in each resample: (resamples,), NaN where there is nothing to count."""
         counts = self._real if way in (REAL, SHUFFLED) else self._drawn
-        numerator, denominator = (counts @ self.sums[way][name].T).T
+        numerator, denominator = (counts @ self.sums[way][name].T).T  # (resamples,) each
         return np.divide(numerator, denominator, np.full(RESAMPLES, np.nan), where=denominator > 0)
 
-    def interval(self, way: Way, name: str) -> Interval:
+    def interval(self, way: Way, name: str) -> Interval | None:
         return percentiles(self.resampled(way, name))
 
     def unit(self, name: str) -> float | None:
@@ -164,8 +177,9 @@ class Measured:
         value = self.value(REAL, name)
         if value is None:
             return None
-        numerator, denominator = self.sums[REAL][name]
-        return float(np.std((numerator - value * denominator) / denominator.mean(), ddof=1)) or None
+        numerator, denominator = self.sums[REAL][name]  # (texts,) each
+        deviations = (numerator - value * denominator) / denominator.mean()
+        return float(np.std(deviations, ddof=1)) or None
 
 
 def measured_texts(folder: Path, corpus: Corpus, samples: int, length: int, seed: int = 0) -> Measured:
@@ -175,12 +189,17 @@ def measured_texts(folder: Path, corpus: Corpus, samples: int, length: int, seed
     def draw() -> dict[str, Tensor]:
         real = set_aside(corpus, config, samples, length)
         sums = measure_texts(draw_texts(weights, config, real, seed), real)
-        return {f"{way} {name}": torch.from_numpy(x) for way, some in sums.items() for name, x in some.items()}
+        tensors = {}
+        for way, by_name in sums.items():
+            for name, values in by_name.items():
+                tensors[f"{way} {name}"] = torch.from_numpy(values)
+        return tensors
 
-    sums = kept_measurement(folder, "texts", _depends_on(samples, length, seed), draw)
-    return Measured(
-        {way: {name: sums[f"{way} {name}"].numpy() for name in TEXT_MEASURES} for way in (REAL, SHUFFLED, *DRAWN)}
-    )
+    kept = kept_measurement(folder, "texts", _depends_on(samples, length, seed), draw)
+    sums = {}
+    for way in (REAL, SHUFFLED, *DRAWN):
+        sums[way] = {name: kept[f"{way} {name}"].numpy() for name in TEXT_MEASURES}
+    return Measured(sums)
 
 
 def _depends_on(samples: int, length: int, seed: int) -> dict:
@@ -189,7 +208,7 @@ def _depends_on(samples: int, length: int, seed: int) -> dict:
     return {"code": code, "samples": samples, "length": length, "seed": seed}
 
 
-def percentiles(resampled: np.ndarray) -> Interval:
+def percentiles(resampled: np.ndarray) -> Interval | None:
     """The 95% interval of what a bootstrap gave; None where a resample in twenty or more gave no number."""
     known = resampled[np.isfinite(resampled)]
     if len(known) <= 0.95 * len(resampled):
@@ -203,21 +222,23 @@ def measure_rows(distribution: list[dict], measured: Measured) -> list[dict]:
     return [row | values_of_way(measured, ("T", row["temperature"])) for row in distribution]
 
 
-def values_of_way(measured: Measured, way: Way) -> dict:
+def values_of_way(measured: Measured, way: Way) -> dict[str, float | None]:
     """Every measure of one way and its interval, as name, name_low and name_high."""
-    found = {}
+    values: dict[str, float | None] = {}
     for name in TEXT_MEASURES:
         low, high = measured.interval(way, name) or (None, None)
-        found |= {name: measured.value(way, name), f"{name}_low": low, f"{name}_high": high}
-    return found
+        values |= {name: measured.value(way, name), f"{name}_low": low, f"{name}_high": high}
+    return values
 
 
 def apart(a: dict, b: dict, name: str) -> int:
     """1 where a measure is higher in a, -1 where it is lower, 0 where the 95% intervals meet or are not known."""
-    ends = [r[f"{name}_{end}"] for r in (a, b) for end in ("low", "high")]
-    if None in ends:
+    low, high = f"{name}_low", f"{name}_high"
+    if None in (a[low], a[high], b[low], b[high]):
         return 0
-    return int(ends[0] > ends[3]) - int(ends[1] < ends[2])
+    if a[low] > b[high]:
+        return 1
+    return -1 if a[high] < b[low] else 0
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -243,28 +264,37 @@ def closest_temperature(measured: Measured) -> Closest | None:
     colon), it counts as 0. The range is the 95% bootstrap interval of the temperature
     with the smallest distance. None where no measure is left.
     """
-    grid = measured.values("T")
-    names = [name for name in TEXT_MEASURES if measured.unit(name)]
-    if not names:
+    units = {}
+    for name in TEXT_MEASURES:
+        if unit := measured.unit(name):
+            units[name] = unit
+    if not units:
         return None
+    grid = measured.values("T")
+    distances = {}
+    resampled = {}  # temperature -> (resamples,)
+    for t in grid:
+        distances[t], resampled[t] = _distance(measured, ("T", t), units)
+    nearest = np.argmin(list(resampled.values()), axis=0)  # (resamples,)
+    low, high = np.percentile(np.array(grid)[nearest], [2.5, 97.5], method="nearest")
+    best = min(grid, key=distances.__getitem__)
+    shuffled, shuffled_resampled = _distance(measured, SHUFFLED, units)
+    closer = np.mean(resampled[best] < shuffled_resampled)
+    return Closest(distances, list(units), best, float(low), float(high), shuffled, learnt=bool(closer >= 0.975))
 
-    def distance(way: Way) -> tuple[float, np.ndarray]:
-        """The distance, and that of each resample (resamples,)."""
-        point, again = [], []
-        for name in names:
-            apart = (measured.value(way, name) or 0) - measured.value(REAL, name)
-            point.append((apart / measured.unit(name)) ** 2)
-            drawn, real = (np.nan_to_num(measured.resampled(w, name)) for w in (way, REAL))
-            again.append(((drawn - real) / measured.unit(name)) ** 2)
-        return float(np.mean(point)), np.mean(again, axis=0)
 
-    found = {t: distance(("T", t)) for t in grid}
-    at = np.argmin([again for _, again in found.values()], axis=0)  # (resamples,)
-    low, high = np.percentile(np.array(grid)[at], [2.5, 97.5], method="nearest")
-    best = min(grid, key=lambda t: found[t][0])
-    shuffled, shuffled_again = distance(SHUFFLED)
-    learnt = bool(np.mean(found[best][1] < shuffled_again) >= 0.975)
-    return Closest({t: d for t, (d, _) in found.items()}, names, best, float(low), float(high), shuffled, learnt)
+def _distance(measured: Measured, way: Way, units: dict[str, float]) -> tuple[float, np.ndarray]:
+    """The distance of a way's texts from real text, and that of each resample (resamples,)."""
+    squares = []
+    resampled_squares = []
+    for name, unit in units.items():
+        drawn = measured.value(way, name) or 0.0
+        real = measured.value(REAL, name) or 0.0  # where there is a unit, there is a value
+        squares.append(((drawn - real) / unit) ** 2)
+        drawn_resampled = np.nan_to_num(measured.resampled(way, name))
+        real_resampled = np.nan_to_num(measured.resampled(REAL, name))
+        resampled_squares.append(((drawn_resampled - real_resampled) / unit) ** 2)
+    return float(np.mean(squares)), np.mean(resampled_squares, axis=0)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -278,21 +308,32 @@ def at_equal_diversity(measured: Measured, name: str, at: float = 0.5) -> list[d
     between their settings, and how far that lies from its value at this temperature, with a 95% interval.
     """
     here = ("T", at)
-    found = []
+    diversity = measured.value(here, DIVERSITY)
+    value_here = measured.value(here, name)
+    if diversity is None or value_here is None:
+        return []
+    rows = []
     for kind in ("top-k", "top-p"):
         ways = [(kind, value) for value in measured.values(kind)]
-        if not ways or None in [measured.value(way, m) for way in (here, *ways) for m in (DIVERSITY, name)]:
+        x = [measured.value(way, DIVERSITY) for way in ways]
+        y = [measured.value(way, name) for way in ways]
+        if not ways or None in x or None in y:
             continue
-        x, y = ([measured.value(way, m) for way in ways] for m in (DIVERSITY, name))
-        xs, ys = (np.array([measured.resampled(way, m) for way in ways]).T for m in (DIVERSITY, name))
-        value = _interpolate(measured.value(here, DIVERSITY), np.array(x), np.array(y))
-        again = [
-            _interpolate(*row) for row in zip(measured.resampled(here, DIVERSITY), xs, ys, strict=True)
-        ] - measured.resampled(here, name)
-        low, high = percentiles(again) or (None, None)
-        difference = value - measured.value(here, name)
-        found.append({"way": kind, "value": value, "difference": difference, "low": low, "high": high})
-    return [row for row in found if math.isfinite(row["value"])]
+        value = _interpolate(diversity, np.array(x), np.array(y))
+        if not math.isfinite(value):
+            continue
+        differences = _interpolated_again(measured, ways, here, name) - measured.resampled(here, name)
+        low, high = percentiles(differences) or (None, None)
+        rows.append({"way": kind, "value": value, "difference": value - value_here, "low": low, "high": high})
+    return rows
+
+
+def _interpolated_again(measured: Measured, ways: list[Way], here: Way, name: str) -> np.ndarray:
+    """The interpolated value in each resample: (resamples,)."""
+    diversity = measured.resampled(here, DIVERSITY)  # (resamples,)
+    xs = np.array([measured.resampled(way, DIVERSITY) for way in ways])  # (ways, resamples)
+    ys = np.array([measured.resampled(way, name) for way in ways])
+    return np.array([_interpolate(*row) for row in zip(diversity, xs.T, ys.T, strict=True)])
 
 
 def _interpolate(wanted: float, x: np.ndarray, y: np.ndarray) -> float:
@@ -308,29 +349,39 @@ def _interpolate(wanted: float, x: np.ndarray, y: np.ndarray) -> float:
 def speaker_shares(begun: dict[str, list[str]], real: RealText) -> tuple[Share, Share] | None:
     """The share of texts that begin with a speaker, after upper-case and after lower-case prompts. None where the corpus
     has no speakers, or the prompts not both cases."""
-    upper, lower = (
-        [text for prompt, texts in begun.items() if case(prompt[0]) for text in texts]
-        for case in (str.isupper, str.islower)
-    )
+    upper: list[str] = []
+    lower: list[str] = []
+    for prompt, drawn in begun.items():
+        if prompt[0].isupper():
+            upper += drawn
+        elif prompt[0].islower():
+            lower += drawn
     if not real.speakers or not upper or not lower:
         return None
-    up, low = (wilson_share(sum(map(starts_speaker, texts)), len(texts)) for texts in (upper, lower))
-    return up, low
+    return _speaker_share(upper), _speaker_share(lower)
+
+
+def _speaker_share(texts: list[str]) -> Share:
+    return wilson_share(sum(map(starts_speaker, texts)), len(texts))
 
 
 def relative_words(measured: Measured, t: float) -> tuple[float, float, float] | None:
     """The real-word rate at a temperature as a share of that of real text, with its interval; None without words."""
     way = ("T", t)
-    drawn, real = measured.value(way, "words"), measured.value(REAL, "words")
+    drawn = measured.value(way, "words")
+    real = measured.value(REAL, "words")
+    if drawn is None or not real:
+        return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        interval = percentiles(measured.resampled(way, "words") / measured.resampled(REAL, "words"))
-    return (drawn / real, *interval) if drawn is not None and real and interval else None
+        shares = measured.resampled(way, "words") / measured.resampled(REAL, "words")
+    interval = percentiles(shares)
+    return (drawn / real, *interval) if interval else None
 
 
 def words_tell(measured: Measured) -> bool:
     """Whether real text has more real words than the same text with its characters shuffled."""
-    apart = percentiles(measured.resampled(REAL, "words") - measured.resampled(SHUFFLED, "words"))
-    return apart is not None and apart[0] > 0
+    interval = percentiles(measured.resampled(REAL, "words") - measured.resampled(SHUFFLED, "words"))
+    return interval is not None and interval[0] > 0
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -345,12 +396,17 @@ def claim_measures(folder: Path, corpus: Corpus, samples: int, length: int, seed
     real = set_aside(corpus, config, samples, length)
     measured = measured_texts(folder, corpus, samples, length, seed)
     near = closest_temperature(measured)
-    words = [relative_words(measured, t) if words_tell(measured) else None for t in STUDY_TEMPERATURES]
-    shares = speaker_shares(begin_texts(weights, config, vocab, sampling.default_prompts(vocab), seed), real)
-    found = {"closest": [near.best if near and near.learnt else math.nan]}
-    found |= {"words": [w[0] if w else math.nan for w in words]}
-    found |= {"names": [s.rate for s in shares] if shares else [math.nan, math.nan]}
-    return {name: torch.tensor(values, dtype=torch.float64) for name, values in found.items()}
+    closest = near.best if near and near.learnt else math.nan
+    words = [math.nan] * len(STUDY_TEMPERATURES)
+    if words_tell(measured):
+        for i, t in enumerate(STUDY_TEMPERATURES):
+            if relative := relative_words(measured, t):
+                words[i] = relative[0]
+    begun = begin_texts(weights, config, vocab, sampling.default_prompts(vocab), seed)
+    shares = speaker_shares(begun, real)
+    names = [share.rate for share in shares] if shares else [math.nan, math.nan]
+    lists = {"closest": [closest], "words": words, "names": names}
+    return {name: torch.tensor(values, dtype=torch.float64) for name, values in lists.items()}
 
 
 def rows_across_runs(
@@ -360,16 +416,20 @@ def rows_across_runs(
     shown = finished(records)
     if len({r["seed"] for r in shown}) < MIN_SEEDS:
         return []
-    of = _depends_on(samples, length, seed)
+    depends_on = _depends_on(samples, length, seed)
     rows = []
     for r in shown:
         folder = runs / r["run_id"]
-        found = kept_measurement(
-            folder, "temperature", of, partial(claim_measures, folder, corpus, samples, length, seed)
-        )
-        m = {k: v.tolist() for k, v in found.items()}
-        words = {f"words_{t:g}": x for t, x in zip(STUDY_TEMPERATURES, m["words"], strict=True)}
-        row = {"cell": r["cell"], "seed": r["seed"], "closest": m["closest"][0]} | words
-        row |= {"upper": m["names"][0], "lower": m["names"][1]}
-        rows.append({k: None if x != x else x for k, x in row.items()})
+        measure = partial(claim_measures, folder, corpus, samples, length, seed)
+        kept = kept_measurement(folder, "temperature", depends_on, measure)
+        row = {"cell": r["cell"], "seed": r["seed"], "closest": _or_none(kept["closest"][0])}
+        for t, share in zip(STUDY_TEMPERATURES, kept["words"], strict=True):
+            row[f"words_{t:g}"] = _or_none(share)
+        row["upper"], row["lower"] = map(_or_none, kept["names"])
+        rows.append(row)
     return rows
+
+
+def _or_none(number: Tensor) -> float | None:
+    """A number, or None for NaN, which JSON does not have."""
+    return None if number.isnan() else number.item()

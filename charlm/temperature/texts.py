@@ -55,26 +55,38 @@ def set_aside(corpus: Corpus, config: Config, samples: int, length: int) -> Real
     samples = min(samples, max(MIN_PIECES, room // length))
     length = max(2, min(length, room // samples))
     starts = np.linspace(0, len(ids) - length, samples).astype(int)
-    rest = np.ones(len(ids), bool)
-    rest[(starts[:, None] + np.arange(length)).ravel()] = False
+    is_rest = np.ones(len(ids), bool)
+    is_rest[starts[:, None] + np.arange(length)] = False
 
-    chunks, _ = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-    trained = np.zeros(len(ids) + config.chunk_length + 1, bool)
-    for step in range(config.chunk_length + 1):  # the character after a chunk is its last target
-        trained[np.minimum(chunks * config.chunk_length + step, len(trained) - 1)] = True
-
-    kept = _passages(ids, rest)
-    texts = [decode(passage, corpus.vocab) for passage in kept]
+    passages = _passages(ids, is_rest)
+    lexicon: set[str] = set()
+    headings: set[str] = set()
+    for passage in passages:
+        text = decode(passage, corpus.vocab)
+        lexicon.update(whole_words(text))
+        headings.update(filter(is_heading, whole_lines(text)))
+    pieces = [decode(ids[i : i + length], corpus.vocab) for i in starts]
+    trained = _passages(ids, is_rest & _read_in_training(corpus, config, len(ids)))
     return RealText(
-        corpus.vocab,
-        [decode(ids[i : i + length], corpus.vocab) for i in starts],
-        "the corpus" if len(ids) == len(corpus.ids) else f"the first {len(ids):,} characters of the corpus",
-        samples * length / len(ids),
-        frozenset(word for t in texts for word in whole_words(t)),
-        frozenset(line for t in texts for line in whole_lines(t) if is_heading(line)),
-        [decode(passage, corpus.vocab) for passage in _passages(ids, rest & trained[: len(ids)])],
-        NGram(kept, JUDGE_ORDER, len(corpus.vocab)),
+        vocab=corpus.vocab,
+        pieces=pieces,
+        scope="the corpus" if len(ids) == len(corpus.ids) else f"the first {len(ids):,} characters of the corpus",
+        share=samples * length / len(ids),
+        lexicon=frozenset(lexicon),
+        speakers=frozenset(headings),
+        training=[decode(passage, corpus.vocab) for passage in trained],
+        judge=NGram(passages, JUDGE_ORDER, len(corpus.vocab)),
     )
+
+
+def _read_in_training(corpus: Corpus, config: Config, n: int) -> np.ndarray:
+    """Which of the first n characters the model was trained on: (n,) booleans."""
+    chunks, _ = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    beyond = n + config.chunk_length  # stands for every character that is not among the first n
+    is_read = np.zeros(beyond + 1, bool)
+    for step in range(config.chunk_length + 1):  # the character after a chunk is its last target
+        is_read[np.minimum(chunks * config.chunk_length + step, beyond)] = True
+    return is_read[:n]
 
 
 def _passages(ids: np.ndarray, kept: np.ndarray) -> list[np.ndarray]:
@@ -87,45 +99,61 @@ def _passages(ids: np.ndarray, kept: np.ndarray) -> list[np.ndarray]:
 # drawn text
 
 Way = tuple[str, float]  # how a text came to be: ("T", 0.5), ("top-k", 5) and ("top-p", 0.9) at T = 1, or one of these:
-REAL, SHUFFLED = ("real", 0), ("shuffled", 0)  # the pieces, and the pieces with their characters in a random order
+REAL: Way = ("real", 0)  # the pieces
+SHUFFLED: Way = ("shuffled", 0)  # the pieces with their characters in a random order
 
-
-DRAWN: list[Way] = [*(("T", t) for t in GRID), *(("top-k", k) for k in TOP_K), *(("top-p", p) for p in TOP_P)]
+SETTINGS: dict[str, tuple[float, ...]] = {"T": GRID, "top-k": TOP_K, "top-p": TOP_P}
+DRAWN: list[Way] = [(kind, value) for kind, values in SETTINGS.items() for value in values]
 
 
 def draw_texts(weights: dict[str, Tensor], config: Config, real: RealText, seed: int = 0) -> dict[Way, list[str]]:
     """For each of DRAWN as many texts as there are real pieces, each as long as a piece and begun with its first character;
     and the pieces themselves, as they are and shuffled.
     """
-    n, length = len(real.pieces), len(real.pieces[0])
-
-    def settings(kind: str, otherwise: float) -> list[float]:
-        return [value if name == kind else otherwise for name, value in DRAWN for _ in range(n)]
-
+    n = len(real.pieces)
+    firsts = [piece[0] for piece in real.pieces]
+    temperatures: list[float] = []
+    top_ks: list[int] = []
+    top_ps: list[float] = []
+    for kind, value in DRAWN:
+        temperatures += [value if kind == "T" else 1.0] * n
+        top_ks += [int(value) if kind == "top-k" else 0] * n
+        top_ps += [value if kind == "top-p" else 1.0] * n
     texts = sampling.sample(
         weights,
         config,
         real.vocab,
-        [piece[0] for piece in real.pieces] * len(DRAWN),
-        length - 1,
-        settings("T", 1.0),
-        seed,
-        list(range(n)) * len(DRAWN),
-        top_k=settings("top-k", 0),
-        top_p=settings("top-p", 1.0),
+        prompts=firsts * len(DRAWN),
+        length=len(real.pieces[0]) - 1,
+        temperature=temperatures,
+        seed=seed,
+        numbers=list(range(n)) * len(DRAWN),
+        top_k=top_ks,
+        top_p=top_ps,
     )
+    by_way = {REAL: real.pieces, SHUFFLED: _shuffled(real.pieces, seed)}
+    for i, way in enumerate(DRAWN):
+        by_way[way] = texts[i * n : (i + 1) * n]
+    return by_way
+
+
+def _shuffled(texts: Sequence[str], seed: int) -> list[str]:
+    """The texts with their characters in a random order."""
     order = np.random.default_rng(seed)
-    # Places, not characters: an array of strings loses each NUL at the end of an element.
-    shuffled = ["".join(piece[i] for i in order.permutation(len(piece))) for piece in real.pieces]
-    drawn = {way: texts[i * n : (i + 1) * n] for i, way in enumerate(DRAWN)}
-    return {REAL: real.pieces, SHUFFLED: shuffled} | drawn
+    shuffled = []
+    for text in texts:
+        # Places are shuffled, not characters: an array of strings loses each NUL at the end of an element.
+        places = order.permutation(len(text))
+        shuffled.append("".join(text[i] for i in places))
+    return shuffled
 
 
 def begin_texts(
     weights: dict[str, Tensor], config: Config, vocab: str, prompts: Sequence[str], seed: int = 0
 ) -> dict[str, list[str]]:
     """BEGUN texts for each prompt at T = 0.5, long enough to show their first line."""
-    prompts, numbers = list(dict.fromkeys(prompts)), list(range(BEGUN))
-    every = [prompt for prompt in prompts for _ in numbers]
-    texts = sampling.sample(weights, config, vocab, every, FIRST_LINE, 0.5, seed, numbers * len(prompts))
+    prompts = list(dict.fromkeys(prompts))
+    numbers = list(range(BEGUN))
+    repeated = [prompt for prompt in prompts for _ in numbers]
+    texts = sampling.sample(weights, config, vocab, repeated, FIRST_LINE, 0.5, seed, numbers * len(prompts))
     return {prompt: texts[i * BEGUN : (i + 1) * BEGUN] for i, prompt in enumerate(prompts)}
