@@ -8,11 +8,14 @@ other. Nothing here touches pyplot or global state, and the same numbers give th
 """
 
 import io
+from collections.abc import Sequence
+from typing import Any
 
 from matplotlib import rc_context, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from charlm.show import Figure
 from charlm.stats import Estimate
@@ -26,9 +29,16 @@ INK, GREY, FAINT, ACCENT = "#222222", "#5A5A5A", "#B5B5B5", "#6A3D9A"
 COLOURS = {"rnn": "#BF4900", "lstm": "#0068A8", "gru": "#007A5A"}
 LEVEL = COLOURS["gru"]  # of real text
 MARKERS = {"rnn": "o", "lstm": "s", "gru": "^"}
-DASHED = (0, (3, 1.5))
 
-DASHES = {"rnn": "solid", "lstm": (0, (5, 2)), "gru": (0, (2, 1.5))}  # lines that may lie on one another
+# How a line is broken: a name of matplotlib's, or an offset and the lengths of dash and gap.
+Dashes = str | tuple[float, tuple[float, float]]
+DASHED = (0, (3, 1.5))
+DOTTED = (0, (1, 1.5))
+DASHES: dict[str, Dashes] = {
+    "rnn": "solid",
+    "lstm": (0, (5, 2)),
+    "gru": (0, (2, 1.5)),
+}  # for lines that may lie on others
 
 STYLE = {
     "figure.facecolor": "white",
@@ -61,21 +71,51 @@ def colour(cell: str) -> str:
     return COLOURS.get(cell, INK)
 
 
+def marker(cell: str) -> str:
+    return MARKERS.get(cell, "v")
+
+
+def dashes(cell: str) -> Dashes:
+    return DASHES.get(cell, "dotted")
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # parts
 
 
-def panels(n: int, height: float, **kwargs: bool) -> tuple[Canvas, list[Axes]]:
+def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) -> tuple[Canvas, list[Axes]]:
     """A canvas with n axes below each other, each so many inches high."""
     canvas = Canvas(figsize=(WIDTH, n * height), layout="constrained")
-    return canvas, list(canvas.subplots(n, 1, squeeze=False, **kwargs)[:, 0])
+    axes = canvas.subplots(n, 1, squeeze=False, sharex=sharex, sharey=sharey)  # (n, 1)
+    return canvas, list(axes[:, 0])
+
+
+def count_axis(ax: Axes) -> None:
+    """Whole numbers along the x axis, at round steps."""
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+
+
+def label_point(
+    ax: Axes, label: str, point: tuple[float, float], beside: tuple[float, float], c: str, **style: Any
+) -> None:
+    """A text beside a point, moved from it by (right, up) in points of print."""
+    ax.annotate(label, point, xytext=beside, textcoords="offset points", color=c, **style)
+
+
+def legend_entry(label: str, c: str, **style: Any) -> Line2D:
+    """A line, or with ls="" a marker, as the legend shows it."""
+    return Line2D([], [], color=c, label=label, **style)
+
+
+def legend_below(canvas: Canvas, entries: Sequence[Line2D], columns: int, **spacing: float) -> None:
+    canvas.legend(handles=list(entries), loc="outside lower center", ncols=columns, **spacing)
 
 
 def draw_seeds(ax: Axes, cell: str, e: Estimate, at: float, beside: float) -> None:
     """A cell's value of every seed, and beside them their mean with its interval."""
     c = colour(cell)
-    ax.plot([at] * e.n, e.values.values(), MARKERS.get(cell, "v"), color=c, ms=6, mec="white", mew=0.6, zorder=3)
-    ax.plot(beside, e.mean, "D", color=c, ms=5)
+    ax.plot([at] * e.n, list(e.values.values()), marker(cell), color=c, ms=6, mec="white", mew=0.6, zorder=3)
+    ax.plot(beside, e.known_mean, "D", color=c, ms=5)
     if e.interval:
         ax.plot([beside] * 2, e.interval, color=c, lw=2)
 
@@ -83,9 +123,16 @@ def draw_seeds(ax: Axes, cell: str, e: Estimate, at: float, beside: float) -> No
 def seeds_and_mean() -> list[Line2D]:
     """What the marks of draw_seeds are, for a legend."""
     return [
-        Line2D([], [], color=GREY, marker="o", ls="", label="one seed"),
-        Line2D([], [], color=GREY, marker="D", ms=5, lw=2, label="mean, 95%"),
+        legend_entry("one seed", GREY, marker="o", ls=""),
+        legend_entry("mean, 95%", GREY, marker="D", ms=5, lw=2),
     ]
+
+
+def name_cells(ax: Axes, names: dict[str, str]) -> None:
+    """The x axis of a panel where each cell has its place from 0: {cell: what stands there}, in the cell's colour."""
+    ax.set_xticks(range(len(names)), list(names.values()))
+    for tick, cell in zip(ax.get_xticklabels(), names, strict=True):
+        tick.set_color(colour(cell))
 
 
 def nothing_drawn(note: str, id: str) -> Figure:
@@ -98,7 +145,8 @@ def nothing_drawn(note: str, id: str) -> Figure:
 
 def finish(canvas: Canvas, id: str, caption: str, alt: str, rows: list[dict]) -> Figure:
     """Draw to SVG, and to PNG at twice the pixels of a plain screen."""
-    svg, png = io.StringIO(), io.BytesIO()
+    svg = io.StringIO()
+    png = io.BytesIO()
     with rc_context({"svg.hashsalt": id}):  # without it the ids inside are random
         canvas.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     canvas.savefig(png, format="png", dpi=192, metadata={"Software": None})

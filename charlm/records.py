@@ -41,6 +41,14 @@ def shared_settings(record: Record) -> tuple:
     return tuple(record[key] for key in ("cell", *PROTOCOL, "precision"))
 
 
+def finished_alike(records: Records) -> tuple[list[Record], str]:
+    """The finished runs, all alike (see check_alike), and a sentence on the diverged: what most of what is shown begins
+    with."""
+    done = finished(records)
+    check_alike(done)
+    return done, diverged_note(records)
+
+
 def check_alike(records: Records) -> None:
     """ValueError where runs of one cell differ in more than their seed: their mean would mean nothing."""
     for cell in cells_in(records):
