@@ -4,16 +4,32 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from charlm.drawing import DASHED, GREY, INK, MARKERS, colour, finish, panels, styled
+from charlm.drawing import (
+    DASHED,
+    GREY,
+    INK,
+    colour,
+    finish,
+    label_point,
+    legend_below,
+    legend_entry,
+    marker,
+    panels,
+    styled,
+)
 from charlm.gradients import measures
 from charlm.gradients.measures import FAR, NEAR, VANISHED, Curves
 from charlm.gradients.words import two_digits
 from charlm.show import Figure
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power_of_ten(number: float) -> str:
+    """'10⁻³'."""
+    return "10" + str(round(math.log10(number))).translate(SUPERSCRIPT)
 
 
 def relative(curve: np.ndarray) -> np.ndarray:
@@ -32,6 +48,16 @@ def label_ends(ax: Axes, ends: dict[str, float]) -> None:
         above += 0.11
 
 
+def _draw_norms(ax: Axes, cell: str, curves: dict[int, np.ndarray]) -> np.ndarray:
+    """A cell's curves, each seed thin and the geometric mean bold. Returns the mean, (steps back,)."""
+    each = np.array([relative(curve) for curve in curves.values()])  # (seeds, steps back)
+    mean = np.exp(np.log(each).mean(axis=0))
+    ax.plot(each.T, color=colour(cell), lw=0.7, alpha=0.4)
+    ax.plot(mean, color=colour(cell), lw=2)
+    ax.plot(FAR, mean[FAR], marker(cell), color=colour(cell), ms=6.5, mec="white", mew=0.6, zorder=3)
+    return mean
+
+
 @styled
 def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
     """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: curves}."""
@@ -39,29 +65,26 @@ def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
     ends: list[dict[str, float]] = [{} for _ in axes]
     said, rows = [], []
     for ax, end, (name, by_cell) in zip(axes, ends, measured.items(), strict=True):
-        for cell, of in by_cell.items():
-            each = np.array([relative(curve) for curve in of.values()])  # (seeds, steps back)
-            mean = np.exp(np.log(each).mean(axis=0))
-            ax.plot(each.T, color=colour(cell), lw=0.7, alpha=0.4)
-            ax.plot(mean, color=colour(cell), lw=2)
-            at = FAR, mean[FAR]
-            ax.plot(*at, MARKERS.get(cell, "v"), color=colour(cell), ms=6.5, mec="white", mew=0.6, zorder=3)
-            if np.isfinite(mean).any():
-                end[cell] = mean[np.isfinite(mean)][-1]
-            rows += [
-                {"measured": name, "cell": cell, "seed": seed, "steps_back": k, "norm": float(x)}
-                for seed, curve in of.items()
-                for k, x in enumerate(curve)
-            ]
-        ratios = {c.upper(): measures.factor(measures.falls(of).mean) for c, of in by_cell.items()}
-        words = ", ".join(f"{c} {two_digits(x)}" if x is not None else f"{c} not known" for c, x in ratios.items())
-        said.append(f"{name}: {words or 'no run finished'}")
-        longest = max((len(curve) for of in by_cell.values() for curve in of.values()), default=chunk_length)
+        ratios = []
+        longest = 0
+        for cell, curves in by_cell.items():
+            mean = _draw_norms(ax, cell, curves)
+            finite = mean[np.isfinite(mean)]
+            if len(finite):
+                end[cell] = finite[-1]
+            longest = max(longest, len(mean))
+            ratio = measures.factor(measures.falls(curves).mean)
+            ratios.append(f"{cell.upper()} {'not known' if ratio is None else two_digits(ratio)}")
+            for seed, curve in curves.items():
+                about = {"measured": name, "cell": cell, "seed": seed}
+                rows += [about | {"steps_back": k, "norm": float(x)} for k, x in enumerate(curve)]
+        said.append(f"{name}: {', '.join(ratios) or 'no run finished'}")
+        longest = longest or chunk_length
         if longest > chunk_length:
             ax.axvline(chunk_length - 1, color=INK, lw=1)
-            where = {"xytext": (4, -3), "textcoords": "offset points", "va": "top"}
-            ax.annotate(
-                "further than in training →", (chunk_length - 1, 1), xycoords=("data", "axes fraction"), **where
+            at_top = ("data", "axes fraction")
+            label_point(
+                ax, "further than in training →", (chunk_length - 1, 1), (4, -3), INK, va="top", xycoords=at_top
             )
         ax.set_title(name)
         ax.axhline(VANISHED, color=GREY, lw=1, ls=DASHED)
@@ -69,17 +92,17 @@ def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         ax.grid()
     axes[0].set_yscale("log")
-    axes[0].yaxis.set_major_formatter(lambda y, _: "10" + str(round(math.log10(y))).translate(SUPERSCRIPT))
+    axes[0].yaxis.set_major_formatter(lambda y, _: power_of_ten(y))
     for ax, end in zip(axes, ends, strict=True):
         label_ends(ax, end)
     axes[-1].set_xlabel("k, steps back")
     canvas.supylabel(f"norm of the gradient, relative to k = {NEAR}", fontsize=10)
-    key = [
-        Line2D([], [], color=GREY, marker="o", ms=6.5, mec="white", lw=2, label=f"mean, marked at k = {FAR}"),
-        Line2D([], [], color=GREY, lw=0.7, label="one seed"),
-        Line2D([], [], color=GREY, lw=1, ls=DASHED, label=f"ratio {VANISHED:g}"),
+    entries = [
+        legend_entry(f"mean, marked at k = {FAR}", GREY, marker="o", ms=6.5, mec="white", lw=2),
+        legend_entry("one seed", GREY, lw=0.7),
+        legend_entry(f"ratio {VANISHED:g}", GREY, lw=1, ls=DASHED),
     ]
-    canvas.legend(handles=key, loc="outside lower center", ncols=3)
+    legend_below(canvas, entries, 3)
     finding = f"At k = {FAR} it is, {'; '.join(said)}."
     caption = (
         "How much the loss of a character depends on the input k steps before it: norm of the gradient, median over windows "

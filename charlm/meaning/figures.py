@@ -1,145 +1,180 @@
 """Figures of measured runs: beside n-gram models, by position in the chunk, and the steps of the gap."""
 
 import numpy as np
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.axes import Axes
 
 from charlm import stats
-from charlm.drawing import DASHED, DASHES, FAINT, GREY, INK, colour, finish, nothing_drawn, panels, styled
+from charlm.drawing import (
+    DASHED,
+    FAINT,
+    GREY,
+    INK,
+    Dashes,
+    colour,
+    count_axis,
+    dashes,
+    finish,
+    legend_below,
+    legend_entry,
+    nothing_drawn,
+    panels,
+    styled,
+)
 from charlm.meaning import measures
 from charlm.meaning.measures import GAP, ORDERS
-from charlm.records import Records, cells_in, check_alike, counted, diverged_note, finished, of_cell
+from charlm.records import Records, cells_in, counted, finished_alike, of_cell
 from charlm.show import Figure
 from charlm.stats import MARGIN
+
+EVERY_ORDER = range(1, ORDERS + 1)
+NGRAM_DASHES: Dashes = (0, (1, 1))
 
 
 @styled
 def ngram_floor(runs: Records) -> Figure:
     """Loss of n-gram models by order, on validation and on training chunks, and the loss of each cell across it."""
-    note, runs = diverged_note(runs), finished(runs)
+    runs, note = finished_alike(runs)
     if not runs:
         return nothing_drawn(note, "ngram-floor")
-    check_alike(runs)
-    seeds = measures.one_a_seed(runs)
-    orders = range(1, ORDERS + 1)
+    by_seed = measures.one_a_seed(runs)
     best = measures.best_order(runs)
-    floor = stats.seed_estimate(seeds, measures.ngram_loss(best)).mean
-    found = {c: stats.seed_estimate(of_cell(runs, c), "loss") for c in cells_in(runs)}
+    floor = stats.seed_estimate(by_seed, measures.ngram_loss(best)).known_mean
+    losses = {cell: stats.seed_estimate(of_cell(runs, cell), "loss").known_mean for cell in cells_in(runs)}
     canvas, axes = panels(2, 2.5, sharex=True)
     for ax in axes:
-        for key, dashes, c in (("ngram_train", DASHED, FAINT), ("ngram", "solid", INK)):
-            for r in seeds:
-                ax.plot(orders, r[key], color=c, lw=0.7, alpha=0.4)
-            ax.plot(orders, np.mean([r[key] for r in seeds], axis=0), "o", ls=dashes, color=c, lw=2, ms=4)
-        for cell, e in found.items():
-            ax.axhline(e.mean, color=colour(cell), lw=1.8, ls=DASHES.get(cell, "dotted"))
+        _draw_orders(ax, by_seed, "ngram_train", DASHED, FAINT)
+        _draw_orders(ax, by_seed, "ngram", "solid", INK)
+        for cell, loss in losses.items():
+            ax.axhline(loss, color=colour(cell), lw=1.8, ls=dashes(cell))
         ax.grid(axis="y")
         ax.set_ylabel("loss (nats per character)")
-    near = [floor, *(e.mean for e in found.values())]
-    room = 0.5 * (max(near) - min(near)) + MARGIN
-    axes[1].set_ylim(min(near) - room, max(near) + room)
+    lowest = min(floor, *losses.values())
+    highest = max(floor, *losses.values())
+    room = 0.5 * (highest - lowest) + MARGIN
+    axes[1].set_ylim(lowest - room, highest + room)
     axes[1].set_title("the same, near the lowest")
-    axes[1].set_xticks(orders)
+    axes[1].set_xticks(EVERY_ORDER)
     axes[1].set_xlabel("order: n of the n-grams")
-    legend = [Line2D([], [], color=INK, lw=2, marker="o", ms=4, label=f"n-gram, order {best} lowest: {floor:.3f}")]
-    legend.append(Line2D([], [], color=FAINT, lw=2, ls=DASHED, marker="o", ms=4, label="n-gram, training"))
-    for cell, e in found.items():
-        style = {"color": colour(cell), "lw": 1.8, "ls": DASHES.get(cell, "dotted")}
-        legend.append(Line2D([], [], **style, label=f"{cell.upper()}: {e.mean:.3f}"))
-    canvas.legend(handles=legend, loc="outside lower center", ncols=2, columnspacing=1.2)
-    said = (
-        f"The n-gram models' lowest mean on validation chunks is {floor:.4f}, at order {best}; "
-        f"{', '.join(f'{c.upper()} {e.mean:.4f}' for c, e in found.items())}."
-    )
+    entries = [
+        legend_entry(f"n-gram, order {best} lowest: {floor:.3f}", INK, lw=2, marker="o", ms=4),
+        legend_entry("n-gram, training", FAINT, lw=2, ls=DASHED, marker="o", ms=4),
+    ]
+    named = []
+    for cell, loss in losses.items():
+        entries.append(legend_entry(f"{cell.upper()}: {loss:.3f}", colour(cell), lw=1.8, ls=dashes(cell)))
+        named.append(f"{cell.upper()} {loss:.4f}")
+    legend_below(canvas, entries, 2, columnspacing=1.2)
+    said = f"The n-gram models' lowest mean on validation chunks is {floor:.4f}, at order {best}; {', '.join(named)}."
     caption = (
         "Loss of n-gram models by order, on validation and on training chunks, each seed thin, the mean bold; level lines: "
         f"the cells' validation loss at the best epoch, from a zero state. {said} {note}"
     )
-    rows = [
-        {"order": k, "seed": r["seed"]} | {key: float(r[key][k - 1]) for key in ("ngram", "ngram_train")}
-        for r in seeds
-        for k in orders
-    ]
+    rows = []
+    for r in by_seed:
+        for order, validation, training in zip(EVERY_ORDER, r["ngram"], r["ngram_train"], strict=True):
+            losses_of_order = {"ngram": float(validation), "ngram_train": float(training)}
+            rows.append({"order": order, "seed": r["seed"]} | losses_of_order)
     return finish(canvas, "ngram-floor", caption, f"Two lines over order, and a level line for each cell. {said}", rows)
+
+
+def _draw_orders(ax: Axes, by_seed: Records, key: str, ls: Dashes, c: str) -> None:
+    """Losses by order, each seed thin and the mean bold."""
+    losses = [r[key] for r in by_seed]  # (orders,) each
+    for of_seed in losses:
+        ax.plot(EVERY_ORDER, of_seed, color=c, lw=0.7, alpha=0.4)
+    ax.plot(EVERY_ORDER, np.mean(losses, axis=0), "o", ls=ls, color=c, lw=2, ms=4)
 
 
 @styled
 def loss_by_position(runs: Records) -> Figure:
     """Loss by position in the chunk, from a zero state and with the state carried on, a panel for each cell."""
-    note, runs = diverged_note(runs), finished(runs)
+    runs, note = finished_alike(runs)
     if not runs:
         return nothing_drawn(note, "loss-by-position")
-    check_alike(runs)
     order = measures.best_order(runs)
     shown = cells_in(runs)
     canvas, axes = panels(len(shown), 2.5, sharex=True, sharey=True)
+    by_seed = [r["ngram_positions"][order - 1] for r in measures.one_a_seed(runs)]  # (time,) each
+    grams = np.mean(by_seed, axis=0)
+    read = range(1, 1 + len(grams))
     sights, rows = [], []
     for ax, cell in zip(axes, shown, strict=True):
-        ours, c = of_cell(runs, cell), colour(cell)
-        read = range(1, 1 + len(ours[0]["loss_positions"]))
-        grams = np.mean([r["ngram_positions"][order - 1] for r in measures.one_a_seed(runs)], axis=0)
-        ax.plot(read, grams, color=GREY, lw=1.4, ls=(0, (1, 1)))
-        means = []
-        for key, dashes in (("loss_positions", "solid"), ("carried_positions", DASHED)):
-            for r in ours:
-                ax.plot(read, r[key], color=c, lw=0.6, alpha=0.3)
-            means.append(np.mean([r[key] for r in ours], axis=0))
-            ax.plot(read, means[-1], color=c, lw=2, ls=dashes, marker="." if len(read) == 1 else None)
-        ax.set_title(f"{cell.upper()}, {counted(len(ours), 'seed')}", color=c)
+        ours = of_cell(runs, cell)
+        ax.plot(read, grams, color=GREY, lw=1.4, ls=NGRAM_DASHES)
+        zero = _draw_positions(ax, ours, "loss_positions", "solid", colour(cell))
+        carried = _draw_positions(ax, ours, "carried_positions", DASHED, colour(cell))
+        ax.set_title(f"{cell.upper()}, {counted(len(ours), 'seed')}", color=colour(cell))
         ax.grid(axis="y")
         ax.set_ylabel("loss (nats per character)")
         sights.append(
-            f"{cell.upper()}: from {means[0][0]:.2f} to {means[0][-1]:.2f} from a zero state, from {means[1][0]:.2f} to "
-            f"{means[1][-1]:.2f} with the state carried on"
+            f"{cell.upper()}: from {zero[0]:.2f} to {zero[-1]:.2f} from a zero state, from {carried[0]:.2f} to "
+            f"{carried[-1]:.2f} with the state carried on"
         )
-        rows += [
-            {"cell": cell, "seed": r["seed"], "read": i, "zero": float(zero), "carried": float(carried)}
-            for r in ours
-            for i, zero, carried in zip(read, r["loss_positions"], r["carried_positions"], strict=True)
-        ]
+        rows += _position_rows(ours)
     axes[-1].set_xlabel("characters of the chunk read")
-    axes[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    key = [
-        Line2D([], [], color=INK, lw=2, label="zero state"),
-        Line2D([], [], color=INK, lw=2, ls=DASHED, label="carried on"),
-        Line2D([], [], color=GREY, lw=1.4, ls=(0, (1, 1)), label=f"n-gram, order {order}"),
+    count_axis(axes[-1])
+    entries = [
+        legend_entry("zero state", INK, lw=2),
+        legend_entry("carried on", INK, lw=2, ls=DASHED),
+        legend_entry(f"n-gram, order {order}", GREY, lw=1.4, ls=NGRAM_DASHES),
     ]
-    canvas.legend(handles=key, loc="outside lower center", ncols=3, columnspacing=1.2)
+    legend_below(canvas, entries, 3, columnspacing=1.2)
     seen = "; ".join(sights)
     caption = f"Validation loss by position in the chunk, each seed thin, the mean bold. {seen}. {note}"
     return finish(canvas, "loss-by-position", caption, f"Lines over the position. {seen}.", rows)
 
 
+def _draw_positions(ax: Axes, ours: Records, key: str, ls: Dashes, c: str) -> np.ndarray:
+    """Losses by position, each seed thin and the mean bold. Returns the mean, (time,)."""
+    losses = [r[key] for r in ours]  # (time,) each
+    read = range(1, 1 + len(losses[0]))
+    for of_seed in losses:
+        ax.plot(read, of_seed, color=c, lw=0.6, alpha=0.3)
+    mean = np.mean(losses, axis=0)
+    ax.plot(read, mean, color=c, lw=2, ls=ls, marker="." if len(read) == 1 else None)
+    return mean
+
+
+def _position_rows(ours: Records) -> list[dict]:
+    rows = []
+    for r in ours:
+        losses = zip(r["loss_positions"], r["carried_positions"], strict=True)
+        for read, (zero, carried) in enumerate(losses, start=1):
+            about = {"cell": r["cell"], "seed": r["seed"], "read": read}
+            rows.append(about | {"zero": float(zero), "carried": float(carried)})
+    return rows
+
+
 @styled
 def gap_steps(runs: Records) -> Figure:
     """The losses between which the gap of the last epoch lies: every seed, and the mean with its interval."""
-    note, runs = diverged_note(runs), finished(runs)
+    runs, note = finished_alike(runs)
     if not runs:
         return nothing_drawn(note, "gap-steps")
-    check_alike(runs)
     shown = cells_in(runs)
     canvas, (ax,) = panels(1, 3.4)
     rows, sights = [], []
     for i, cell in enumerate(shown):
-        c, ours = colour(cell), of_cell(runs, cell)
-        found = [stats.seed_estimate(ours, key) for key in GAP.values()]
-        for y, (name, e) in enumerate(zip(GAP, found, strict=True)):
-            at = y + 0.3 * (i - (len(shown) - 1) / 2)
-            ax.plot(e.values.values(), [at] * e.n, "o", color=c, alpha=0.35, ms=5, mec="none")
-            ax.plot(e.mean, at, "D", color=c, ms=6)
+        c = colour(cell)
+        beside = 0.3 * (i - (len(shown) - 1) / 2)  # the cells stand apart in each row
+        losses = []
+        for y, (name, key) in enumerate(GAP.items()):
+            e = stats.seed_estimate(of_cell(runs, cell), key)
+            ax.plot(list(e.values.values()), [y + beside] * e.n, "o", color=c, alpha=0.35, ms=5, mec="none")
+            ax.plot(e.known_mean, y + beside, "D", color=c, ms=6)
             if e.interval:
-                ax.plot(e.interval, [at] * 2, color=c, lw=2)
+                ax.plot(e.interval, [y + beside] * 2, color=c, lw=2)
             rows += [{"cell": cell, "loss": name, "seed": s, "value": float(v)} for s, v in e.values.items()]
-        losses = ", ".join(f"{name} {e.mean:.4f}" for name, e in zip(GAP, found, strict=True))
-        sights.append(f"{cell.upper()}: {losses}")
+            losses.append(f"{name} {e.mean:.4f}")
+        sights.append(f"{cell.upper()}: {', '.join(losses)}")
     ax.set_yticks(range(len(GAP)), [name.replace(", ", "\n") for name in GAP])
     ax.invert_yaxis()
     ax.grid(axis="x")
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("loss at the last epoch (nats per character)")
-    key = [Line2D([], [], color=colour(c), marker="D", ms=6, lw=2, label=f"{c.upper()}: mean, 95%") for c in shown]
-    key.append(Line2D([], [], color=GREY, marker="o", ms=5, ls="", alpha=0.5, label="one seed"))
-    canvas.legend(handles=key, loc="outside lower center", ncols=3, columnspacing=1.2)
+    entries = [legend_entry(f"{c.upper()}: mean, 95%", colour(c), marker="D", ms=6, lw=2) for c in shown]
+    entries.append(legend_entry("one seed", GREY, marker="o", ms=5, ls="", alpha=0.5))
+    legend_below(canvas, entries, 3, columnspacing=1.2)
     seen = "; ".join(sights)
     caption = f"What lies between training and validation loss at the last epoch. {seen}. {note}"
     return finish(canvas, "gap-steps", caption, f"Rows of dots, one row a loss. {seen}.", rows)
