@@ -9,10 +9,26 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ft2font import FT2Font
-from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from charlm.drawing import ACCENT, DASHED, FAINT, GREY, INK, LEVEL, STYLE, WIDTH, finish, panels, styled
+from charlm.drawing import (
+    ACCENT,
+    DASHED,
+    DOTTED,
+    FAINT,
+    GREY,
+    INK,
+    LEVEL,
+    STYLE,
+    WIDTH,
+    Dashes,
+    finish,
+    label_point,
+    legend_below,
+    legend_entry,
+    panels,
+    styled,
+)
 from charlm.records import counted
 from charlm.show import Figure, escape_markdown
 from charlm.temperature import measures
@@ -47,7 +63,8 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
     """
     temperatures = sorted(probabilities)
     p = {t: np.asarray(probabilities[t], dtype=np.float64) for t in temperatures}
-    order = np.argsort(-p[min(temperatures, key=lambda t: abs(t - 1))], kind="stable")
+    near_one = min(temperatures, key=lambda t: abs(t - 1))
+    order = np.argsort(-p[near_one], kind="stable")
     top, others = order[:15], order[15:]
     canvas, axes = panels(len(temperatures), 0.85, sharex=True, sharey=True)
     canvas.set_figheight(0.85 * len(temperatures) + 0.8)
@@ -59,9 +76,9 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
         ax.set_yticks([0, 0.5, 1], ["0", "", "1"])
         ax.grid(axis="y")
         ax.tick_params(axis="x", length=0)
+        label = f"T = {t:g}, entropy {entropy(p[t]):.2f} nats"
         # Not at the right edge, where the bar of the rest may be high.
-        where = {"x": len(x) - 0.6, "y": 0.94, "transform": ax.get_xaxis_transform(), "ha": "right", "va": "top"}
-        ax.text(s=f"T = {t:g}, entropy {entropy(p[t]):.2f} nats", **where)
+        ax.text(len(x) - 0.6, 0.94, label, transform=ax.get_xaxis_transform(), ha="right", va="top")
     names = [name_character(vocab[i]) for i in top]
     if len(others):
         axes[-1].set_xticks([*x, len(x) + 0.5], [*names, counted(len(others), "other")])
@@ -72,17 +89,19 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
         tick.set_rotation(90 if len(tick.get_text()) > 1 else 0)
     canvas.supylabel("probability", fontsize=10)
 
-    ends = [temperatures[0], temperatures[-1]][: len(temperatures)]
-    said = "; ".join(
-        f"at T = {t:g} the most probable character, {name_character(vocab[int(p[t].argmax())])}, has "
-        f"{p[t].max():.3f} and the entropy is {entropy(p[t]):.2f} nats"
-        for t in ends
-    )
+    ends = []
+    for t in dict.fromkeys([temperatures[0], temperatures[-1]]):
+        likeliest = name_character(vocab[int(p[t].argmax())])
+        ends.append(
+            f"at T = {t:g} the most probable character, {likeliest}, has {p[t].max():.3f} and the entropy is "
+            f"{entropy(p[t]):.2f} nats"
+        )
+    said = "; ".join(ends)
     caption = f"The next character after {escape_markdown(repr(context[-20:]))}: {escape_markdown(said)}."
     alt = f"Bar charts of {counted(len(vocab), 'character')}, one a temperature: {said}."
-    rows = [
-        {"temperature": t, "character": vocab[i], "probability": float(p[t][i])} for t in temperatures for i in order
-    ]
+    rows = []
+    for t in temperatures:
+        rows += [{"temperature": t, "character": vocab[i], "probability": float(p[t][i])} for i in order]
     return finish(canvas, "temperature-distribution", caption, alt, rows)
 
 
@@ -102,17 +121,43 @@ SHOWN = {  # panels of temperature_curves: title, and how its numbers are writte
 def temperature_axis(ax: Axes, temperatures: Sequence[float]) -> None:
     """A logarithmic axis with plain numbers on it."""
     least, most = min(temperatures), max(temperatures)
+    round_numbers = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5)]
+    ticks = [x for x in round_numbers if least <= x <= most] or [least]
     ax.set_xscale("log")
-    ticks = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5) if least <= m * 10.0**e <= most] or [least]
     ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
     ax.minorticks_off()
 
 
-def draw_band(ax: Axes, x: Sequence[float], rows: list[dict], name: str, c: str, **line: object) -> None:
-    """A measure over x with its interval; a number that is missing leaves a gap."""
-    mean, low, high = (np.array([r[f"{name}{end}"] for r in rows], dtype=float) for end in ("", "_low", "_high"))
-    ax.fill_between(x, low, high, color=c, alpha=0.22, lw=0)
-    ax.plot(x, mean, color=c, **{"lw": 1.8, "marker": "o", "ms": 3} | line)
+def draw_band(ax: Axes, rows: list[dict], name: str, c: str, ls: Dashes = "solid", marker: str | None = "o") -> None:
+    """A measure over temperature with its interval; a number that is missing leaves a gap."""
+    temperatures = [r["temperature"] for r in rows]
+    mean = _column(rows, name)
+    ax.fill_between(
+        temperatures, _column(rows, f"{name}_low"), _column(rows, f"{name}_high"), color=c, alpha=0.22, lw=0
+    )
+    ax.plot(temperatures, mean, color=c, lw=1.8, ls=ls, marker=marker, ms=3)
+
+
+def _column(rows: list[dict], key: str) -> np.ndarray:
+    return np.array([r[key] for r in rows], dtype=float)  # None becomes NaN
+
+
+def _draw_levels(ax: Axes, name: str, real: dict, shuffled: dict) -> None:
+    """A measure of real text with its interval, and of its shuffled characters."""
+    low, high = real[f"{name}_low"], real[f"{name}_high"]
+    if low is not None and high is not None:
+        ax.axhspan(low, high, color=LEVEL, alpha=0.25, lw=0)
+    ax.axhline(real[name], color=LEVEL, lw=1.4)
+    if shuffled[name] is not None:
+        ax.axhline(shuffled[name], color=GREY, lw=1.2, ls=DOTTED)
+
+
+def _ends_in_words(rows: list[dict], name: str, form: str) -> str:
+    """'12.3% at T = 0.1 and 4.5% at T = 10', as far as the measure is known."""
+    known = [r for r in rows if r[name] is not None]
+    ends = known if len(known) < 2 else [known[0], known[-1]]
+    said = [f"{form.format(r[name])} at T = {r['temperature']:g}" for r in ends]
+    return " and ".join(said) or "no drawn text has any"
 
 
 @styled
@@ -120,55 +165,52 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     """Every measure against temperature, a panel each, with the level of real text as a band. rows and measured are
     those of charlm.temperature.measures. A measure that real text has no value of is left out.
     """
-    real, shuffled = (measures.values_of_way(measured, way) for way in (REAL, SHUFFLED))
+    real = measures.values_of_way(measured, REAL)
+    shuffled = measures.values_of_way(measured, SHUFFLED)
     names = [name for name in SHOWN if name == "entropy" or real[name] is not None]
     height = (len(names) + 1) // 2
     canvas = Canvas(figsize=(WIDTH, 1.75 * height + 0.5), layout="constrained")
     grid = canvas.subplots(height, 2, squeeze=False, sharex=True)
-    t = [r["temperature"] for r in rows]
     said = []
     for ax, name in zip(grid.flat, names, strict=False):
         title, form = SHOWN[name]
         ax.set_title(title, fontsize=9)
         ax.grid()
-        draw_band(ax, t, rows, name, ACCENT)
+        draw_band(ax, rows, name, ACCENT)
+        ends = _ends_in_words(rows, name, form)
         if name == "entropy":
-            draw_band(ax, t, rows, "loss", INK, ls=DASHED, marker=None)
-            for line, c, beside in (("loss", INK, (9, -2)), ("entropy", ACCENT, (0, 8))):
-                ax.annotate(line, (t[0], rows[0][line]), xytext=beside, textcoords="offset points", color=c, fontsize=9)
+            draw_band(ax, rows, "loss", INK, ls=DASHED, marker=None)
+            coldest = rows[0]["temperature"]
+            label_point(ax, "loss", (coldest, rows[0]["loss"]), (9, -2), INK, fontsize=9)
+            label_point(ax, "entropy", (coldest, rows[0]["entropy"]), (0, 8), ACCENT, fontsize=9)
+            said.append(f"entropy: {ends}")
         else:
-            band = real[f"{name}_low"], real[f"{name}_high"]
-            if None not in band:
-                ax.axhspan(*band, color=LEVEL, alpha=0.25, lw=0)
-            ax.axhline(real[name], color=LEVEL, lw=1.4)
-            if shuffled[name] is not None:
-                ax.axhline(shuffled[name], color=GREY, lw=1.2, ls=(0, (1, 1.5)))
-        share = form.endswith("%}")
-        ax.set_ylim(*((-0.04, 1.04) if share else (0, None)))
-        if share:
+            _draw_levels(ax, name, real, shuffled)
+            said.append(f"{title}: {ends}, {form.format(real[name])} in real text")
+        if form.endswith("%}"):
+            ax.set_ylim(-0.04, 1.04)
             ax.set_yticks([0, 0.5, 1], ["0", "50%", "100%"])
-        known = [(r["temperature"], form.format(r[name])) for r in rows if r[name] is not None]
-        ends = " and ".join(f"{number} at T = {at:g}" for at, number in [*known[:1], *known[1:][-1:]])
-        level = "" if name == "entropy" else f", {form.format(real[name])} in real text"
-        said.append(f"{title.removesuffix(' and loss (nats)')}: {ends or 'no drawn text has any'}{level}")
-    temperature_axis(grid[0, 0], t)
+        else:
+            ax.set_ylim(0, None)
+    temperature_axis(grid[0, 0], [r["temperature"] for r in rows])
     for ax in grid.flat[len(names) :]:
         ax.set_visible(False)
     for ax in (grid[-1, 0], grid.flat[len(names) - 1]):
         ax.set_xlabel("temperature T")
         ax.tick_params(labelbottom=True)
-    key = [
-        Line2D([], [], color=ACCENT, marker="o", ms=3, lw=1.8, label="drawn text"),
-        Line2D([], [], color=LEVEL, lw=1.4, label="real text"),
-        Line2D([], [], color=GREY, lw=1.2, ls=(0, (1, 1.5)), label="real text, shuffled"),
+    entries = [
+        legend_entry("drawn text", ACCENT, marker="o", ms=3, lw=1.8),
+        legend_entry("real text", LEVEL, lw=1.4),
+        legend_entry("real text, shuffled", GREY, lw=1.2, ls=DOTTED),
     ]
-    canvas.legend(handles=key, loc="outside lower center", ncols=3)
+    legend_below(canvas, entries, 3)
     finding = "; ".join(said)
     caption = (
         f"Measures over temperature (logarithmic), shaded with their 95% intervals. {finding[:1].upper()}{finding[1:]}."
     )
-    levels = [{"temperature": None, "text": name} | v for name, v in (("real", real), ("shuffled", shuffled))]
-    data = [{"text": "drawn"} | r for r in rows] + levels
+    data = [{"text": "drawn"} | r for r in rows]
+    data.append({"temperature": None, "text": "real"} | real)
+    data.append({"temperature": None, "text": "shuffled"} | shuffled)
     return finish(canvas, "temperature-curves", caption, f"Line charts over temperature. {finding}.", data)
 
 
@@ -181,11 +223,10 @@ def temperature_distance(near: Closest | None) -> Figure:
         said = "No measure of text could be taken."
         return finish(canvas, "temperature-distance", said, said, [])
     ax.axvspan(near.low / 1.04, near.high * 1.04, color=LEVEL, alpha=0.25, lw=0)
-    ax.plot(near.distance.keys(), near.distance.values(), "o-", color=ACCENT, lw=2, ms=4)
+    ax.plot(list(near.distance), list(near.distance.values()), "o-", color=ACCENT, lw=2, ms=4)
     ax.plot(near.best, near.distance[near.best], "D", color=ACCENT, mec="white", mew=0.8, ms=9, zorder=3)
-    ax.axhline(near.shuffled, color=GREY, lw=1.2, ls=(0, (1, 1.5)))
-    where = {"xytext": (-2, -4), "textcoords": "offset points", "ha": "left", "va": "top"}
-    ax.annotate("real text, shuffled", (min(near.distance), near.shuffled), color=GREY, **where)
+    ax.axhline(near.shuffled, color=GREY, lw=1.2, ls=DOTTED)
+    label_point(ax, "real text, shuffled", (min(near.distance), near.shuffled), (-2, -4), GREY, ha="left", va="top")
     temperature_axis(ax, list(near.distance))
     if min(near.shuffled, *near.distance.values()) > 0:
         ax.set_yscale("log")
@@ -199,13 +240,46 @@ def temperature_distance(near: Closest | None) -> Figure:
         f"this temperature {reach}, shaded)"
     )
     caption = f"{said}. The mean squared difference in {counted(len(near.names), 'measure')}, in standard deviations."
-    data = [{"temperature": t, "distance": d} for t, d in near.distance.items()]
+    data: list[dict] = [{"temperature": t, "distance": d} for t, d in near.distance.items()]
     data.append({"temperature": None, "distance": near.shuffled})
     return finish(canvas, "temperature-distance", caption, f"A line over temperature. {said}.", data)
 
 
-WAYS = {"T": (ACCENT, "o", "temperature"), "top-k": (INK, "s", "top-k at T = 1")}
-WAYS |= {"top-p": ("#C2185B", "^", "top-p at T = 1")}
+WAYS = {  # colour, marker, and the name in the legend
+    "T": (ACCENT, "o", "temperature"),
+    "top-k": (INK, "s", "top-k at T = 1"),
+    "top-p": ("#C2185B", "^", "top-p at T = 1"),
+}
+
+
+def _quality_rows(measured: Measured, kind: str, name: str) -> list[dict]:
+    """A row for every setting of a way of drawing where diversity and quality are both known."""
+    rows = []
+    for setting in measured.values(kind):
+        if kind == "T" and setting > 2:
+            continue
+        diversity = measured.value((kind, setting), DIVERSITY)
+        value = measured.value((kind, setting), name)
+        if diversity is not None and value is not None:
+            rows.append({"way": kind, "setting": setting, DIVERSITY: diversity, "quality": name, "value": value})
+    return rows
+
+
+def _label_temperatures(ax: Axes, rows: list[dict], c: str, above: bool) -> None:
+    beside, va = ((3, 4), "bottom") if above else ((3, -5), "top")
+    for row in rows:
+        if row["setting"] in (0.2, 0.5, 1.0, 2.0):
+            point = (row[DIVERSITY], row["value"])
+            label_point(ax, f"T = {row['setting']:g}", point, beside, c, va=va, fontsize=9)
+
+
+def _draw_real(ax: Axes, measured: Measured, name: str, diversity: float, quality: float) -> None:
+    """Real text as a star, with the intervals of both measures as a cross."""
+    across = measured.interval(REAL, DIVERSITY) or (diversity, diversity)
+    upright = measured.interval(REAL, name) or (quality, quality)
+    ax.plot(across, [quality, quality], color=LEVEL, lw=2, zorder=4)
+    ax.plot([diversity, diversity], upright, color=LEVEL, lw=2, zorder=4)
+    ax.plot(diversity, quality, "*", color=LEVEL, ms=13, mec="white", mew=0.8, zorder=5)
 
 
 @styled
@@ -213,45 +287,33 @@ def quality_diversity(measured: Measured) -> Figure:
     """Quality against diversity for temperature, top-k and top-p, with real text as a point. Temperatures above 2, where
     diversity stands still, are left out.
     """
-    x_name, qualities = DIVERSITY, ("words", "judge")
     canvas, axes = panels(2, 2.75, sharex=True)
     data, sights = [], []
-    for ax, name in zip(axes, qualities, strict=True):
+    level = measured.value(REAL, DIVERSITY)
+    for ax, name in zip(axes, ("words", "judge"), strict=True):
         title, form = SHOWN[name]
         ax.set_title(title)
         ax.grid()
         for kind, (c, mark, _) in WAYS.items():
-            settings = [v for v in measured.values(kind) if kind != "T" or v <= 2]
-            points = [(v, measured.value((kind, v), x_name), measured.value((kind, v), name)) for v in settings]
-            points = [p for p in points if None not in p]
-            ax.plot([x for _, x, _ in points], [y for *_, y in points], f"{mark}-", color=c, lw=1.6, ms=4.5)
-            data += [{"way": kind, "setting": v, x_name: x, "quality": name, "value": y} for v, x, y in points]
-            for v, x, y in points:
-                if kind == "T" and v in (0.2, 0.5, 1.0, 2.0):
-                    up = name == "words"  # the outer side of the curve
-                    where = {
-                        "xytext": (3, 4 if up else -5),
-                        "textcoords": "offset points",
-                        "va": "bottom" if up else "top",
-                    }
-                    ax.annotate(f"T = {v:g}", (x, y), color=c, fontsize=9, **where)
+            rows = _quality_rows(measured, kind, name)
+            diversities = [row[DIVERSITY] for row in rows]
+            ax.plot(diversities, [row["value"] for row in rows], f"{mark}-", color=c, lw=1.6, ms=4.5)
+            data += rows
+            if kind == "T":
+                _label_temperatures(ax, rows, c, above=name == "words")  # the outer side of the curve
         ax.margins(x=0.1, y=0.12)
-        x, y = measured.value(REAL, x_name), measured.value(REAL, name)
-        if None not in (x, y):
-            ends = [measured.interval(REAL, m) or (v, v) for m, v in ((x_name, x), (name, y))]
-            ax.plot(ends[0], [y, y], color=LEVEL, lw=2, zorder=4)
-            ax.plot([x, x], ends[1], color=LEVEL, lw=2, zorder=4)
-            ax.plot(x, y, "*", color=LEVEL, ms=13, mec="white", mew=0.8, zorder=5)
-            data.append({"way": "real", "setting": None, x_name: x, "quality": name, "value": y})
-            sights.append(f"{title} {form.format(y)}")
+        quality = measured.value(REAL, name)
+        if level is not None and quality is not None:
+            _draw_real(ax, measured, name, level, quality)
+            data.append({"way": "real", "setting": None, DIVERSITY: level, "quality": name, "value": quality})
+            sights.append(f"{title} {form.format(quality)}")
         if form.endswith("%}"):
             ax.yaxis.set_major_formatter(PercentFormatter(1, 0))
-    axes[-1].set_xlabel(f"{SHOWN[x_name][0]} (diversity)")
+    axes[-1].set_xlabel(f"{SHOWN[DIVERSITY][0]} (diversity)")
     axes[-1].xaxis.set_major_formatter(PercentFormatter(1, 0))
-    key = [Line2D([], [], color=c, marker=m, ms=4.5, lw=1.6, label=label) for c, m, label in WAYS.values()]
-    key.append(Line2D([], [], color=LEVEL, marker="*", ms=11, ls="", label="real text"))
-    canvas.legend(handles=key, loc="outside lower center", ncols=4, columnspacing=1.0, handlelength=1.5)
-    level = measured.value(REAL, x_name)
+    entries = [legend_entry(label, c, marker=mark, ms=4.5, lw=1.6) for c, mark, label in WAYS.values()]
+    entries.append(legend_entry("real text", LEVEL, marker="*", ms=11, ls=""))
+    legend_below(canvas, entries, 4, columnspacing=1.0, handlelength=1.5)
     said = f"Real text: {', '.join(sights)} at {level:.1%} diversity. " if sights and level is not None else ""
     caption = f"Quality against diversity, the share of sequences that repeat nothing. {said}"
     alt = f"Three curves of quality over diversity. {said}"
