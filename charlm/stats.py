@@ -168,6 +168,16 @@ def verdict_of_both(first: str, second: str) -> str:
     return min(first, second, key=order.index)
 
 
+def judged_lower(e: Estimate) -> str:
+    """The verdict on the claim that a difference is below zero."""
+    return verdict(e.interval, e.n, claimed_sign=-1)
+
+
+def judged_higher(e: Estimate) -> str:
+    """The verdict on the claim that a difference is above zero."""
+    return verdict(e.interval, e.n, claimed_sign=1)
+
+
 def difference_in_words(e: Estimate, than: str) -> str:
     """A difference as '0.0312 nats lower than <than> (95% interval 0.0280 to 0.0344 lower; 5 seeds)'."""
     if e.mean is None:
