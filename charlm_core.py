@@ -191,11 +191,6 @@ def split_chunks(n_chunks: int, config: Config) -> tuple[np.ndarray, np.ndarray]
     n_validation = int(n_split * config.validation_share)
     if config.cut is not None:
         n_validation = n_split - min(n_split, -(-config.cut // config.chunk_length))
-    if n_validation < 1 or n_split - n_validation < 1:
-        raise CharlmError(
-            f"the corpus is too short: {n_split} chunks of {config.chunk_length} characters cannot give one for training"
-            f" and one for validation at a share of {config.validation_share:g}; use a longer text or shorter chunks"
-        )
     if config.split == "sequential":
         order = np.arange(n_split)[::-1]
     else:
@@ -204,7 +199,13 @@ def split_chunks(n_chunks: int, config: Config) -> tuple[np.ndarray, np.ndarray]
     validation, train = np.sort(order[:n_validation]), np.sort(order[n_validation:])
     if config.cut is not None:
         train = train[(train + 1) * config.chunk_length < config.cut]  # not even its last target is beyond the cut
-    return np.append(train, np.arange(n_split, n_chunks)), validation
+    train = np.append(train, np.arange(n_split, n_chunks))
+    if not len(train) or not len(validation):
+        raise CharlmError(
+            f"the corpus is too short: {n_chunks} chunks of {config.chunk_length} characters cannot give one for training"
+            f" and one for validation at a share of {config.validation_share:g}; use a longer text or shorter chunks"
+        )
+    return train, validation
 
 
 def chunk_order(train: np.ndarray, epoch: int, config: Config) -> np.ndarray:
@@ -212,6 +213,11 @@ def chunk_order(train: np.ndarray, epoch: int, config: Config) -> np.ndarray:
     side by side, of which a batch has one chunk each (what is left over at the end of the text is not read)."""
     if config.carry:
         steps = len(train) // config.batch_size
+        if not steps:
+            raise CharlmError(
+                f"carry = True: {len(train)} training chunks are not enough for {config.batch_size} streams; use a longer text,"
+                " shorter chunks or a smaller batch_size"
+            )
         streams = train[: steps * config.batch_size].reshape(config.batch_size, steps)
         return streams.T.ravel()
     return np.random.default_rng([config.seed, ORDER_STREAM, epoch]).permutation(train)

@@ -166,6 +166,17 @@ def test_no_character_beyond_the_cut_is_trained_on_and_none_before_it_is_validat
     assert validation[-1] == core.count_chunks(2000, 30) - 1
 
 
+@pytest.mark.parametrize("cut", [20, 1999, 5000])
+def test_a_cut_that_leaves_nothing_on_one_side_is_an_error(cut):
+    with pytest.raises(CharlmError, match="too short"):
+        core.split_chunks(core.count_chunks(2000, 30), Config(split="sequential", cut=cut))
+
+
+def test_a_text_that_is_too_short_for_the_streams_is_an_error():
+    with pytest.raises(CharlmError, match=r"carry = True: 63 training chunks.*64 streams"):
+        core.chunk_order(np.arange(63), 1, Config(carry=True, split="sequential"))
+
+
 @pytest.mark.parametrize(
     "field, value",
     [
