@@ -88,6 +88,21 @@ SCHEDULES = ("constant", "cosine")
 WARM_UP = 100  # steps in which a cosine schedule's learning rate rises from zero
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")
+LIMITS = {  # the largest that is taken for what was meant
+    "hidden_size": 2**14,
+    "layers": 100,
+    "batch_size": 2**16,
+    "chunk_length": 2**16,
+    "epochs": 10**6,
+    "patience": 10**6,
+    "threads": 1024,
+    "characters": 2**40,
+    "validation_characters": 2**40,
+    "cut": 2**40,
+    "learning_rate": 1e38,  # nearly the largest float32
+    "weight_decay": 1e38,
+    "clip": 1e38,
+}
 
 
 @dataclass(frozen=True)
@@ -127,12 +142,14 @@ class Config:
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
+            if type(value) is int and abs(value) >= 2**64:
+                raise CharlmError(f"{f.name}: needs a smaller number, of 64 bits at most")
             if f.type is float and type(value) is int:
                 object.__setattr__(self, f.name, value := float(value))
             kinds = get_args(f.type) or (f.type,)
             if type(value) not in kinds:
                 needs = " or ".join(kind.__name__ for kind in kinds)
-                raise CharlmError(f"{f.name} = {value!r}: needs a value of type {needs}")
+                raise CharlmError(f"{f.name} = {value!r:.80}: needs a value of type {needs}")
         for name, choices in (
             ("cell", tuple(CELLS)),
             ("split", SPLITS),
@@ -141,24 +158,27 @@ class Config:
             ("precision", ("auto", *PRECISIONS)),
         ):
             if getattr(self, name) not in choices:
-                raise CharlmError(f"{name} = {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+                raise CharlmError(f"{name} = {getattr(self, name)!r:.80}: choose one of {', '.join(choices)}")
         counts = ("hidden_size", "layers", "batch_size", "chunk_length", "epochs", "patience", "threads")
         for name in counts:
-            if getattr(self, name) < 1:
-                raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number of at least 1")
-        if not (0 < self.learning_rate < math.inf):
-            raise CharlmError(f"learning_rate = {self.learning_rate}: needs a positive number")
+            if not 1 <= getattr(self, name) <= LIMITS[name]:
+                raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number from 1 to {LIMITS[name]}")
+        if not 0 < self.learning_rate <= LIMITS["learning_rate"]:
+            raise CharlmError(
+                f"learning_rate = {self.learning_rate}: needs a number above 0, at most {LIMITS['learning_rate']:g}"
+            )
         if not 0 < self.validation_share < 1:
             raise CharlmError(f"validation_share = {self.validation_share}: needs a number between 0 and 1")
         for name in ("dropout", "average"):
             if not 0 <= getattr(self, name) < 1:
                 raise CharlmError(f"{name} = {getattr(self, name)}: needs a number from 0 to below 1")
         for name in ("weight_decay", "clip"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise CharlmError(f"{name} = {getattr(self, name)}: needs a number of at least 0")
+            if not 0 <= getattr(self, name) <= LIMITS[name]:
+                raise CharlmError(f"{name} = {getattr(self, name)}: needs a number from 0 to {LIMITS[name]:g}")
         for name in ("characters", "validation_characters", "cut"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number of at least 1, or none")
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= LIMITS[name]:
+                raise CharlmError(f"{name} = {value}: needs a whole number from 1 to {LIMITS[name]}, or none")
         for name in ("carry", "cut"):
             if getattr(self, name) and self.split != "sequential":
                 raise CharlmError(f"{name} = {getattr(self, name)}: needs split = 'sequential'")

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from charlm_core import CharlmError, Config
+from charlm_core import LIMITS, CharlmError, Config
 
+MOST_SEEDS = 1000
 # ---------------------------------------------------------------------------------------------------------------------
 # the study: which runs a report is made of
 
@@ -19,8 +20,9 @@ class Study:
     epochs: int = Config.epochs
 
     def __post_init__(self) -> None:
-        if self.seeds < 1 or self.epochs < 1:
-            raise CharlmError(f"seeds = {self.seeds}, epochs = {self.epochs}: each needs a whole number of at least 1")
+        for name, most in (("seeds", MOST_SEEDS), ("epochs", LIMITS["epochs"])):
+            if not 1 <= getattr(self, name) <= most:
+                raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number from 1 to {most}")
 
     @classmethod
     def quick(cls) -> "Study":

@@ -42,6 +42,9 @@ def test_the_default_configuration_is_the_protocol_of_the_study():
         ("split_seed", -1),
         ("precision", "float16"),
         ("device", "tpu"),
+        ("hidden_size", 10**400),
+        ("learning_rate", 10**400),
+        *((name, limit * 2) for name, limit in core.LIMITS.items()),
     ],
 )
 def test_a_senseless_value_is_named_with_its_field(field, value):
