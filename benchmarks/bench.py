@@ -27,7 +27,8 @@ import torch
 import charlm.corpus
 import charlm_core as core
 from charlm import sampling
-from charlm.corpus import ROOT, load_corpus, print_utf8, replacing
+from charlm.command import set_up_output
+from charlm.corpus import ROOT, load_corpus, replacing
 from charlm.device import resolved_config
 from charlm.protocol import Study
 from charlm.runs.folder import RUNS, Run, best_record, stored_records
@@ -386,7 +387,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--worker"]:
         kind, cell, hidden, precision, device, batches = sys.argv[2:]
         return work(kind, cell, int(hidden), precision, device, int(batches))
-    print_utf8()
+    set_up_output()
     parser = argparse.ArgumentParser(description="Measure charlm; writes build/bench.json and build/bench.md.")
     parser.add_argument("--quick", action="store_true", help="the smallest sizes: under two minutes")
     measured = measure(QUICK if parser.parse_args().quick else FULL)

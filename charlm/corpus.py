@@ -15,7 +15,11 @@ How a text is read, always in the same way:
     python -m charlm.corpus [NAME ...]      fetch and check corpora, one line each
 """
 
-import argparse
+from charlm.command import begin, command, complain
+
+if __name__ == "__main__":
+    begin()
+
 import codecs
 import hashlib
 import io
@@ -28,13 +32,15 @@ import textwrap
 import time
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from charlm.options import Parser
+from charlm.printable import inline
 from charlm_core import CharlmError, Corpus, code_points, encode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,14 +131,6 @@ def _replace(source: Path, target: Path) -> None:
         except PermissionError:
             time.sleep(wait)
     os.replace(source, target)
-
-
-def print_utf8() -> None:
-    """From here on this process prints UTF-8, as every Python will from 3.15 on, and nothing that it prints is an error:
-    texts hold any character, and Windows has an encoding of its own for what goes into a file or a pipe."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -344,19 +342,20 @@ def _texts(file: BinaryIO, name: str) -> Iterator[str]:
 # the command
 
 
-def main() -> None:
-    print_utf8()
-    parser = argparse.ArgumentParser(description="Fetch and check corpora.")
+@command("charlm.corpus")
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = Parser(prog="python -m charlm.corpus", description="Fetch and check corpora.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="known corpora or paths (default: all known)")
     try:
-        for name in parser.parse_args().names or CORPORA:
+        for name in parser.parse_args(arguments).names or CORPORA:
             corpus = load_corpus(name)
             n, distinct = len(corpus.ids), len(corpus.vocab)
-            print(f"{corpus.name}: {n:,} characters, {distinct} distinct, sha256 {corpus.sha256}")
+            print(f"{inline(corpus.name)}: {n:,} characters, {distinct} distinct, sha256 {corpus.sha256}")
     except CharlmError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+        complain("charlm.corpus", error)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,32 +15,19 @@ import numbers
 import re
 import string
 import textwrap
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from charlm.printable import inline, visible
+
 MISSING = "–"  # what a table cell or a finding shows where there is no number
 Bundle = tuple[dict, dict]  # what a cell shows by MIME type, and its metadata
 
 # ---------------------------------------------------------------------------------------------------------------------
 # text and numbers that are safe to show
-
-
-def visible(text: str) -> str:
-    """The text with characters that act instead of showing (controls, bidi overrides, lone surrogates) written
-    as ⟨U+202E⟩. Newlines and tabs stay, and so do the joiners that Persian, Indic scripts and emoji need.
-    """
-    keep = "\n\t\u200c\u200d"
-    acts = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories: control, format, surrogate, line, paragraph
-    return "".join(f"⟨U+{ord(c):04X}⟩" if unicodedata.category(c) in acts and c not in keep else c for c in text)
-
-
-def inline(text: str) -> str:
-    """Visible text in one line: a newline shows as ↵, a tab as ⇥."""
-    return visible(text).replace("\n", "↵").replace("\t", "⇥")
 
 
 def escape_markdown(text: str) -> str:

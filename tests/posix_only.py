@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -60,3 +60,20 @@ def run_make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
     env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, encoding="utf-8")
+
+
+def in_a_terminal(command: list[str], env: dict[str, str]) -> bytes:
+    """What a command prints on a terminal."""
+    if sys.platform == "win32":
+        raise NotImplementedError(REASON)
+    import pty
+
+    ours, theirs = pty.openpty()
+    subprocess.run(command, env={**os.environ, **env}, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # the end of it, on Linux
+        while block := os.read(ours, 4096):
+            shown += block
+    os.close(ours)
+    return shown

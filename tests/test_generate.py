@@ -1,27 +1,27 @@
-"""generate.py as its user meets it: a process with arguments, standard output, standard error and an exit code."""
+"""generate.py as its user meets it: arguments, standard output, standard error and an exit code."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from hostile import WRECKS, flip, rewrite
 
+import charlm.runs.folder
+import generate as command
 from charlm.corpus import ROOT
 
 
 @pytest.fixture
-def generate(trained):
+def generate(trained, capsys, monkeypatch):
     def run(*arguments, runs=trained[0].parent):
-        return subprocess.run(
-            [sys.executable, str(ROOT / "generate.py"), *arguments],
-            capture_output=True,
-            encoding="utf-8",
-            env={**os.environ, "CHARLM_RUNS": str(runs)},
-            cwd=trained[0].parent,
-        )
+        monkeypatch.setattr(charlm.runs.folder, "RUNS", runs)
+        code = command.main(arguments)
+        out, err = capsys.readouterr()
+        return SimpleNamespace(returncode=code, stdout=out, stderr=err)
 
     return run
 
@@ -55,12 +55,22 @@ def test_json_gives_each_text_with_what_made_it_and_the_seed_repeats_it(generate
     "arguments, message",
     [
         (["--prompt", "été"], "'é' (U+00E9)"),
-        (["--temperature", "-1"], "temperature = -1.0"),
-        (["--samples", "0"], "--samples 0"),
+        (["--temperature", "-1"], "--temperature: '-1': needs a number from 0"),
+        (["--samples", "0"], "--samples: '0': needs a whole number from 1"),
+        (["--length", "2000000000"], "--length: '2000000000': needs a whole number from 1 to 1000000"),
+        (["--samples", "99999999999"], "--samples: '99999999999': needs a whole number from 1 to 100000"),
+        (["--seed", "4294967296"], "--seed: '4294967296': needs a whole number from 0 to 4294967295"),
+        (
+            ["--samples", "100000", "--length", "1000"],
+            "500500000 characters in all texts together, of 10000000 at most",
+        ),
         (["--run", "no-such-run"], "no-such-run"),
         (["--run", ""], "no run ''"),
         (["--run", "."], "no run '.'"),
         (["--run", ".."], "no run '..'"),
+        (["--run", "/"], "no run '/'"),
+        (["--run", "x\0"], "no run 'x"),
+        (["--run", "x" * 5000], "no run 'x"),
     ],
 )
 def test_a_mistake_gives_one_line_and_exit_code_2(generate, arguments, message):
@@ -110,19 +120,55 @@ def test_a_damaged_run_that_was_asked_for_is_one_line(generate, trained, tmp_pat
     assert "best.safetensors is damaged" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_help_does_not_wait_for_what_only_texts_need():
-    script = (
-        "import sys, generate\ntry: generate.main(['--help'])\nfinally: print(sorted(sys.modules), file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0 and "'torch'" not in done.stderr and "jsonschema" not in done.stderr
+@pytest.mark.parametrize("given", [".", "run.json", "{run}", "{run}/", "{run}/best.safetensors", "../{name}", "{name}"])
+def test_a_run_is_given_by_its_name_its_folder_or_a_file_in_it(generate, trained, monkeypatch, tmp_path, given):
+    monkeypatch.chdir(trained[0])
+    text = given.format(run=trained[0], name=trained[0].name)
+    done = generate("--json", "--length", "5", "--run", text, runs=trained[0].parent if given == "{name}" else tmp_path)
+    assert done.returncode == 0 and {text["run"] for text in json.loads(done.stdout)} == {trained[0].name}
 
 
-def test_reading_runs_does_not_wait_for_what_is_slow_to_import(trained):
-    script = (
-        "import sys, charlm.runs; charlm.runs.stored(); assert 'fastjsonschema' in sys.modules;"
-        " print({'jsonschema', 'distributed', 'pandas'} & set(sys.modules))"
-    )
+def test_a_run_that_diverged_says_so_and_is_never_chosen(generate, trained, tmp_path):
+    best = other(trained, tmp_path, 1)
+    rewrite(best, lambda about: about["history"][-1].update(val_loss=0.1))
+    rewrite(best, lambda about: about.update(diverged={"epoch": 4, "step": 2}, made=[*about["made"], about["made"][0]]))
+    done = generate("--run", best.name, runs=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"the run {best.name} diverged in epoch 4" in done.stderr and len(done.stderr.splitlines()) == 1
+    done = generate(runs=tmp_path)
+    assert done.returncode == 2 and "all 1 trained runs diverged" in done.stderr
+    shutil.copytree(trained[0], tmp_path / trained[0].name)
+    done = generate("--json", "--length", "5", runs=tmp_path)
+    assert {text["run"] for text in json.loads(done.stdout)} == {trained[0].name}
+
+
+def test_a_text_writes_no_escape_sequence_to_a_terminal_and_json_has_it_to_the_letter(generate, trained, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    rewrite(folder, lambda about: about.update(vocab="\x1b" + about["vocab"][1:]))  # in place of the newline
+    done = generate("--temperature", "10", "--prompt", "\x1b", runs=tmp_path)
+    assert done.returncode == 0 and "\x1b" not in done.stdout and done.stdout.count("⟨U+001B⟩") > 1
+    done = generate("--temperature", "10", "--prompt", "\x1b", "--json", runs=tmp_path)
+    assert "\x1b" in json.loads(done.stdout)[0]["text"]
+
+
+def test_a_model_too_large_for_this_memory_is_one_line(generate, monkeypatch):
+    def refuse(*arguments):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 144000000000000 bytes")
+
+    monkeypatch.setattr(command, "generate", refuse)
+    done = generate()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("generate.py: not enough memory") and len(done.stderr.splitlines()) == 1
+
+
+def test_texts_do_not_wait_for_what_is_slow_to_import_and_help_not_even_for_torch(trained):
+    script = """
+import sys, generate
+slow = {"torch", "numpy", "jsonschema", "distributed", "pandas"}
+assert generate.main(["--help"]) == 0 and not slow & set(sys.modules)
+assert generate.main([]) == 0 and slow & set(sys.modules) == {"torch", "numpy"}
+assert "fastjsonschema" in sys.modules
+"""
     env = {**os.environ, "CHARLM_RUNS": str(trained[0].parent)}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, env=env)
-    assert done.stdout.strip() == "set()", done.stderr
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", cwd=ROOT, env=env)
+    assert (done.returncode, done.stderr) == (0, "")

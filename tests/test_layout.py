@@ -84,6 +84,7 @@ ROOMS = ("losses", "temperature", "meaning", "gradients", "cells")
 # Each module imports only what stands above it. A package's __main__ stands last in it.
 ORDER = """
 charlm_core
+charlm.printable charlm.command charlm.options
 charlm.device charlm.corpus charlm.sampling charlm.ngram charlm.text
 charlm.protocol charlm.records charlm.stats
 charlm.show charlm.drawing

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
-from charlm.show import Figure, Finding, Results, Samples, Table, boxed, escape_markdown, fenced, plain, visible
+from charlm.show import Figure, Finding, Results, Samples, Table, boxed, escape_markdown, fenced, plain
 
 HOSTILE = "`a` $x$ <script>alert(1)</script> | ]]> \\ {{ y }} *b* _i_ [l](http://x.y) #let\n::: div\n```\0\u202e"
 
@@ -107,13 +107,6 @@ def test_what_is_shown_survives_a_notebook_file():
     again = nbformat.reads(nbformat.writes(notebook), as_version=4).cells[0].outputs[0]
     assert again.data["image/svg+xml"] == "<svg>\n</svg>"
     assert again.metadata["charlm"]["id"] == "f"
-
-
-def test_visible_names_characters_that_act_and_keeps_those_that_show():
-    assert visible("a\x00\r\x1b\x85\u202e\u2028\ufeff\ud800b") == (
-        "a⟨U+0000⟩⟨U+000D⟩⟨U+001B⟩⟨U+0085⟩⟨U+202E⟩⟨U+2028⟩⟨U+FEFF⟩⟨U+D800⟩b"
-    )
-    assert visible("é\n\t日本 👩‍🔬 می‌خواهم") == "é\n\t日本 👩‍🔬 می‌خواهم"
 
 
 def test_fences_and_boxes_are_longer_than_any_in_what_they_hold():

@@ -107,11 +107,11 @@ import sys
 from pathlib import Path
 import nbformat
 from charlm.report import execute
-from charlm.corpus import print_utf8
+from charlm.command import set_up_output
 from charlm.protocol import Study
 from charlm.report.execute import Job
 
-print_utf8()  # as its main() does
+set_up_output()  # as its main() does
 folder = execute.BUILD = Path(sys.argv[1])
 plan = execute.jobs(Study.quick(), "shakespeare-268k", folder / "results.json")
 for job in plan:

@@ -16,9 +16,10 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from charlm.corpus import ROOT, replacing
+from charlm.printable import visible
 from charlm.protocol import Study
 from charlm.runs.sweep import count_cores
-from charlm.show import escape_markdown, visible
+from charlm.show import escape_markdown
 from charlm_core import CharlmError
 
 BUILD = ROOT / "build"

@@ -17,8 +17,9 @@ from nbconvert.exporters import MarkdownExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from charlm.printable import visible
 from charlm.report.execute import Job, ReportError
-from charlm.show import Table, boxed, fenced, visible
+from charlm.show import Table, boxed, fenced
 
 TEMPLATES = Path(__file__).with_name("templates")
 

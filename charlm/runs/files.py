@@ -13,6 +13,7 @@ from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
 from charlm.corpus import replacing
+from charlm.printable import inline
 from charlm_core import CharlmError, State
 
 STATE = "state.safetensors"
@@ -104,12 +105,7 @@ def damaged(where: Path | str, e: BaseException) -> Damaged:
 
 def short_reason(e: object) -> str:
     """An error's text in one line of bounded length: it may quote what was read."""
-    return one_line(f"{e!s:.120}")
-
-
-def one_line(text: str) -> str:
-    """Text that may come from anywhere, fit for one line of a terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return inline(f"{e!s:.120}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

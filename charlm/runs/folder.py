@@ -69,6 +69,22 @@ def run_folders(runs: Path, names: Sequence[str] = ()) -> list[Path]:
     return [runs / name for name in names or there]
 
 
+def find_run(given: str, runs: Path = RUNS) -> Path:
+    """The folder of a run, to be read, that is given by its name in `runs`, by the path of its folder, or by that of a file
+    in it. Raises CharlmError where there is none."""
+    if given and os.path.isdir(runs) and given in os.listdir(runs):
+        return runs / given
+    path = Path(given).absolute()
+    if given and os.path.exists(path):
+        folder = path.resolve() if path.is_dir() else path.parent.resolve()
+        if os.path.lexists(folder / "run.json"):
+            return folder
+    raise CharlmError(
+        f"no run {given!r:.80}: not in {runs}, nor the folder of a finished run, nor a file in one;"
+        " `python -m charlm.runs list` shows what is there"
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # one run
 
@@ -316,8 +332,11 @@ def stored_records(runs: Path = RUNS, say: Callable[[str], None] = print) -> lis
 
 
 def best_record(records: Sequence[dict]) -> dict:
-    """The record with the lowest validation loss at its best epoch."""
-    candidates = [r for r in records if r["val_loss_best"] is not None]
-    if not candidates:
+    """The record of a finished run with the lowest validation loss at its best epoch. Raises CharlmError where there is
+    none."""
+    finished = [r for r in records if r["status"] == "finished"]
+    if records and not finished:
+        raise CharlmError(f"all {len(records)} trained runs diverged: train one with a lower learning rate")
+    if not finished:
         raise CharlmError("no trained run yet: train with `make report`, or with notebooks/1_training.ipynb")
-    return min(candidates, key=lambda r: r["val_loss_best"])
+    return min(finished, key=lambda r: r["val_loss_best"])

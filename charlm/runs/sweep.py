@@ -107,6 +107,8 @@ def train_sweep(
     failures: list[str] = []
     sound = _sound({r.folder: r for r in wanted}.values(), lambda run: check_run(run.folder), failures, say)
     todo = [r for r in sound if not r.is_finished()]
+    for run in todo:
+        check_device(run.config)  # before anything is made on the disk
     todo.sort(key=lambda r: -core.count_parameters(len(corpus.vocab), r.config))  # longest first: no long tail
     for run in (r for r in sound if r.is_finished() and (r.folder / STATE).is_file()):  # killed while it tidied
         with ExitStack() as lock:

@@ -15,10 +15,11 @@ from filelock import FileLock
 from hostile import WRECKS, flip, repack
 from run_folders import FUZZ, write_sweep
 
+import charlm.runs.__main__
 import charlm.runs.files
 import charlm.runs.inventory
 import charlm.runs.sweep
-from charlm.runs.__main__ import main
+from charlm.runs.__main__ import main, read_sweep
 from charlm.runs.files import STATE
 from charlm.runs.folder import Run, kept_measurement
 from charlm.runs.inventory import remove_run
@@ -129,7 +130,7 @@ def test_a_name_that_would_break_the_line_is_printed_in_one(runs_command, tmp_pa
     except OSError:
         pytest.skip("this system has no such names")
     code, out, _ = runs_command("list", "--runs", tmp_path)
-    assert code == 0 and len(out.splitlines()) == 2 and out.isascii()
+    assert code == 0 and len(out.splitlines()) == 2 and "a↵b" in out and "⟨U+DCFF⟩" in out
 
 
 def test_show_gives_the_whole_record(runs_command, trained):
@@ -326,12 +327,46 @@ def test_train_spans_every_combination_that_the_file_lists(runs_command, tiny_fi
         ("cell = ", "is not TOML"),
         ('corpus = ["a", "b"]', "needs one name"),
         ('corpus = "/no/such/file"', "no file"),
+        ("seed = []", "seed = []: spans no run"),
+        ("seed = [[0]]", "seed: needs one value, or a list of single values"),
+        ("threads = 100000", "threads = 100000: needs a whole number from 1 to 1024"),
+        ("hidden_size = 3000000", "hidden_size = 3000000: needs a whole number from 1 to 16384"),
+        ("learning_rate = 1e39", "learning_rate = 1e+39: needs a number above 0, at most 1e+38"),
+        (f"learning_rate = {10**400}", "learning_rate: needs a smaller number, of 64 bits at most"),
+        (f"seed = 0x{'f' * 5000}", "seed: needs a smaller number, of 64 bits at most"),
+        (f"seed = [{'0, ' * 101}]\nlayers = [{'1, ' * 100}]", "spans 10100 runs, of 10000 at most"),
+        ("seed = " + "[" * 100_000, "is not TOML"),
+        ("\n" * 2**20 + "x", "has more than 1048576 bytes"),
+        ("a\x1b\u202e = 1", "is not TOML"),
+        ('"a\\u001b\\n" = 1', "unknown key"),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line(runs_command, tmp_path, text, message):
-    (tmp_path / "sweep.toml").write_text(text)
+    (tmp_path / "sweep.toml").write_text(text, "utf-8")
     code, out, err = runs_command("train", tmp_path / "sweep.toml", "--runs", tmp_path)
-    assert (code, out) == (2, "") and message in err and len(err.splitlines()) == 1
+    assert (code, out) == (2, "") and message in err and len(err.splitlines()) == 1 and "\x1b" not in err
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "sweep.toml").write_text("\ufeffseed = [1, 2]\r\n", "utf-8", newline="")
+    assert [config.seed for config in read_sweep(tmp_path / "sweep.toml")[1]] == [1, 2]
+
+
+@pytest.mark.parametrize("workers", ["0", "-3", "1001", "many"])
+def test_workers_are_counted_within_limits(runs_command, workers):
+    code, out, err = runs_command("train", "sweep.toml", f"--workers={workers}")
+    assert (code, out) == (2, "") and "--workers: " in err and "needs a whole number from 1 to 1000" in err
+
+
+@pytest.mark.parametrize("command", ["list", "verify"])
+def test_a_folder_of_runs_that_is_not_there_is_a_mistake(runs_command, tmp_path, command):
+    code, out, err = runs_command(command, "--runs", tmp_path / "nowhere")
+    assert (code, out) == (2, "") and "nowhere: no such folder" in err and len(err.splitlines()) == 1
+
+
+def test_before_any_training_the_list_is_empty(runs_command, tmp_path, monkeypatch):
+    monkeypatch.setattr(charlm.runs.__main__, "RUNS", tmp_path / "none yet")
+    assert runs_command("list") == (0, "", "")
 
 
 def test_a_precision_that_the_processor_lacks_is_one_line_before_any_training(tiny_file, tmp_path):

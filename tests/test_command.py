@@ -1,0 +1,254 @@
+"""Every command on every terminal: what it prints, how it is stopped, how it ends."""
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from posix_only import in_a_terminal, posix
+from project_files import ROOT
+
+from charlm.command import BROKEN_PIPE, command
+from charlm.options import Parser, real_number, whole_number
+from charlm.printable import inline, visible
+
+COMMANDS = ["generate.py", *(f"charlm/{name}.py" for name in ("corpus", "runs/__main__", "report/__main__"))]
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_a_command_is_ready_to_be_stopped_before_it_imports_anything_else(path):
+    first, ready = ast.parse((ROOT / path).read_text("utf-8")).body[1:3]
+    assert ast.unparse(first) == "from charlm.command import begin, command, complain"
+    assert ast.unparse(ready) == "if __name__ == '__main__':\n    begin()"
+
+
+def test_what_makes_it_ready_imports_nothing_slow():
+    script = "import sys, charlm.command; print({'argparse', 'numpy', 'pandas', 'torch', 'psutil'} & set(sys.modules))"
+    assert python("-c", script).stdout == "set()\n"
+
+
+def python(*arguments, **options) -> subprocess.CompletedProcess:
+    options = {"capture_output": True, "encoding": "utf-8", "cwd": ROOT, **options}
+    return subprocess.run([sys.executable, *map(str, arguments)], **options)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what is not a mistake of the user's
+
+
+def ended(error: BaseException, capsys) -> tuple[int, str]:
+    @command("it", kept="all is kept")
+    def main(arguments=None):
+        raise error
+
+    code = main()
+    out, err = capsys.readouterr()
+    assert out == ""
+    return code, err
+
+
+@pytest.mark.parametrize(
+    "error, code, message",
+    [
+        (KeyboardInterrupt(), 130, "it: interrupted; all is kept\n"),
+        (BrokenPipeError(32, "Broken pipe"), BROKEN_PIPE, ""),
+        (OSError(22, "Invalid argument"), BROKEN_PIPE, ""),  # a closed pipe on Windows
+        (OSError(28, "No space left on device"), 1, "it: output: No space left on device\n"),
+        (PermissionError(13, "Permission denied", "a\n\x1b[2Jb"), 1, "it: a↵⟨U+001B⟩[2Jb: Permission denied\n"),
+        (
+            MemoryError("Unable to allocate"),
+            1,
+            "it: not enough memory: ask for less at a time, or for a smaller model\n",
+        ),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+            1,
+            "it: not enough memory: ask for less at a time, or for a smaller model\n",
+        ),
+    ],
+)
+def test_whatever_stops_a_command_is_one_line_at_most(error, code, message, capsys):
+    assert ended(error, capsys) == (code, message)
+
+
+def test_a_fault_of_the_program_is_not_hidden(capsys):
+    with pytest.raises(RuntimeError, match="a fault"):
+        ended(RuntimeError("a fault"), capsys)
+
+
+def test_a_command_leaves_the_handlers_of_signals_as_they_were(capsys):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert command("it")(lambda arguments: 0)() == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# a pipe that is closed, a disk that is full, a terminal that is not UTF-8
+
+# Buffered and unbuffered, Python meets what is wrong at different times.
+PRINTS = """
+from charlm.command import begin, command
+begin()
+@command("it")
+def main(arguments=None):
+    for i in range(int(sys.argv[1])):
+        print("a line")
+    return 0
+import sys
+sys.exit(main())
+"""
+
+
+@posix
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_full_disk_or_a_closed_pipe_is_no_traceback(lines, unbuffered):
+    options = {"env": {**os.environ, "PYTHONUNBUFFERED": unbuffered}, "capture_output": False, "stderr": -1}
+    with open("/dev/full" if Path("/dev/full").exists() else os.devnull, "w") as full:
+        done = python("-c", PRINTS, lines, stdout=full, **options)
+    if full.name == "/dev/full":
+        assert (done.returncode, done.stderr) == (1, "it: output: No space left on device\n")
+    read, write = os.pipe()
+    os.close(read)
+    done = python("-c", PRINTS, lines, stdout=write, **options)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (BROKEN_PIPE, "")
+
+
+SAYS = r"""
+from charlm.command import command
+@command("it")
+def main(arguments=None):
+    print("\u2192 \u00e9 \udce9")
+    return 0
+main()
+"""
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@posix
+def test_a_terminal_gets_an_escape_for_what_it_lacks():
+    assert in_a_terminal([sys.executable, "-c", SAYS], ASCII) == b"\\u2192 \\xe9 \\udce9\r\n"
+
+
+def test_a_file_gets_utf8_whatever_the_terminal():
+    env = {**os.environ, **ASCII}
+    env.pop("PYTHONIOENCODING", None)
+    done = python("-c", SAYS, encoding=None, env=env)
+    assert done.stdout == "→ é \\udce9".encode() + os.linesep.encode()
+
+
+def test_an_encoding_that_was_asked_for_is_taken():
+    done = python("-c", SAYS, encoding=None, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
+    assert done.stdout == b"\\u2192 \xe9 \\udce9" + os.linesep.encode()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# signals
+
+# It says at which of three moments it is, and waits there: importing, working, cleaning up.
+WAITS = """
+from charlm.command import begin, command
+begin()
+import sys, time
+def wait(moment):
+    print(moment, flush=True)
+    while sys.argv[1] == moment:
+        time.sleep(0.01)
+@command("it")
+def main(arguments=None):
+    try:
+        wait("working")
+        return 0
+    finally:
+        wait("cleaning")
+        time.sleep(0.2)
+wait("importing")
+code = main()
+wait("ending")
+sys.exit(code)
+"""
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("moment", ["importing", "working", "ending"])
+def test_a_signal_ends_a_command_at_any_moment_without_a_traceback(moment, number):
+    process = waiting(moment)
+    process.send_signal(number)
+    assert process.communicate(timeout=60)[1] == ("it: interrupted\n" if moment == "working" else "")
+    assert process.returncode == 128 + number
+
+
+@posix
+def test_a_second_signal_does_not_disturb_the_cleaning_up():
+    process = waiting("working")
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "cleaning\n"
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60)[1] == "it: interrupted\n" and process.returncode == 143
+
+
+@posix
+def test_a_signal_that_the_shell_wants_ignored_is_ignored():
+    process = waiting("working", before=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
+
+
+def waiting(moment, before=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) -> subprocess.Popen:
+    """The command, at that moment."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    process = subprocess.Popen([sys.executable, "-c", WAITS, moment], cwd=ROOT, preexec_fn=before, **pipes)
+    while process.stdout.readline() != f"{moment}\n":
+        pass
+    return process
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what is typed, and what is printed of it
+
+
+@pytest.mark.parametrize(
+    "kind, text, message",
+    [
+        (whole_number(1, 10), "11", "'11': needs a whole number from 1 to 10"),
+        (whole_number(1, 10), "0", "'0': needs a whole number from 1 to 10"),
+        (whole_number(1, 10), "9" * 5000, "needs a whole number from 1 to 10"),
+        (whole_number(1, 10), "1.5", "'1.5': needs a whole number from 1 to 10"),
+        (whole_number(1, 10), "\x1b[2J", r"'\x1b[2J': needs a whole number from 1 to 10"),
+        (real_number(0, 1e6), "nan", "'nan': needs a number from 0 to 1e+06"),
+        (real_number(0, 1e6), "1e999", "'1e999': needs a number from 0 to 1e+06"),
+        (real_number(0, 1e6), "much", "'much': needs a number from 0 to 1e+06"),
+    ],
+)
+def test_a_number_outside_its_limits_is_one_line_that_names_option_value_and_limits(kind, text, message, capsys):
+    parser = Parser(prog="it")
+    parser.add_argument("--count", type=kind)
+    with pytest.raises(SystemExit) as stopped:
+        parser.parse_args([f"--count={text}"])
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out) == (2, "")
+    assert err.startswith("it: argument --count: ") and message in err and len(err.splitlines()) == 1 and len(err) < 200
+
+
+def test_what_is_typed_wrongly_writes_no_escape_and_no_line_of_its_own(capsys):
+    with pytest.raises(SystemExit):
+        Parser(prog="it").parse_args(["\x1b[2J\nx"])
+    assert capsys.readouterr().err == "it: unrecognized arguments: ⟨U+001B⟩[2J↵x (--help tells what there is)\n"
+
+
+def test_visible_names_characters_that_act_and_keeps_those_that_show():
+    assert visible("a\x00\r\x1b\x85\u202e\u2028\ufeff\ud800b") == (
+        "a⟨U+0000⟩⟨U+000D⟩⟨U+001B⟩⟨U+0085⟩⟨U+202E⟩⟨U+2028⟩⟨U+FEFF⟩⟨U+D800⟩b"
+    )
+    assert visible("é\n\t日本 👩‍🔬 می‌خواهم") == "é\n\t日本 👩‍🔬 می‌خواهم"
+    assert inline("a\n\tb") == "a↵⇥b"
