@@ -96,6 +96,13 @@ def parts(x: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(0.0, variances))
 
 
+def is_whole(crossed: dict[tuple[int, int], float]) -> bool:
+    """Whether there is a value for every pair of split and seed, and at least two of each."""
+    splits = {split for split, _ in crossed}
+    seeds = {seed for _, seed in crossed}
+    return len(splits) > 1 and len(seeds) > 1 and len(crossed) == len(splits) * len(seeds)
+
+
 def spread(crossed: dict[tuple[int, int], float]) -> dict[str, tuple[float, float, float]]:
     """{part: (standard deviation, low, high)} from one value for every pair of split and seed. low and high hold 95% of
     what a layout of this size finds where the found parts are the true ones (parametric bootstrap, percentiles)."""

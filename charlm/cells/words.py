@@ -1,6 +1,7 @@
 """Tables and sentences of the fair comparison."""
 
 import math
+from itertools import chain
 
 from scipy.special import ndtr
 
@@ -22,7 +23,9 @@ def cut_short(records: Records) -> str:
         cut = [r for r in runs if r["epochs"] - r["best_epoch"] < r["patience"]]
         if cut:
             said.append(f"{len(cut)} of {counted(len(runs), 'run')} of the {cell.upper()} (after {cut[0]['epochs']})")
-    return f"Stopped by the limit of epochs while they may still have got better: {'; '.join(said)}." if said else ""
+    if not said:
+        return ""
+    return f"Stopped by the limit of epochs while they may still have got better: {'; '.join(said)}."
 
 
 def _note(records: Records) -> str:
@@ -37,7 +40,8 @@ def cell_table(records: Records, id: str, epoch_seconds: dict[str, float]) -> Ta
     rows = []
     for cell in cells_in(records):
         runs = of_cell(records, cell)
-        first, e = runs[0], stats.seed_estimate(runs, COMPARED_LOSS)
+        first = runs[0]
+        e = stats.seed_estimate(runs, COMPARED_LOSS)
         epochs = stats.seed_estimate(runs, "epochs")
         each = epoch_seconds.get(f"{cell}-{first['hidden_size']}")
         row = {"cell": cell.upper(), "hidden size": first["hidden_size"], "parameters": first["parameters"]}
@@ -56,17 +60,16 @@ def pair_findings(records: Records, id: str, alike: str) -> Finding | None:
     """Every two cells compared, in words. alike: what the cells share."""
     if not records:
         return None
-    lines, values = [], {"alike": alike}
+    lines = []
+    values: dict[str, str | dict] = {"alike": alike}
     for (a, b), e in measures.pairwise_differences(records).items():
-        judged = stats.verdict(e.interval, e.n, claimed_sign=-1)
+        judged = stats.judged_lower(e)
         lead = {"confirmed": f"the {b.upper()} is better", "refuted": f"the {a.upper()} is better"}.get(judged, judged)
         words = stats.difference_in_words(e, f"the {a.upper()}'s")
         lines.append(f"- {a.upper()} or {b.upper()}: **{lead}**; the {b.upper()}'s loss is {words}.")
-        values |= {f"{b}_minus_{a}": {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}}
-    text = "**At the same {alike}**, at the best epoch, seed by seed:\n\n" + "\n".join(lines)
-    if note := cut_short(records):
-        text += f"\n\n{note}"
-    return Finding(id, text, values)
+        values[f"{b}_minus_{a}"] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}
+    paragraphs = ["**At the same {alike}**, at the best epoch, seed by seed:", "\n".join(lines), cut_short(records)]
+    return Finding(id, "\n\n".join(filter(None, paragraphs)), values)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -77,7 +80,8 @@ def rate_table(records: Records) -> Table | None:
     """A row a cell and learning rate."""
     if not records:
         return None
-    chosen, rows = measures.best_rates(records), []
+    chosen = measures.best_rates(records)
+    rows = []
     for cell in cells_in(records):
         for rate in measures.rates_in(of_cell(records, cell)):
             runs = measures.at_rate(of_cell(records, cell), rate)
@@ -98,15 +102,20 @@ def tuned_cells(swept: Records, records: Records) -> Finding | None:
     chosen = measures.best_rates(swept)
     if not chosen:
         return None
-    own = records or [r for cell, rate in chosen.items() for r in measures.at_rate(of_cell(swept, cell), rate)]
-    seeds = {r["seed"] for r in swept}
+    own = list(records)
+    if not own:
+        for cell, rate in chosen.items():
+            own += measures.at_rate(of_cell(swept, cell), rate)
     finding = pair_findings(own, "tuned", "hidden size, each with the learning rate that suits it best")
-    values = finding.values | {"at": ", ".join(f"{cell.upper()} {rate:g}" for cell, rate in chosen.items())}
+    if finding is None:
+        return None
+    rates = [f"{cell.upper()} {rate:g}" for cell, rate in chosen.items()]
+    values = finding.values | {"at": ", ".join(rates), "seeds": len({r["seed"] for r in swept})}
     if records:
         text = "The rates ({at}) were chosen on {seeds} other seeds, so these losses are not the luck of that choice."
     else:
         text = "The rates ({at}) were chosen on these very losses, so each is a little too good."
-    return Finding("tuned", f"{finding.text}\n\n{text}", values | {"seeds": len(seeds)})
+    return Finding("tuned", f"{finding.text}\n\n{text}", values)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -117,21 +126,20 @@ def spread_table(records: Records) -> Table | None:
     """What the split does and what the seed does to the loss of each cell, and to the difference of the first two."""
     if not records:
         return None
-    found = {
-        cell: {k: r[COMPARED_LOSS] for k, r in measures.crossed(of_cell(records, cell)).items()}
-        for cell in cells_in(records)
-    }
-    if {"rnn", "lstm"} <= found.keys():
-        shared = found["rnn"].keys() & found["lstm"].keys()
-        found["LSTM − RNN"] = {k: found["lstm"][k] - found["rnn"][k] for k in shared}
+    losses = {}
+    for cell in cells_in(records):
+        by_pair = measures.crossed(of_cell(records, cell))
+        losses[cell.upper()] = {pair: r[COMPARED_LOSS] for pair, r in by_pair.items()}
+    if {"RNN", "LSTM"} <= losses.keys():
+        shared = losses["RNN"].keys() & losses["LSTM"].keys()
+        losses["LSTM − RNN"] = {pair: losses["LSTM"][pair] - losses["RNN"][pair] for pair in shared}
     rows = []
-    for name, values in found.items():
-        row = {"loss of": name.upper() if name in cells_in(records) else name, "runs": len(values)}
-        whole = len(values) == len({a for a, _ in values}) * len({b for _, b in values}) > 3
-        known = measures.spread(values) if whole else {}
-        for part in PARTS:
-            sd, low, high = known.get(part, (None, None, None))
-            row |= {part: sd, f"{part}, 95%": None if sd is None else f"{low:.4f} to {high:.4f}"}
+    for name, values in losses.items():
+        row: dict[str, float | str | None] = {"loss of": name, "runs": len(values)}
+        row |= dict.fromkeys(chain.from_iterable((part, f"{part}, 95%") for part in PARTS))
+        if measures.is_whole(values):
+            for part, (sd, low, high) in measures.spread(values).items():
+                row |= {part: sd, f"{part}, 95%": f"{low:.4f} to {high:.4f}"}
         rows.append(row)
     caption = (
         "What moves the best validation loss: standard deviation (nats per character) due to the split of the corpus alone, "
@@ -147,20 +155,22 @@ def enough_seeds(records: Records) -> Finding | None:
     if not records:
         return None
     differences = stats.paired_difference(of_cell(records, "lstm"), of_cell(records, "rnn"), COMPARED_LOSS)
-    alone = [stats.seed_estimate(of_cell(records, cell), COMPARED_LOSS).sd for cell in ("rnn", "lstm")]
-    if differences.sd is None or None in alone:
-        return Finding(
-            "enough-seeds", "How many seeds are needed is not known: fewer than two finished in both cells.", {}
-        )
+    rnn = stats.seed_estimate(of_cell(records, "rnn"), COMPARED_LOSS)
+    lstm = stats.seed_estimate(of_cell(records, "lstm"), COMPARED_LOSS)
+    if differences.sd is None or rnn.sd is None or lstm.sd is None:
+        text = "How many seeds are needed is not known: fewer than two finished in both cells."
+        return Finding("enough-seeds", text, {})
+    unpaired_sd = math.hypot(rnn.sd, lstm.sd)  # of the difference between a run of each, without a shared split
+    by_chance = float(2 * ndtr(-PUBLISHED_DIFFERENCE / unpaired_sd)) if unpaired_sd else 0.0
     values = {
         "difference": PUBLISHED_DIFFERENCE,
         "paired_sd": differences.sd,
         "paired": measures.seeds_needed(differences.sd, PUBLISHED_DIFFERENCE),
-        "unpaired_sd": math.hypot(*alone),
-        "unpaired": measures.seeds_needed(math.hypot(*alone), PUBLISHED_DIFFERENCE),
+        "unpaired_sd": unpaired_sd,
+        "unpaired": measures.seeds_needed(unpaired_sd, PUBLISHED_DIFFERENCE),
         "power": POWER,
         "n": differences.n,
-        "one": float(2 * ndtr(-PUBLISHED_DIFFERENCE / math.hypot(*alone))) if math.hypot(*alone) else 0.0,
+        "one": by_chance,
     }
     text = (
         "**How many seeds it takes.** To find a difference of {difference:.4f} nats with a probability of {power:.0%} it takes "
