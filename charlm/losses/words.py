@@ -1,6 +1,7 @@
 """Tables and sentences on the losses of runs: what was trained on what, how it went, which cell is better."""
 
 import math
+from itertools import chain, product
 
 import pandas as pd
 
@@ -8,8 +9,9 @@ import charlm_core as core
 from charlm import stats
 from charlm.corpus import corpus_facts
 from charlm.device import resolved_config
-from charlm.protocol import PUBLISHED
+from charlm.protocol import CROSSING_LOSSES, PUBLISHED
 from charlm.records import (
+    Record,
     Records,
     cells_in,
     check_alike,
@@ -25,7 +27,7 @@ from charlm.records import (
     trained_in,
 )
 from charlm.show import Finding, Table, make_table
-from charlm.stats import MARGIN, MIN_SEEDS, VERDICT_RULE, Estimate
+from charlm.stats import MARGIN, MIN_SEEDS, VERDICT_RULE, Estimate, Key
 from charlm_core import Config, Corpus
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -74,40 +76,48 @@ def model_table(corpus: Corpus, config: Config) -> Table:
 # tables
 
 
-def _against_published(e: Estimate, value: float | None) -> dict:
+def _against_published(e: Estimate, value: float | None) -> dict[str, float | None]:
     """Columns with a published number and how many standard deviations it lies from an estimate's mean."""
-    away = (value - e.mean) / e.sd if None not in (value, e.mean) and e.sd else None
-    return {"published": value, "deviations away": away}
+    if value is None or e.mean is None or not e.sd:
+        return {"published": value, "deviations away": None}
+    return {"published": value, "deviations away": (value - e.mean) / e.sd}
 
 
 def run_table(records: Records) -> Table:
     """A row a run: where it stopped, its best and its crossing epoch, its losses. The caption has what all share."""
     order = cells_in(records)
     shown = sorted(records, key=lambda r: (order.index(r["cell"]), r["hidden_size"], r["learning_rate"], r["seed"]))
-    fields = {"cell": lambda r: r["cell"].upper(), "hidden size / learning rate": size_and_rate}
-    varying = [k for k, f in fields.items() if len({f(r) for r in shown}) > 1]
-    fixed = [f"{k} {f(shown[0])}" if k != "cell" else f(shown[0]) for k, f in fields.items() if k not in varying]
+    cells = [r["cell"].upper() for r in shown]
+    sizes = [size_and_rate(r) for r in shown]
+    columns = {}  # what the runs differ in
+    shared = []  # and what they do not, which the caption says
+    if len(set(cells)) > 1:
+        columns["cell"] = cells
+    else:
+        shared += cells[:1]
+    if len(set(sizes)) > 1:
+        columns["hidden size / learning rate"] = sizes
+    else:
+        shared += [f"hidden size / learning rate {size}" for size in sizes[:1]]
     rows = []
-    for r in shown:
+    for i, r in enumerate(shown):
         done = r["status"] == "finished"
-        rows.append(
-            {k: fields[k](r) for k in varying}
-            | {
-                "seed": r["seed"],
-                "stopped at": r["epochs"],
-                "best epoch": r["best_epoch"],
-                "crossing epoch": crossing_epoch(r),
-                "training, last": r["train_loss_last"] if done else None,
-                "validation, last": r["val_loss_last"] if done else None,
-                "training, best": r["train_loss_best"],
-                "validation, best": r["val_loss_best"],
-                "run": r["run_id"].rpartition("-")[2],
-            }
-        )
+        row = {name: values[i] for name, values in columns.items()}
+        row |= {"seed": r["seed"], "stopped at": r["epochs"], "best epoch": r["best_epoch"]}
+        row |= {
+            "crossing epoch": crossing_epoch(r),
+            "training, last": r["train_loss_last"] if done else None,
+            "validation, last": r["val_loss_last"] if done else None,
+            "training, best": r["train_loss_best"],
+            "validation, best": r["val_loss_best"],
+            "run": r["run_id"].rpartition("-")[2],
+        }
+        rows.append(row)
+    runs = counted(len(rows), "run")
+    which = f"{runs}: {', '.join(shared)}" if shared else runs
     caption = (
-        f"{counted(len(rows), 'run')}{': ' * bool(fixed)}{', '.join(fixed)}. Losses in nats per character, at the "
-        "last epoch and at the best (lowest validation loss). Crossing: the first epoch with validation above "
-        "training loss."
+        f"{which}. Losses in nats per character, at the last epoch and at the best (lowest validation loss). Crossing: "
+        "the first epoch with validation above training loss."
     )
     id = f"runs-{order[0]}" if len(order) == 1 else "runs"
     return make_table(id, rows, caption, diverged_note(records))
@@ -117,18 +127,20 @@ def loss_table(records: Records) -> Table:
     """Mean loss of each cell at the last and the best epoch, beside the published value where there is one."""
     check_alike(records)
     known = published_numbers(records)
-    rows, away = [], []
-    for cell in cells_in(records):
-        for epoch in ("last", "best"):
-            for part, key in (("training", "train_loss"), ("validation", "val_loss")):
-                e = stats.seed_estimate(of_cell(records, cell), f"{key}_{epoch}")
-                row = {"cell": cell.upper(), "epoch": epoch, "loss": part, "seeds": e.n}
-                row |= {"mean": e.mean, "standard deviation": e.sd}
-                if known:
-                    row |= _against_published(e, known.get(cell, {}).get(f"{key}_{epoch}"))
-                    if key == "val_loss" and row["deviations away"] is not None:
-                        away.append(f"{abs(row['deviations away']):.1f} ({cell.upper()})")
-                rows.append(row)
+    losses = {"training": "train_loss", "validation": "val_loss"}
+    rows = []
+    away = []
+    for cell, epoch, (part, loss) in product(cells_in(records), ("last", "best"), losses.items()):
+        key = f"{loss}_{epoch}"
+        e = stats.seed_estimate(of_cell(records, cell), key)
+        row = {"cell": cell.upper(), "epoch": epoch, "loss": part, "seeds": e.n}
+        row |= {"mean": e.mean, "standard deviation": e.sd}
+        if known:
+            beside = _against_published(e, known.get(cell, {}).get(key))
+            row |= beside
+            if loss == "val_loss" and beside["deviations away"] is not None:
+                away.append(f"{abs(beside['deviations away']):.1f} ({cell.upper()})")
+        rows.append(row)
     caption = "Losses in nats per character: mean and standard deviation over seeds."
     if away:
         caption += f" The published validation loss lies {' and '.join(away)} standard deviations from our mean."
@@ -139,13 +151,14 @@ def stopping_table(records: Records) -> Table:
     """When training stopped, when it was best, and when validation passed training loss, beside the published."""
     check_alike(records)
     known = published_numbers(records)
+    fields: tuple[tuple[str, str, Key], ...] = (
+        ("stopped at", "epochs", "epochs"),
+        ("best epoch", "best_epoch", "best_epoch"),
+        ("crossing epoch", "crossing_epoch", crossing_epoch),
+    )
     rows, notes = [], []
     for cell in cells_in(records):
-        for name, field, key in (
-            ("stopped at", "epochs", "epochs"),
-            ("best epoch", "best_epoch", "best_epoch"),
-            ("crossing epoch", "crossing_epoch", crossing_epoch),
-        ):
+        for name, field, key in fields:
             e = stats.seed_estimate(of_cell(records, cell), key)
             row = {"cell": cell.upper(), "epoch": name, "seeds": e.n, "mean": e.mean, "standard deviation": e.sd}
             if known:
@@ -155,14 +168,26 @@ def stopping_table(records: Records) -> Table:
         if never:
             notes.append(f"In {counted(never, f'{cell.upper()} run')} validation is never above training loss.")
         if cell in known:
-            train, val = known[cell]["crossing_losses"]
-            notes.append(f"At the {cell.upper()}'s crossing the study quotes {train:.4f} (training) / {val:.4f}.")
+            train, validation = CROSSING_LOSSES[cell]
+            notes.append(
+                f"At the {cell.upper()}'s crossing the study quotes {train:.4f} (training) / {validation:.4f}."
+            )
     caption = (
         "Epochs: mean and standard deviation over seeds. The best epoch has the lowest validation loss; the "
         "crossing epoch is the first with validation above training loss."
     )
     formats = {"mean": "{:.1f}", "standard deviation": "{:.1f}", "published": "{:.0f}"}
-    return make_table("stopping", rows, caption, " ".join([*notes, diverged_note(records)]).strip(), formats)
+    note = " ".join(filter(None, [*notes, diverged_note(records)]))
+    return make_table("stopping", rows, caption, note, formats)
+
+
+def _shared_seeds(a: Records, b: Records) -> tuple[list[Record], list[Record]]:
+    """The runs of the seeds that finished in both."""
+    check_alike(a)
+    check_alike(b)
+    a, b = finished(a), finished(b)
+    shared = {r["seed"] for r in a} & {r["seed"] for r in b}
+    return [r for r in a if r["seed"] in shared], [r for r in b if r["seed"] in shared]
 
 
 def overfitting_table(base: Records, large: Records) -> Table | None:
@@ -173,30 +198,30 @@ def overfitting_table(base: Records, large: Records) -> Table | None:
     """
     if not base or not large:
         return None
-    rows: list[dict] = []
     first, second = size_and_rate(base[0]), size_and_rate(large[0])
     shown = cells_in(base)
-    for quantity, key in (
-        ("validation loss, last epoch", "val_loss_last"),
-        ("validation loss, best epoch", "val_loss_best"),
-        ("gap, last epoch", last_gap),
-        (f"rise above best, {second} alone", rise_above_best),
-    ):
-        found, means = [], []
-        for cell in shown:
-            a, b = of_cell(base, cell), of_cell(large, cell)
-            e = stats.paired_difference(b, a, key)
-            means.append([stats.seed_estimate([r for r in side if r["seed"] in e.values], key).mean for side in (a, b)])
+    quantities: dict[str, Key] = {
+        "validation loss, last epoch": "val_loss_last",
+        "validation loss, best epoch": "val_loss_best",
+        "gap, last epoch": last_gap,
+        f"rise above best, {second} alone": rise_above_best,
+    }
+    pairs = {cell: _shared_seeds(of_cell(base, cell), of_cell(large, cell)) for cell in shown}
+    by_cell: dict[str, list[dict]] = {cell: [] for cell in shown}
+    for quantity, key in quantities.items():
+        estimates = []
+        for of_base, of_large in pairs.values():
             if key is rise_above_best:
-                e = stats.estimate(
-                    {r["seed"]: rise_above_best(r) for r in finished(b) if r["seed"] in e.values}, e.dropped
-                )
-            found.append(e)
-        for cell, e, (mean, other) in zip(shown, stats.holm(found), means, strict=True):
-            row = {"cell": cell.upper(), "quantity": quantity, "seeds": e.n, first: mean, second: other}
-            row |= {"estimate": e.mean, "low": e.low, "high": e.high, "verdict": stats.verdict(e.interval, e.n, 1)}
-            rows.append(row)
-    rows.sort(key=lambda row: shown.index(row["cell"].lower()))
+                estimates.append(stats.seed_estimate(of_large, key))
+            else:
+                estimates.append(stats.paired_difference(of_large, of_base, key))
+        for cell, e in zip(shown, stats.holm(estimates), strict=True):
+            of_base, of_large = pairs[cell]
+            row = {"cell": cell.upper(), "quantity": quantity, "seeds": e.n}
+            row |= {first: stats.seed_estimate(of_base, key).mean, second: stats.seed_estimate(of_large, key).mean}
+            row |= {"estimate": e.mean, "low": e.low, "high": e.high, "verdict": stats.judged_higher(e)}
+            by_cell[cell].append(row)
+    rows = list(chain.from_iterable(by_cell.values()))
     caption = (
         f"Hidden size / learning rate {second} against {first}: means over the shared seeds, the difference "
         f"({second} minus {first}) in nats per character and its 95% interval. Each verdict is on the estimate "
@@ -213,17 +238,18 @@ def precision_table(records: Records) -> Table | None:
     """
     if not records:
         return None
+    kinds: dict[tuple, list[Record]] = {}
+    for r in records:
+        kinds.setdefault((r["hidden_size"], r["learning_rate"], r["cell"] != "rnn", r["cell"]), []).append(r)
     rows = []
-    kinds = sorted(
-        {(r["hidden_size"], r["learning_rate"], r["cell"]) for r in records}, key=lambda k: (*k[:2], k[2] != "rnn")
-    )
-    for kind in kinds:
-        of_kind = [r for r in records if (r["hidden_size"], r["learning_rate"], r["cell"]) == kind]
-        sides = {p: trained_in(of_kind, p) for p in core.PRECISIONS}
+    for _, of_kind in sorted(kinds.items()):
+        first = of_kind[0]
+        sides = {precision: trained_in(of_kind, precision) for precision in core.PRECISIONS}
         e = stats.paired_difference(sides["bfloat16"], sides["float32"], "val_loss_best")
-        row = {"cell": kind[2].upper(), "hidden size / learning rate": size_and_rate(of_kind[0]), "seeds": e.n}
-        row |= {p: stats.seed_estimate(side, "val_loss_best").mean for p, side in sides.items()}
-        same = stats.verdict(e.interval, e.n, 1) == "no difference that matters"
+        row = {"cell": first["cell"].upper(), "hidden size / learning rate": size_and_rate(first), "seeds": e.n}
+        for precision, runs in sides.items():
+            row[precision] = stats.seed_estimate(runs, "val_loss_best").mean
+        same = stats.judged_higher(e) == "no difference that matters"
         rows.append(row | {"estimate": e.mean, "low": e.low, "high": e.high, "equivalent": same})
     caption = (
         "Best validation loss in nats per character after training in float32 and in bfloat16 (autocast): means over "
@@ -246,7 +272,7 @@ def rnn_or_lstm(records: Records, epoch: str) -> Finding:
     no side; the study's claim, made of the last epoch, is judged where the runs follow its protocol.
     """
     e = stats.lstm_minus_rnn(records, epoch)
-    judged = stats.verdict(e.interval, e.n, claimed_sign=-1)
+    judged = stats.judged_lower(e)
     words = stats.difference_in_words(e, "the RNN's")
     lead = {
         "not judged": f"Not judged, for want of {MIN_SEEDS} seeds",
@@ -260,43 +286,47 @@ def rnn_or_lstm(records: Records, epoch: str) -> Finding:
         text = f"RNN and LSTM are not compared at the {epoch} epoch: no seed finished in both."
     if e.n and e.dropped:
         text += f" Seeds that did not finish in both, and are left out: {', '.join(map(str, e.dropped))}."
-    values = {"n": e.n, "mean": e.mean, "sd": e.sd, "low": e.low, "high": e.high, "verdict": judged}
+    values: dict[str, float | str | None] = {"n": e.n, "mean": e.mean, "sd": e.sd}
+    values |= {"low": e.low, "high": e.high, "verdict": judged}
     if epoch == "last" and {"rnn", "lstm"} <= published_numbers(records).keys():
-        values["published"] = round(PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"], 4)
-        by = -values["published"]
-        text += f" The study's claim that the LSTM is better (by {by} nats, one run each): *{judged}*."
+        published = round(PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"], 4)
+        values["published"] = published
+        text += f" The study's claim that the LSTM is better (by {-published} nats, one run each): *{judged}*."
     return Finding(f"rnn-or-lstm-{epoch}", text, values)
 
 
 def overfitting_verdicts(base: Records, large: Records) -> Finding:
     """The two claims about the larger configuration, judged for each cell: a Finding. Both may be empty."""
-    if not base or not large:
+    table = overfitting_table(base, large)
+    if table is None:
         text = "Whether a larger configuration overfits is *not judged*: it was not trained on this corpus."
         return Finding("overfitting-verdicts", text, {})
-    rows = overfitting_table(base, large).frame.to_dict("records")
+    rows = table.frame.to_dict("records")
     first, second = size_and_rate(base[0]), size_and_rate(large[0])
-    lines, values = [], {}
+    lines = []
+    values = {}
     for cell in cells_in(base):
         last, best, wider, risen = (r["verdict"] for r in rows if r["cell"] == cell.upper())
-        values |= {f"{cell}_overfits": stats.verdict_of_both(wider, risen), f"{cell}_last": last, f"{cell}_best": best}
+        overfits = stats.verdict_of_both(wider, risen)
+        values |= {f"{cell}_overfits": overfits, f"{cell}_last": last, f"{cell}_best": best}
         lines.append(
             f"- {cell.upper()}: that {second} overfits (a larger gap than {first}, and validation loss ending "
-            f"above its lowest): *{values[f'{cell}_overfits']}*. That {first} has the lower validation loss: "
-            f"*{last}* at the last epoch, *{best}* at the best."
+            f"above its lowest): *{overfits}*. That {first} has the lower validation loss: *{last}* at the last epoch, "
+            f"*{best}* at the best."
         )
     return Finding("overfitting-verdicts", "\n".join(lines), values)
 
 
 def precision_check(records: Records) -> Finding:
     """For which configurations bfloat16 may stand for float32: a Finding. records may be empty."""
-    if not records:
+    table = precision_table(records)
+    if table is None:
         return Finding("precision-check", "Whether bfloat16 is equivalent to float32 is not known for this corpus.", {})
-    rows = precision_table(records).frame.to_dict("records")
-    names = {
-        same: [f"{r['cell']} {r['hidden size / learning rate']}" for r in rows if r["equivalent"] is same]
-        for same in (True, False)
-    }
-    text = "**bfloat16 is equivalent to float32** for {same}." if names[True] else "**bfloat16 is equivalent nowhere.**"
-    if names[False]:
+    same, other = [], []
+    for r in table.frame.to_dict("records"):
+        names = same if r["equivalent"] else other
+        names.append(f"{r['cell']} {r['hidden size / learning rate']}")
+    text = "**bfloat16 is equivalent to float32** for {same}." if same else "**bfloat16 is equivalent nowhere.**"
+    if other:
         text += " That it is has not been shown for {other}: there training stays with float32."
-    return Finding("precision-check", text, {"same": ", ".join(names[True]), "other": ", ".join(names[False])})
+    return Finding("precision-check", text, {"same": ", ".join(same), "other": ", ".join(other)})

@@ -28,14 +28,12 @@ from charlm.text import starts_speaker, wilson_share
 
 def measure_table(rows: list[dict], measured: Measured) -> Table:
     """The study's temperatures, and real text beside them."""
-    columns = {"entropy": "entropy", "loss": "loss", "unlikely": "unlikely", "words": "real words", "judge": "judge"}
-    columns |= {"distinct": "distinct", "copied": "copied", "headings": "headings"}
-    shown = [{"text": "drawn", "T": r["temperature"]} | r for r in rows if r["temperature"] in STUDY_TEMPERATURES]
-    shown += [
-        {"text": name, "T": None} | measures.values_of_way(measured, way)
-        for name, way in (("real", REAL), ("shuffled", SHUFFLED))
-    ]
-    lines = [{k: r[k] for k in ("text", "T")} | {c: r.get(k) for k, c in columns.items()} for r in shown]
+    lines = []
+    for r in rows:
+        if r["temperature"] in STUDY_TEMPERATURES:
+            lines.append({"text": "drawn", "T": r["temperature"]} | _measure_columns(r))
+    for name, way in (("real", REAL), ("shuffled", SHUFFLED)):
+        lines.append({"text": name, "T": None} | _measure_columns(measures.values_of_way(measured, way)))
     caption = (
         "What temperature does. Entropy and loss in nats per character, on validation text. Unlikely: the chance of drawing "
         f"a character to which the model gives less than {100 * UNLIKELY:g}% at T = 1. Real words: the share of words that "
@@ -50,15 +48,20 @@ def measure_table(rows: list[dict], measured: Measured) -> Table:
     return make_table("temperature-measures", lines, caption, formats=formats)
 
 
+def _measure_columns(values: dict) -> dict:
+    """The measures under the names of their columns; real text has none of a distribution."""
+    columns = {name: values.get(name) for name in ("entropy", "loss", "unlikely")}
+    columns["real words"] = values["words"]
+    return columns | {name: values[name] for name in ("judge", "distinct", "copied", "headings")}
+
+
 def heading_table(drawn: dict[str, list[str]]) -> Table:
     """For each prompt, the share of texts that begin with a speaker's name on a line of its own."""
     rows = []
     for prompt, texts in drawn.items():
-        s = wilson_share(sum(map(starts_speaker, texts)), len(texts))
-        case = "upper" if prompt[0].isupper() else "lower" if prompt[0].islower() else "none"
-        rows.append(
-            {"prompt": prompt, "case": case, "texts": s.total, "headings": s.rate, "low": s.low, "high": s.high}
-        )
+        share = wilson_share(sum(map(starts_speaker, texts)), len(texts))
+        row = {"prompt": prompt, "case": _case(prompt[0]), "texts": share.total}
+        rows.append(row | {"headings": share.rate, "low": share.low, "high": share.high})
     caption = (
         "How a text drawn at T = 0.5 begins after each prompt: the share that starts with a heading as plays print a speaker's name (words "
         "and a colon alone on the first line), with its 95% interval."
@@ -66,20 +69,35 @@ def heading_table(drawn: dict[str, list[str]]) -> Table:
     return make_table("headings", rows, caption, formats=dict.fromkeys(("headings", "low", "high"), "{:.1%}"))
 
 
+def _case(character: str) -> str:
+    if character.isupper():
+        return "upper"
+    return "lower" if character.islower() else "none"
+
+
 def across_runs_table(rows: list[dict]) -> Table | None:
     """A row a run."""
     if not rows:
         return None
-    columns = {"closest": "closest at T"} | {f"words_{t:g}": f"words at {t:g}" for t in (0.5, 1.0, 2.0)}
-    columns |= {"upper": "names, upper case", "lower": "names, lower case"}
-    columns = {k: name for k, name in columns.items() if any(r[k] is not None for r in rows)}
-    lines = [{"cell": r["cell"].upper(), "seed": r["seed"]} | {name: r[k] for k, name in columns.items()} for r in rows]
+    columns = {
+        "closest": "closest at T",
+        "words_0.5": "words at 0.5",
+        "words_1": "words at 1",
+        "words_2": "words at 2",
+        "upper": "names, upper case",
+        "lower": "names, lower case",
+    }
+    known = [key for key in columns if any(r[key] is not None for r in rows)]
+    lines = []
+    for r in rows:
+        line = {"cell": r["cell"].upper(), "seed": r["seed"]}
+        lines.append(line | {columns[key]: r[key] for key in known})
     caption = (
         "What the claims about text are judged from, of every run. Closest: the temperature at which drawn text is closest to "
         "real text. Words: the share of real words, relative to real text. Names: the share of texts that begin with a "
         "speaker's name after a prompt of that case."
     )
-    formats = dict.fromkeys(columns.values(), "{:.1%}") | {columns.get("closest"): "{:g}"}
+    formats = dict.fromkeys(columns.values(), "{:.1%}") | {columns["closest"]: "{:g}"}
     return make_table("temperature-runs", lines, caption, formats=formats)
 
 
@@ -91,14 +109,10 @@ def chosen_run(record: Record) -> Finding:
     """Which run the temperature study uses, and why."""
     text = (
         "All text below comes from the run with the lowest validation loss: {cell}, seed {seed}, with the weights of epoch "
-        "{epoch} (validation loss {loss:.4f} nats per character), run `{run}`."
+        "{epoch} (validation loss {loss:.4f} nats per character), run {run}."
     )
     values = {"cell": record["cell"].upper(), "seed": record["seed"], "epoch": record["best_epoch"]}
-    return Finding(
-        "chosen-run",
-        text.replace("`{run}`", "{run}"),
-        values | {"loss": record["val_loss_best"], "run": record["run_id"]},
-    )
+    return Finding("chosen-run", text, values | {"loss": record["val_loss_best"], "run": record["run_id"]})
 
 
 def what_is_measured(real: RealText) -> Finding:
@@ -109,38 +123,31 @@ def what_is_measured(real: RealText) -> Finding:
         "the network nothing but the text) come from the rest, and copies are looked for in the rest of the training text; so "
         "real pieces and drawn texts are measured alike. The pieces with their characters shuffled show what chance reaches."
     )
-    n, length = len(real.pieces), len(real.pieces[0])
-    return Finding(
-        "temperature-texts",
-        text,
-        {"n": n, "length": length, "scope": real.scope, "share": real.share, "order": real.judge.order},
-    )
+    values = {"n": len(real.pieces), "length": len(real.pieces[0]), "scope": real.scope}
+    return Finding("temperature-texts", text, values | {"share": real.share, "order": real.judge.order})
 
 
 def what_changes(rows: list[dict], vocabulary_size: int) -> Finding:
     cold, hot = rows[0], rows[-1]
-    return Finding(
-        "temperature-entropy",
+    text = (
         "**What temperature changes: how evenly probability is spread.** From T = {t0:g} to T = {t1:g} the mean entropy of "
-        "the next character goes from {h0:.3f} to {h1:.3f} nats; all {v} characters equally likely would be {even:.3f}.",
-        {
-            "t0": cold["temperature"],
-            "t1": hot["temperature"],
-            "h0": cold["entropy"],
-            "h1": hot["entropy"],
-            "v": vocabulary_size,
-            "even": math.log(vocabulary_size),
-        },
+        "the next character goes from {h0:.3f} to {h1:.3f} nats; all {v} characters equally likely would be {even:.3f}."
     )
+    values = {
+        "t0": cold["temperature"],
+        "t1": hot["temperature"],
+        "h0": cold["entropy"],
+        "h1": hot["entropy"],
+        "v": vocabulary_size,
+        "even": math.log(vocabulary_size),
+    }
+    return Finding("temperature-entropy", text, values)
 
 
 def what_does_not(rows: list[dict]) -> Finding:
     best = min(rows, key=lambda r: r["loss"])
-    others = "; ".join(
-        f"{r['loss']:.3f} at T = {r['temperature']:g}"
-        for r in rows
-        if r is not best and r["temperature"] in STUDY_TEMPERATURES
-    )
+    shown = [r for r in rows if r is not best and r["temperature"] in STUDY_TEMPERATURES]
+    others = "; ".join(f"{r['loss']:.3f} at T = {r['temperature']:g}" for r in shown)
     text = (
         "**What it does not change: what the model knows.** The ranking of the characters is the same at every T. As a "
         "prediction of validation text the distribution is best at T = {t:g} among those measured, with a loss of "
@@ -155,27 +162,32 @@ def what_is_read(measured: Measured) -> Finding:
     """The real-word rates at three temperatures, and up to where and from where on they are those of real text or less
     than half of them.
     """
-    found = {t: f for t in measured.values("T") if (f := measures.relative_words(measured, t))}
-    if not found:
+    relative = {}
+    for t in measured.values("T"):
+        if share := measures.relative_words(measured, t):
+            relative[t] = share
+    if not relative:
         return Finding("temperature-words", "The drawn texts hold no words that could be looked up in the corpus.", {})
-    rates = "; ".join(f"{measured.value(('T', t), 'words'):.1%} at T = {t:g}" for t in (0.5, 1.0, 2.0) if t in found)
+    temperatures = list(relative)
+    named = [t for t in (0.5, 1.0, 2.0) if t in relative]
+    rates = "; ".join(f"{measured.value(('T', t), 'words'):.1%} at T = {t:g}" for t in named)
+    chance = measured.value(SHUFFLED, "words")
+    values = {"rates": rates, "real": measured.value(REAL, "words"), "chance": chance}
     text = "**What a reader sees.** Words that the rest of the corpus has: {rates}; {real:.1%} in real text"
-    numbers = {"rates": rates, "real": measured.value(REAL, "words"), "chance": measured.value(SHUFFLED, "words")}
-    text += ", {chance:.1%} in its shuffled characters." if numbers["chance"] is not None else "."
+    text += "." if chance is None else ", {chance:.1%} in its shuffled characters."
     if not measures.words_tell(measured):
-        return Finding(
-            "temperature-words", text + " In this corpus the rate tells nothing: chance reaches it.", numbers
-        )
-    ts = list(found)
-    high = _leading(ts, lambda t: found[t][1] > AS_REAL)
-    low = _leading(ts[::-1], lambda t: found[t][2] < AS_RANDOM)
-    text += " Over {as_real:.0%} of real text's rate, with the whole 95% interval, is reached "
-    text += "up to T = {high:g}" if high is not None else "at no low temperature"
-    text += "; under {as_random:.0%} of it "
-    text += "is left from T = {low:g} on." if low is not None else "is left at no high one."
-    return Finding(
-        "temperature-words", text, numbers | {"high": high, "low": low, "as_real": AS_REAL, "as_random": AS_RANDOM}
+        text += " In this corpus the rate tells nothing: chance reaches it."
+        return Finding("temperature-words", text, values)
+    high = _leading(temperatures, lambda t: relative[t][1] > AS_REAL)
+    low = _leading(temperatures[::-1], lambda t: relative[t][2] < AS_RANDOM)
+    up_to = "at no low temperature" if high is None else "up to T = {high:g}"
+    from_on = "at no high one" if low is None else "from T = {low:g} on"
+    text += (
+        f" Over {{as_real:.0%}} of real text's rate, with the whole 95% interval, is reached {up_to}; under "
+        f"{{as_random:.0%}} of it is left {from_on}."
     )
+    values |= {"high": high, "low": low, "as_real": AS_REAL, "as_random": AS_RANDOM}
+    return Finding("temperature-words", text, values)
 
 
 def _leading(values: Sequence[float], holds: Callable[[float], bool]) -> float | None:
@@ -184,52 +196,71 @@ def _leading(values: Sequence[float], holds: Callable[[float], bool]) -> float |
     return leading[-1] if leading else None
 
 
-LABELS = {"words": "real words", "judge": "judge's loss", "distinct": "distinct sequences", "copied": "longest copy"}
-LABELS |= {"headings": "speaker headings"}
+LABELS = {
+    "words": "real words",
+    "judge": "judge's loss",
+    "distinct": "distinct sequences",
+    "copied": "longest copy",
+    "headings": "speaker headings",
+}
 
 
 def what_is_closest(near: Closest | None) -> Finding:
     if near is None:
-        return Finding(
-            "temperature-closest", "No measure of the text could be taken, so no temperature is closest.", {}
-        )
+        text = "No measure of the text could be taken, so no temperature is closest."
+        return Finding("temperature-closest", text, {})
+    reach = "{low:g} to {high:g}" if near.low < near.high else "{low:g} alone, on this grid"
     text = (
         "**Which temperature gives text closest to real text.** The distance is the mean squared difference from real text "
         "over {n} measures ({names}), each in standard deviations of the real pieces. It is smallest at T = {best:g}, where "
-        "it is {least:.2f}; 95% interval of that temperature: "
+        f"it is {{least:.2f}}; 95% interval of that temperature: {reach}. It is {{half:.2f}} at T = 0.5, {{one:.2f}} at "
+        "T = 1, and {shuffled:.2f} for shuffled real text."
     )
-    text += "{low:g} to {high:g}" if near.low < near.high else "{low:g} alone, on this grid"
-    text += ". It is {half:.2f} at T = 0.5, {one:.2f} at T = 1, and {shuffled:.2f} for shuffled real text."
     if not near.learnt:
         text += " Text at the best temperature is not closer than shuffled text: by these measures nothing was learnt."
-    shown = {"n": len(near.names), "names": ", ".join(LABELS[name] for name in near.names), "best": near.best}
-    shown |= {"least": near.distance[near.best], "low": near.low, "high": near.high, "shuffled": near.shuffled}
-    shown |= {"half": near.distance.get(0.5), "one": near.distance.get(1.0), "learnt": near.learnt}
-    return Finding("temperature-closest", text, shown)
+    values = {
+        "n": len(near.names),
+        "names": ", ".join(LABELS[name] for name in near.names),
+        "best": near.best,
+        "least": near.distance[near.best],
+        "low": near.low,
+        "high": near.high,
+        "shuffled": near.shuffled,
+        "half": near.distance.get(0.5),
+        "one": near.distance.get(1.0),
+        "learnt": near.learnt,
+    }
+    return Finding("temperature-closest", text, values)
 
 
 def what_truncation_does(measured: Measured) -> Finding:
     """Top-k and top-p against T = 0.5 in real words, where they give as much diversity."""
-    found = measures.at_equal_diversity(measured, "words")
-    if not found:
-        return Finding(
-            "truncation", "Top-k and top-p reach no diversity at which they could be compared with T = 0.5.", {}
-        )
-    here = measured.value(("T", 0.5), "words")
-    lines, numbers = [], {"here": here, "diversity": measured.value(("T", 0.5), DIVERSITY)}
-    for r in found:
-        if r["low"] is None:
-            lead = "is not judged"
-        else:
-            lead = "is higher" if r["low"] > 0 else "is lower" if r["high"] < 0 else "cannot be told apart"
-        reach = "" if r["low"] is None else f", 95% interval {points(r['low'])} to {points(r['high'])}"
-        lines.append(f"with {r['way']} it {lead}: {r['value']:.1%} ({points(r['difference'])} points{reach})")
-        numbers |= {f"{r['way']}_{k}": r[k] for k in ("value", "difference", "low", "high")}
+    compared = measures.at_equal_diversity(measured, "words")
+    if not compared:
+        text = "Top-k and top-p reach no diversity at which they could be compared with T = 0.5."
+        return Finding("truncation", text, {})
+    lines = []
+    values = {"here": measured.value(("T", 0.5), "words"), "diversity": measured.value(("T", 0.5), DIVERSITY)}
+    for r in compared:
+        difference = f"{points(r['difference'])} points"
+        if r["low"] is not None:
+            difference += f", 95% interval {points(r['low'])} to {points(r['high'])}"
+        lines.append(f"with {r['way']} it {_side(r['low'], r['high'])}: {r['value']:.1%} ({difference})")
+        values |= {f"{r['way']}_{key}": r[key] for key in ("value", "difference", "low", "high")}
     text = (
         "**Top-k and top-p at equal diversity.** Where they give as many distinct sequences as T = 0.5 ({diversity:.1%}), "
         "the share of real words, {here:.1%} at T = 0.5, compares as follows: {lines}."
     )
-    return Finding("truncation", text, numbers | {"lines": "; ".join(lines)})
+    return Finding("truncation", text, values | {"lines": "; ".join(lines)})
+
+
+def _side(low: float | None, high: float | None) -> str:
+    """What the interval of a difference says of it."""
+    if low is None or high is None:
+        return "is not judged"
+    if low > 0:
+        return "is higher"
+    return "is lower" if high < 0 else "cannot be told apart"
 
 
 def points(difference: float) -> str:
@@ -239,12 +270,14 @@ def points(difference: float) -> str:
 
 def why_it_helps(rows: list[dict], measured: Measured) -> Finding:
     """T = 0.5 against T = 1: how often an unlikely character is drawn, and what that does to words and variety."""
-    at = {r["temperature"]: r for r in rows}
-    half, one, real = at[0.5], at[1.0], measures.values_of_way(measured, REAL)
-    numbers = {"u1": one["unlikely"], "u05": half["unlikely"], "cut": UNLIKELY, "n": N_GRAM}
-    numbers |= {"word1": 1 - (1 - one["unlikely"]) ** 5, "word05": 1 - (1 - half["unlikely"]) ** 5}
+    by_temperature = {r["temperature"]: r for r in rows}
+    half = by_temperature[0.5]
+    one = by_temperature[1.0]
+    real = measures.values_of_way(measured, REAL)
+    values = {"u1": one["unlikely"], "u05": half["unlikely"], "cut": UNLIKELY, "n": N_GRAM}
+    values |= {"word1": 1 - (1 - one["unlikely"]) ** 5, "word05": 1 - (1 - half["unlikely"]) ** 5}
     for name in ("words", "distinct", "judge", "copied"):
-        numbers |= {f"{name}05": half[name], f"{name}1": one[name], f"{name}_real": real[name]}
+        values |= {f"{name}05": half[name], f"{name}1": one[name], f"{name}_real": real[name]}
     text = (
         "**Why a lower temperature gives more plausible text.** A sampler draws every character as often as the "
         "distribution says, its errors included, and each draw becomes input: a character that does not fit spoils the word "
@@ -263,29 +296,29 @@ def why_it_helps(rows: list[dict], measured: Measured) -> Finding:
             " Drawn that low, text is more predictable than real text: the judge needs {judge05:.2f} nats a "
             "character at T = 0.5, {judge_real:.2f} for real text and {judge1:.2f} at T = 1."
         )
-    return Finding("temperature-why", text, numbers)
+    return Finding("temperature-why", text, values)
 
 
 def do_runs_agree(rows: list[dict]) -> Finding | None:
     """How far the runs differ in what the claims are judged from."""
-    at = [r["closest"] for r in rows if r["closest"] is not None]
-    if not at:
+    closest = [r["closest"] for r in rows if r["closest"] is not None]
+    if not closest:
         return None
-    shown = {
-        "n": len(at),
-        "low": min(at),
-        "high": max(at),
-        "inside": sum(BEST_RANGE[0] <= t < BEST_RANGE[1] for t in at),
-    }
-    text = "**Do other runs say the same?** All runs of both cells were measured in this way. Text is closest to real text "
-    text += "at T = {low:g} to {high:g}" if min(at) < max(at) else "at T = {low:g} in all of them"
-    text += "; for {inside} of {n} runs that lies in " + f"{BEST_RANGE[0]:g} ≤ T < {BEST_RANGE[1]:g}."
+    least, limit = BEST_RANGE
+    inside = [t for t in closest if least <= t < limit]
+    values = {"n": len(closest), "low": min(closest), "high": max(closest), "inside": len(inside)}
+    where = "at T = {low:g} to {high:g}" if min(closest) < max(closest) else "at T = {low:g} in all of them"
+    text = (
+        "**Do other runs say the same?** All runs of both cells were measured in this way. Text is closest to real text "
+        f"{where}; for {{inside}} of {{n}} runs that lies in {least:g} ≤ T < {limit:g}."
+    )
     for key, what in (
         ("words_1", "The share of real words at T = 1, relative to real text,"),
         ("upper", "The share of texts that begin with a speaker's name after upper case"),
     ):
-        e = stats.estimate(dict(enumerate(r[key] for r in rows if r[key] is not None)))
+        known = [r[key] for r in rows if r[key] is not None]
+        e = stats.estimate(dict(enumerate(known)))
         if e.sd is not None:
             text += f" {what} is {{{key}:.1%}} on average (standard deviation over runs {{{key}_sd:.1%}})."
-            shown |= {key: e.mean, f"{key}_sd": e.sd}
-    return Finding("temperature-runs", text, shown)
+            values |= {key: e.mean, f"{key}_sd": e.sd}
+    return Finding("temperature-runs", text, values)
