@@ -6,6 +6,7 @@ does not apply to a corpus or a configuration is left out.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from scipy.special import stdtrit
@@ -14,7 +15,7 @@ from charlm import stats
 from charlm.protocol import PUBLISHED
 from charlm.records import Records, cells_in, crossing_epoch, of_cell, published_numbers
 from charlm.show import Finding, Table, make_table
-from charlm.stats import MARGIN, MIN_SEEDS
+from charlm.stats import MARGIN, MIN_SEEDS, Estimate, Interval, Key
 from charlm.temperature.measures import (
     AS_RANDOM,
     AS_REAL,
@@ -56,7 +57,9 @@ def text_claim_rule() -> Finding:
 
 
 def _verdict(holds: Sequence[bool], opposite: Sequence[bool]) -> str:
-    return "refuted" if any(opposite) else "confirmed" if all(holds) else "too close to call"
+    if any(opposite):
+        return "refuted"
+    return "confirmed" if all(holds) else "too close to call"
 
 
 def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
@@ -64,79 +67,96 @@ def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
     shares = speaker_shares(begun, real)
     if not shares:
         return None
-    up, low = shares
-    judged = _verdict([up.low > UPPER, low.high < LOWER], [up.high < UPPER, low.low > LOWER])
-    return {
-        "claim": "Upper-case prompts give speaker names, lower-case ones do not.",
-        "published": "upper case: names; lower case: prose",
-        "measured": f"{up.rate:.1%} of the texts after upper case begin with one, {low.rate:.1%} after lower case "
-        f"(95% interval {low.low:.1%} to {low.high:.1%})",
-        "interval": [up.low, up.high],
-        "n": up.total + low.total,
-        "verdict": judged if min(up.total, low.total) >= MIN_TEXTS else "not judged",
-    }
+    upper, lower = shares
+    judged = _verdict(
+        holds=[upper.low > UPPER, lower.high < LOWER],
+        opposite=[upper.high < UPPER, lower.low > LOWER],
+    )
+    measured = (
+        f"{upper.rate:.1%} of the texts after upper case begin with one, {lower.rate:.1%} after lower case (95% interval "
+        f"{lower.low:.1%} to {lower.high:.1%})"
+    )
+    return _claim(
+        claim="Upper-case prompts give speaker names, lower-case ones do not.",
+        published="upper case: names; lower case: prose",
+        measured=measured,
+        interval=(upper.low, upper.high),
+        n=upper.total + lower.total,
+        judged=judged if min(upper.total, lower.total) >= MIN_TEXTS else "not judged",
+    )
 
 
 def claim_words(measured: Measured) -> dict | None:
     """At the study's temperatures. None where there are no words to look up."""
-    found = {t: relative_words(measured, t) for t in STUDY_TEMPERATURES}
-    if not all(found.values()):
-        return None
-    (one, low, high), two = found[1.0], found[2.0]
-    parts = {t: f for t, f in found.items() if t <= 1}, {t: f for t, f in found.items() if t >= 2}
-    judged = _verdict(
-        [f[1] > AS_REAL for f in parts[0].values()] + [f[2] < AS_RANDOM for f in parts[1].values()],
-        [f[2] < AS_REAL for f in parts[0].values()] + [f[1] > AS_RANDOM for f in parts[1].values()],
-    )
-    text = f"{one:.1%} of real text's rate at T = 1, {two[0]:.1%} at T = 2 (95% interval {two[1]:.1%} to {two[2]:.1%})"
+    relative = {}
+    for t in STUDY_TEMPERATURES:
+        share = relative_words(measured, t)
+        if share is None:
+            return None
+        relative[t] = share
+    holds, opposite = [], []
+    for t, (_, low, high) in relative.items():
+        if t <= 1:
+            holds.append(low > AS_REAL)
+            opposite.append(high < AS_REAL)
+        elif t >= 2:
+            holds.append(high < AS_RANDOM)
+            opposite.append(low > AS_RANDOM)
+    judged = _verdict(holds, opposite)
+    one, *interval = relative[1.0]
+    two, low, high = relative[2.0]
+    text = f"{one:.1%} of real text's rate at T = 1, {two:.1%} at T = 2 (95% interval {low:.1%} to {high:.1%})"
     if not words_tell(measured):
-        judged, text = "not judged", "real text has no more real words than its shuffled characters; " + text
-    return {
-        "claim": "Words are real up to T = 1 and look random from T = 2.",
-        "published": "real up to T = 1, random from T = 2",
-        "measured": text,
-        "interval": [low, high],
-        "n": measured.n,
-        "verdict": judged if measured.n >= MIN_TEXTS else "not judged",
-    }
+        judged = "not judged"
+        text = f"real text has no more real words than its shuffled characters; {text}"
+    return _claim(
+        claim="Words are real up to T = 1 and look random from T = 2.",
+        published="real up to T = 1, random from T = 2",
+        measured=text,
+        interval=interval,
+        n=measured.n,
+        judged=judged if measured.n >= MIN_TEXTS else "not judged",
+    )
 
 
 def claim_best(near: Closest | None, measured: Measured) -> dict | None:
     """None where no measure could be taken."""
     if near is None:
         return None
-    inside = BEST_RANGE[0] <= near.low and near.high < BEST_RANGE[1]
-    outside = near.high < BEST_RANGE[0] or near.low >= BEST_RANGE[1]
+    least, limit = BEST_RANGE
+    inside = least <= near.low and near.high < limit
+    outside = near.high < least or near.low >= limit
     text = f"closest to real text at T = {near.best:g}"
     if not near.learnt:
         text += ", but no closer than the shuffled characters of real text"
-    return {
-        "claim": "0.5 ≤ T < 1 is best.",
-        "published": "0.5 ≤ T < 1",
-        "measured": text,
-        "interval": [near.low, near.high],
-        "n": measured.n,
-        "verdict": _verdict([inside], [outside]) if near.learnt and measured.n >= MIN_TEXTS else "not judged",
-    }
+    return _claim(
+        claim="0.5 ≤ T < 1 is best.",
+        published="0.5 ≤ T < 1",
+        measured=text,
+        interval=(near.low, near.high),
+        n=measured.n,
+        judged=_verdict([inside], [outside]) if near.learnt and measured.n >= MIN_TEXTS else "not judged",
+    )
 
 
 def claims_about_texts(
     begun: dict[str, list[str]], real: RealText, measured: Measured, near: Closest | None
 ) -> list[dict]:
     """The claims that can be asked of this corpus."""
-    found = claim_speakers(begun, real), claim_words(measured), claim_best(near, measured)
-    return [claim for claim in found if claim]
+    claims = [claim_speakers(begun, real), claim_words(measured), claim_best(near, measured)]
+    return [claim for claim in claims if claim]
 
 
-def text_claim_table(found: list[dict]) -> Table:
+def text_claim_table(claims: list[dict]) -> Table:
     lines = []
-    for c in found:
-        shown = {k: c[k] for k in ("claim", "published", "measured")}
+    for c in claims:
+        shown = {key: c[key] for key in ("claim", "published", "measured")}
         low, high = c["interval"] or (None, None)
         lines.append(shown | {"low": low, "high": high, "texts": c["n"], "verdict": c["verdict"]})
     caption = (
         "The source study's claims about text, and what was measured. Low and high are the 95% interval of the first "
-        "number measured. The study had one sample of each kind. Texts: behind each number, or, where prompts are compared, behind both together."
+        "number measured. The study had one sample of each kind. Texts: behind each number, or, where prompts are "
+        "compared, behind both together."
     )
     return make_table("temperature-claims", lines, caption, formats=dict.fromkeys(("low", "high"), "{:.3f}"))
 
@@ -159,23 +179,31 @@ def claim_rule() -> Finding:
 
 def published_claims(records: Records) -> list[dict]:
     """Every published number of a run against the runs that follow the study's protocol."""
+    fields: tuple[tuple[str, str, Key], ...] = (
+        ("stops at epoch", "epochs", "epochs"),
+        ("training loss, last epoch", "train_loss_last", "train_loss_last"),
+        ("validation loss, last epoch", "val_loss_last", "val_loss_last"),
+        ("first epoch with validation above training", "crossing_epoch", crossing_epoch),
+    )
     claims = []
     for cell, known in published_numbers(records).items():
-        runs = of_cell(records, cell)
-        for name, key, field in (
-            ("stops at epoch", "epochs", "epochs"),
-            ("training loss, last epoch", "train_loss_last", "train_loss_last"),
-            ("validation loss, last epoch", "val_loss_last", "val_loss_last"),
-            ("first epoch with validation above training", crossing_epoch, "crossing_epoch"),
-        ):
-            e = stats.seed_estimate(runs, key)
-            interval, judged = None, "not judged"
-            if e.n >= MIN_SEEDS:
-                half = float(stdtrit(e.n - 1, 0.975)) * e.sd * math.sqrt(1 + 1 / e.n)
-                interval = [e.mean - half, e.mean + half]
-                judged = "confirmed" if interval[0] <= known[field] <= interval[1] else "refuted"
+        for name, field, key in fields:
+            e = stats.seed_estimate(of_cell(records, cell), key)
+            interval = one_more_run(e)
+            judged = "not judged"
+            if interval is not None:
+                low, high = interval
+                judged = "confirmed" if low <= known[field] <= high else "refuted"
             claims.append(_claim(f"{cell.upper()}: {name}", known[field], e.mean, interval, e.n, judged))
     return claims
+
+
+def one_more_run(e: Estimate) -> Interval | None:
+    """The 95% prediction interval for the value of one more seed; None under MIN_SEEDS."""
+    if e.n < MIN_SEEDS or e.mean is None or e.sd is None:
+        return None
+    half = float(stdtrit(e.n - 1, 0.975)) * e.sd * math.sqrt(1 + 1 / e.n)
+    return e.mean - half, e.mean + half
 
 
 def better_cell_claims(records: Records) -> list[dict]:
@@ -186,41 +214,42 @@ def better_cell_claims(records: Records) -> list[dict]:
     claims = []
     for epoch, published in (("last", round(difference, 4)), ("best", "the LSTM is better")):
         e = stats.lstm_minus_rnn(records, epoch)
-        judged = stats.verdict(e.interval, e.n, claimed_sign=-1)
+        judged = stats.judged_lower(e)
         claims.append(_claim(f"LSTM − RNN, validation loss, {epoch} epoch", published, e.mean, e.interval, e.n, judged))
     return claims
 
 
 def overfitting_claims(results: dict) -> list[dict]:
     """What is said of the larger configuration, from the table of the loss comparison; only of the study's own two."""
+    by_cell: dict[str, list[dict]] = {}
+    for row in results["tables"].get("overfitting", []):
+        by_cell.setdefault(row["cell"], []).append(row)
     claims = []
-    rows = results["tables"].get("overfitting", [])
-    by = {(r["cell"], r["quantity"].partition(",")[0], "best" in r["quantity"]): r for r in rows}
-    for cell in dict.fromkeys(r["cell"] for r in rows if r["seeds"]):
-        gap, rise = by[cell, "gap", False], by[cell, "rise above best", True]
+    for cell, rows in by_cell.items():
+        last, best, gap, rise = rows  # in the order of overfitting_table()
+        if not gap["seeds"]:
+            continue
         both = stats.verdict_of_both(gap["verdict"], rise["verdict"])
-        interval = None if gap["low"] is None else [gap["low"], gap["high"]]
         text = f"{cell}: 512 / 0.002 overfits (wider gap to training, and a rise above its best)"
-        claims.append(_claim(text, "overfits", gap["estimate"], interval, gap["seeds"], both))
-        for epoch, best in (("last", False), ("best", True)):
-            row = by[cell, "validation loss", best]
-            interval = None if row["low"] is None else [row["low"], row["high"]]
+        claims.append(_claim(text, "overfits", gap["estimate"], _interval(gap), gap["seeds"], both))
+        for epoch, row in (("last", last), ("best", best)):
             text = f"{cell}: validation loss, {epoch} epoch, is higher with 512 / 0.002"
-            claims.append(_claim(text, "higher", row["estimate"], interval, row["seeds"], row["verdict"]))
+            claims.append(_claim(text, "higher", row["estimate"], _interval(row), row["seeds"], row["verdict"]))
     return claims
 
 
 def gap_cause_claims(results: dict) -> list[dict]:
     """That validation loss is higher because the training set is larger."""
-    values, claims = results["findings"].get("gap-cause", {}).get("values", {}), []
+    values = results["findings"].get("gap-cause", {}).get("values", {})
+    claims = []
     for cell in cells_in(results["runs"]):
         n = values.get(f"{cell}_size_n", 0)
         if not n:
             continue
-        low, high = values[f"{cell}_size_low"], values[f"{cell}_size_high"]
-        interval = None if low is None else [low, high]
+        interval = _interval({"low": values[f"{cell}_size_low"], "high": values[f"{cell}_size_high"]})
         judged = stats.verdict(interval, n, claimed_sign=1)
-        judged = "refuted" if judged == "no difference that matters" else judged
+        if judged == "no difference that matters":
+            judged = "refuted"
         text = f"{cell.upper()}: the gap comes from the size of the training set (training loss, equal part − all)"
         claims.append(_claim(text, "is the cause", values[f"{cell}_size_mean"], interval, n, judged))
     return claims
@@ -228,26 +257,29 @@ def gap_cause_claims(results: dict) -> list[dict]:
 
 def shown_text_claims(results: dict) -> list[dict]:
     """What is said of prompts and temperatures, as the temperature study judged it."""
-    return [
-        _claim(
-            r["claim"],
-            r["published"],
-            r["measured"],
-            None if r["low"] is None else [r["low"], r["high"]],
-            r["texts"],
-            r["verdict"],
-        )
-        for r in results["tables"].get("temperature-claims", [])
-    ]
+    claims = []
+    for r in results["tables"].get("temperature-claims", []):
+        claims.append(_claim(r["claim"], r["published"], r["measured"], _interval(r), r["texts"], r["verdict"]))
+    return claims
 
 
-def _claim(claim: str, published: object, measured: object, interval: object, n: int, judged: str) -> dict:
-    interval = None if interval is None else list(interval)
+def _interval(row: dict) -> Interval | None:
+    return None if row["low"] is None else (row["low"], row["high"])
+
+
+def _claim(
+    claim: str,
+    published: str | float,
+    measured: str | float | None,
+    interval: Sequence[float | None] | None,
+    n: int,
+    judged: str,
+) -> dict:
     return {
         "claim": claim,
         "published": published,
         "measured": measured,
-        "interval": interval,
+        "interval": None if interval is None else list(interval),
         "n": n,
         "verdict": judged,
     }
@@ -275,27 +307,35 @@ def claim_table(claims: list[dict]) -> Table | None:
     if not claims:
         return None
 
-    def number(x: object, of: dict) -> str:
-        if isinstance(of["measured"], str):
-            form = ".1%" if "%" in of["measured"] else ".3g"
-        else:
-            form = ".1f" if isinstance(of["published"], int) else ".4f"
-        return f"{x:{form}}".replace("-", "−") if isinstance(x, float) else str(x)
-
-    rows = [
-        {
-            "claim": c["claim"],
-            "published": number(c["published"], c),
-            "measured": c["measured"] and number(c["measured"], c),
-            "95% interval": c["interval"] and "\u00a0to\u00a0".join(number(x, c) for x in c["interval"]),
-            "n": c["n"],
-            "verdict": c["verdict"],
-        }
-        for c in claims
-    ]
-    counted = {v: sum(c["verdict"] == v for c in claims) for v in dict.fromkeys(c["verdict"] for c in claims)}
+    rows = []
+    for c in claims:
+        form = _number_form(c)
+        ends = [_number(x, form) for x in c["interval"] or ()]
+        rows.append(
+            {
+                "claim": c["claim"],
+                "published": _number(c["published"], form),
+                "measured": c["measured"] and _number(c["measured"], form),
+                "95% interval": "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}".join(ends) or None,
+                "n": c["n"],
+                "verdict": c["verdict"],
+            }
+        )
+    counts = Counter(c["verdict"] for c in claims)
+    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
     caption = (
-        f"The claims of the source study, one by one: {', '.join(f'{n} {v}' for v, n in counted.items())}. Losses in nats per "
-        "character; n: runs, or texts for the claims about text."
+        f"The claims of the source study, one by one: {verdicts}. Losses in nats per character; n: runs, or texts for the "
+        "claims about text."
     )
     return make_table("claims", rows, caption)
+
+
+def _number_form(claim: dict) -> str:
+    """How the numbers of a claim are written: shares and temperatures of text, epochs, losses."""
+    if isinstance(claim["measured"], str):
+        return ".1%" if "%" in claim["measured"] else ".3g"
+    return ".1f" if isinstance(claim["published"], int) else ".4f"
+
+
+def _number(value: str | float, form: str) -> str:
+    return f"{value:{form}}".replace("-", "−") if isinstance(value, float) else str(value)

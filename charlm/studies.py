@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 
 import charlm_core as core
@@ -29,7 +30,7 @@ from charlm_core import CharlmError, Config, Corpus
 STUDIES = ROOT / "studies"
 STUDIED_CELLS = ("rnn", "lstm", "gru")
 # The configuration that the source study began with.
-LARGER = {"hidden_size": 2 * Config.hidden_size, "learning_rate": 2 * Config.learning_rate}
+LARGER = Config(hidden_size=2 * Config.hidden_size, learning_rate=2 * Config.learning_rate)
 # Doubled from the protocol's until the lowest mean loss lay between two others.
 LEARNING_RATES = {
     "rnn": (0.001, 0.002, 0.004),
@@ -43,29 +44,32 @@ LEARNING_RATES = {
 
 def precision(corpus: Corpus) -> list[Config]:
     """Both cells of the report in float32 and in bfloat16."""
-    return _both_precisions()
+    return _both_precisions(Config())
 
 
 def precision_larger(corpus: Corpus) -> list[Config]:
     """The same for the larger configuration."""
-    return _both_precisions(**LARGER)
+    return _both_precisions(LARGER)
 
 
-def _both_precisions(**larger: float) -> list[Config]:
-    kinds = [(cell, p) for cell in STUDIED_CELLS[:2] for p in core.PRECISIONS]
-    return [Config(cell=cell, seed=seed, precision=p, **larger) for cell, p in kinds for seed in range(5)]
+def _both_precisions(base: Config) -> list[Config]:
+    every = product(STUDIED_CELLS[:2], core.PRECISIONS, range(5))
+    return [replace(base, cell=cell, precision=precision, seed=seed) for cell, precision, seed in every]
 
 
 def cells(corpus: Corpus) -> list[Config]:
     """The three cells at one hidden size."""
-    return [Config(cell=cell, seed=seed) for cell in STUDIED_CELLS for seed in range(10)]
+    return [Config(cell=cell, seed=seed) for cell, seed in product(STUDIED_CELLS, range(10))]
 
 
 def parameters(corpus: Corpus) -> list[Config]:
     """The three cells with as many parameters as the RNN has at the protocol's hidden size."""
     n = core.count_parameters(len(corpus.vocab), Config(cell="rnn"))
-    sizes = {cell: hidden_size(cell, n, len(corpus.vocab)) for cell in STUDIED_CELLS}
-    return [Config(cell=cell, hidden_size=size, seed=seed) for cell, size in sizes.items() for seed in range(10)]
+    configs = []
+    for cell in STUDIED_CELLS:
+        size = hidden_size(cell, n, len(corpus.vocab))
+        configs += [Config(cell=cell, hidden_size=size, seed=seed) for seed in range(10)]
+    return configs
 
 
 def hidden_size(cell: str, n_parameters: int, vocabulary_size: int) -> int:
@@ -79,33 +83,38 @@ def hidden_size(cell: str, n_parameters: int, vocabulary_size: int) -> int:
 
 def learning_rates(corpus: Corpus) -> list[Config]:
     """The three cells at several learning rates."""
-    return [
-        Config(cell=c, learning_rate=rate, seed=s)
-        for c in STUDIED_CELLS
-        for rate in LEARNING_RATES[c]
-        for s in range(3)
-    ]
+    configs = []
+    for cell in STUDIED_CELLS:
+        for rate, seed in product(LEARNING_RATES[cell], range(3)):
+            configs.append(Config(cell=cell, learning_rate=rate, seed=seed))
+    return configs
 
 
 def tuned(corpus: Corpus) -> list[Config]:
     """The three cells, each at the rate that learning_rates found best, with seeds that had no say in that; none where
     that study was not made."""
     swept = read_study("learning_rates", corpus).runs
-    seeds = [s for s in range(10 + len({r["seed"] for r in swept})) if s not in {r["seed"] for r in swept}]
-    rates = best_rates(swept)
-    return [Config(cell=cell, learning_rate=rate, seed=seed) for cell, rate in rates.items() for seed in seeds]
+    taken = {r["seed"] for r in swept}
+    seeds = [seed for seed in range(10 + len(taken)) if seed not in taken]
+    configs = []
+    for cell, rate in best_rates(swept).items():
+        configs += [Config(cell=cell, learning_rate=rate, seed=seed) for seed in seeds]
+    return configs
 
 
 def split(corpus: Corpus) -> list[Config]:
     """Every one of three splits with every one of three seeds for the weights and the order of the chunks."""
-    crossed = [(a, b) for a in range(3) for b in range(3)]
-    # Where the two are the same number, it is the run of that seed, which is there already.
-    return [Config(cell=c, seed=a, split_seed=None if a == b else b) for c in STUDIED_CELLS[:2] for a, b in crossed]
+    configs = []
+    for cell, seed, split_seed in product(STUDIED_CELLS[:2], range(3), range(3)):
+        # Where the two are the same number, it is the run of that seed, which is there already.
+        configs.append(Config(cell=cell, seed=seed, split_seed=None if split_seed == seed else split_seed))
+    return configs
 
 
 def sequential(corpus: Corpus) -> list[Config]:
     """Both cells of the report with the end of the text for validation."""
-    return [Config(cell=cell, seed=seed, split="sequential") for cell in STUDIED_CELLS[:2] for seed in range(5)]
+    every = product(STUDIED_CELLS[:2], range(5))
+    return [Config(cell=cell, seed=seed, split="sequential") for cell, seed in every]
 
 
 CONFIGURATIONS = {
@@ -146,8 +155,10 @@ def make_study(name: str, corpus: Corpus, say: Callable[[str], None] = print, fo
     runs = train_sweep(configs, corpus, say=say)
     if name in STUDY_MEASURES:
         runs = [plain(r) for r in STUDY_MEASURES[name](runs, corpus)]
-    kinds = {f"{c.cell}-{c.hidden_size}": c for c in configs} if name in TIMED else {}
-    seconds = {kind: epoch_seconds(config, corpus) for kind, config in kinds.items()}
+    seconds = {}
+    if name in TIMED:
+        kinds = {f"{c.cell}-{c.hidden_size}": c for c in configs}
+        seconds = {kind: epoch_seconds(config, corpus) for kind, config in kinds.items()}
     made = Made(name, corpus.sha256, runs, seconds)
     if corpus.sha256 == CORPORA[Study.corpus]["sha256"]:
         folder.mkdir(exist_ok=True)
@@ -159,7 +170,8 @@ def make_study(name: str, corpus: Corpus, say: Callable[[str], None] = print, fo
 
 def epoch_seconds(config: Config, corpus: Corpus) -> float:
     """Seconds of one epoch of training and validation in this process: the faster of two."""
-    config, seconds = resolved_config(replace(config, seed=0)), []
+    config = resolved_config(replace(config, seed=0))
+    seconds = []
     state = core.initial_state(len(corpus.vocab), config)
     for _ in range(2):
         start = time.perf_counter()
@@ -181,17 +193,18 @@ def read_study(name: str, corpus: Corpus, folder: Path = STUDIES) -> Made:
     runs = [Run.of(config, corpus) for config in CONFIGURATIONS[name](corpus)]
     if not all(r.is_finished() for r in runs):
         return Made(name, corpus.sha256)
-    found = [run_record(r.folder) for r in runs]
-    return Made(name, corpus.sha256, STUDY_MEASURES[name](found, corpus) if name in STUDY_MEASURES else found)
+    records = [run_record(r.folder) for r in runs]
+    if name in STUDY_MEASURES:
+        records = STUDY_MEASURES[name](records, corpus)
+    return Made(name, corpus.sha256, records)
 
 
 def made_with(made: Made) -> Finding:
     """Where a study's runs come from: their number, machine and machine time, and whether the code is still today's."""
-    id, records = f"study-{made.study.replace('_', '-')}", made.runs
+    id = f"study-{made.study.replace('_', '-')}"
+    records = made.runs
     if not records:
-        text = (
-            "The study *{name}* has not been made for this corpus: `make report STUDIES=" + made.study + "` makes it."
-        )
+        text = f"The study *{{name}}* has not been made for this corpus: `make report STUDIES={made.study}` makes it."
         return Finding(id, text, {"name": made.study})
     current = all(r["code"] == training_code_hash(r["cell"]) for r in records)
     values = {
