@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import baseline
@@ -100,7 +101,8 @@ def peak_memory() -> int:
     """Bytes that this process has needed at most; 0 where only Linux would tell. (getrusage would start from the peak
     of the process that started this one.)"""
     status = Path("/proc/self/status")
-    return 1024 * int(re.search(r"VmHWM:\s*(\d+)", status.read_text("utf-8"))[1]) if status.exists() else 0
+    peak = re.search(r"VmHWM:\s*(\d+)", status.read_text("utf-8")) if status.exists() else None
+    return 1024 * int(peak[1]) if peak else 0
 
 
 @contextmanager
@@ -108,27 +110,29 @@ def workers(count: int, kind: str, *arguments: object):
     """A function that lets `count` workers train one piece each, all at the same time, and gives their megabytes."""
     command = [sys.executable, __file__, "--worker", kind, *map(str, arguments)]
     environment = os.environ | (KEEP_MEMORY if kind == "ours" else {})
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8", "bufsize": 1, "env": environment}
-    processes = [subprocess.Popen(command, **pipes) for _ in range(count)]
+    start = partial(subprocess.Popen, command, encoding="utf-8", bufsize=1, env=environment)
+    processes = [start(stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(count)]
+    inputs = [p.stdin for p in processes if p.stdin]
+    outputs = [p.stdout for p in processes if p.stdout]
 
     def answers() -> list[str]:
-        found = [p.stdout.readline() for p in processes]
-        if not all(found):
+        lines = [pipe.readline() for pipe in outputs]
+        if not all(lines):
             raise RuntimeError(f"a worker died: {command}")
-        return found
+        return lines
 
     def go() -> float:
-        for p in processes:
-            p.stdin.write("go\n")
+        for pipe in inputs:
+            pipe.write("go\n")
         return statistics.mean(map(float, answers()))
 
     answers()
     try:
         yield go
     finally:
-        for p in processes:
-            p.stdin.close()
-            p.wait()
+        for pipe, process in zip(inputs, processes, strict=True):
+            pipe.close()
+            process.wait()
 
 
 def measure_training(cell: str, hidden: int, size: Size) -> dict:
@@ -270,7 +274,7 @@ def measure_encoding(megabytes: int) -> dict:
         with open(path, "wb") as f:
             for _ in range(max(1, round(megabytes * 1e6 / len(text)))):
                 f.write(text)
-        command = [sys.executable, "-c", script, path, folder]
+        command = [sys.executable, "-c", script, str(path), folder]
         first, again = (
             [*map(float, subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=HERE).stdout.split())]
             for _ in range(2)

@@ -34,8 +34,8 @@ import tomllib
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -46,6 +46,8 @@ from charlm_core import CharlmError, Corpus, code_points, encode
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
 CORPORA = tomllib.loads((DATA / "corpora.toml").read_text("utf-8"))
+
+OpenText = BufferedReader | BytesIO  # the bytes of a text
 
 BLOCK = 1 << 20  # bytes read at a time: the arrays made of a block still fit into the processor's cache
 HEAD = 1 << 16  # bytes that show what encoding a file looks like
@@ -91,7 +93,10 @@ def load_corpus(name: str | Path) -> Corpus:
 
 def corpus_facts(corpus: Corpus) -> dict:
     """What a report says of a corpus. A text of your own has no source and no licence that we could know."""
-    known = next((entry for entry in CORPORA.values() if entry["sha256"] == corpus.sha256), {})
+    known: dict[str, str] = {}
+    for entry in CORPORA.values():
+        if entry["sha256"] == corpus.sha256:
+            known = entry
     newline = corpus.vocab.find("\n")  # -1 is no id
     return {
         "name": corpus.name,
@@ -209,7 +214,7 @@ def _from_upstream(entry: dict) -> bytes:
 # encoding: two passes over the file, block by block, so that memory does not grow with the text
 
 
-def _encoded(file: BinaryIO, name: str) -> Corpus:
+def _encoded(file: OpenText, name: str) -> Corpus:
     """The corpus of an open file: found in data/encoded under the sha256 of its bytes, or else made there."""
     source = hashlib.file_digest(file, "sha256").hexdigest()
     path = DATA / "encoded" / f"{source}.npy"
@@ -235,7 +240,7 @@ def _intact(path: Path, source: str) -> dict | None:
         return None
 
 
-def _made(file: BinaryIO, name: str, path: Path, source: str) -> dict:
+def _made(file: OpenText, name: str, path: Path, source: str) -> dict:
     """Encode the text of an open file, and return what is written beside it."""
     n, about = _survey(file, name)
     with replacing(path) as half:
@@ -256,7 +261,7 @@ def _fingerprint(path: Path, source: str, about: dict) -> str:
         return hashlib.file_digest(file, lambda: hashlib.sha256(start)).hexdigest()
 
 
-def _survey(file: BinaryIO, name: str) -> tuple[int, dict]:
+def _survey(file: OpenText, name: str) -> tuple[int, dict]:
     """First pass: the number of characters, and the text's vocabulary and sha256."""
     file.seek(0)
     if encoding := _wide_encoding(file.read(HEAD)):
@@ -301,17 +306,17 @@ def _wide_encoding(head: bytes) -> str | None:
     return None
 
 
-def _write_ids(file: BinaryIO, name: str, path: Path, n: int, vocab: str) -> None:
+def _write_ids(file: OpenText, name: str, path: Path, n: int, vocab: str) -> None:
     """Second pass: the ids, as a .npy file."""
     dtype = np.min_scalar_type(len(vocab) - 1)
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (n,)}
     with open(path, "wb") as out:
         np.lib.format.write_array_header_1_0(out, header)
         for text in _texts(file, name):
-            out.write(encode(text, vocab, repr(name)))
+            out.write(encode(text, vocab, repr(name)).data)
 
 
-def _texts(file: BinaryIO, name: str) -> Iterator[str]:
+def _texts(file: OpenText, name: str) -> Iterator[str]:
     """The text of an open file, block by block, read as the top of this module says."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")(), translate=True)
     file.seek(0)

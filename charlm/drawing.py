@@ -40,11 +40,12 @@ DASHES: dict[str, Dashes] = {
     "gru": (0, (2, 1.5)),
 }  # for lines that may lie on others
 
+FONT = "DejaVu Sans"  # comes with matplotlib, so every machine has the same letters
 STYLE = {
     "figure.facecolor": "white",
     "figure.constrained_layout.h_pad": 0.08,
     "figure.constrained_layout.w_pad": 0.08,
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine has the same letters
+    "font.family": FONT,
     "font.size": 10,
     "text.parse_math": False,  # a corpus may well have dollar signs in it
     "text.color": INK,

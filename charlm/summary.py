@@ -6,6 +6,7 @@ from charlm import stats
 from charlm.losses.words import rnn_or_lstm
 from charlm.records import cells_in, diverged_note, of_cell, published_numbers
 from charlm.show import Finding, Samples, Table, make_table
+from charlm.stats import Estimate
 
 
 def summary_title(results: dict) -> Finding:
@@ -30,17 +31,22 @@ def summary_table(results: dict) -> Table:
     known = published_numbers(runs)
     rows = []
     for cell in cells_in(runs):
-        row = {"cell": cell.upper()}
-        for name, key in (("last epoch", "val_loss_last"), ("best epoch", "val_loss_best")):
-            e = stats.seed_estimate(of_cell(runs, cell), key)
-            spread = f" ±\N{NO-BREAK SPACE}{e.sd:.4f}" if e.sd is not None else ""
-            row[name] = f"{e.mean:.4f}{spread}" if e.mean is not None else None
-            if key == "val_loss_last" and known:
-                row["published"] = known[cell]["val_loss_last"]
-        e = stats.seed_estimate(of_cell(runs, cell), "epochs")
-        rows.append(row | {"stopped at": e.mean, "seeds": e.n})
+        ours = of_cell(runs, cell)
+        row: dict[str, str | float | None] = {"cell": cell.upper()}
+        row["last epoch"] = _mean_and_sd(stats.seed_estimate(ours, "val_loss_last"))
+        if known:
+            row["published"] = known[cell]["val_loss_last"]
+        row["best epoch"] = _mean_and_sd(stats.seed_estimate(ours, "val_loss_best"))
+        epochs = stats.seed_estimate(ours, "epochs")
+        rows.append(row | {"stopped at": epochs.mean, "seeds": epochs.n})
     caption = "Validation loss in nats per character: mean ± standard deviation over seeds; mean stopping epoch."
     return make_table("summary", rows, caption, diverged_note(runs), {"stopped at": "{:.1f}"})
+
+
+def _mean_and_sd(e: Estimate) -> str | None:
+    if e.mean is None:
+        return None
+    return f"{e.mean:.4f}" if e.sd is None else f"{e.mean:.4f} ±\N{NO-BREAK SPACE}{e.sd:.4f}"
 
 
 def summary_samples(results: dict) -> Samples:
@@ -50,5 +56,5 @@ def summary_samples(results: dict) -> Samples:
 
 def quoted(results: dict, id: str) -> Finding | None:
     """A finding of another notebook, to the letter; None where that notebook had none to show."""
-    found = results["findings"].get(id)
-    return found and Finding(f"summary-{id}", found["text"], {})
+    finding = results["findings"].get(id)
+    return finding and Finding(f"summary-{id}", finding["text"], {})

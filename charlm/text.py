@@ -37,18 +37,16 @@ def whole_words(text: str) -> list[str]:
 
 
 class Share(NamedTuple):
-    """How many of how many: rate with its 95% Wilson interval, all three None where total is 0."""
+    """How many of how many, and the rate with its 95% Wilson interval."""
 
     correct: int
     total: int
-    rate: float | None
-    low: float | None
-    high: float | None
+    rate: float
+    low: float
+    high: float
 
 
 def wilson_share(correct: int, total: int) -> Share:
-    if total == 0:
-        return Share(0, 0, None, None, None)
     from scipy.stats import binomtest  # takes half a second to import, which most notebooks can do without
 
     low, high = binomtest(correct, total).proportion_ci(method="wilson")

@@ -61,10 +61,6 @@ def test_the_interval_of_a_share_is_wilsons():
     assert (found.low, found.high) == pytest.approx((middle - half, middle + half))
 
 
-def test_a_share_of_nothing_is_not_known():
-    assert wilson_share(0, 0) == (0, 0, None, None, None)
-
-
 @pytest.mark.parametrize(
     ("text", "speaker"),
     [

@@ -304,7 +304,7 @@ def overfitting_verdicts(base: Records, large: Records) -> Finding:
     rows = table.frame.to_dict("records")
     first, second = size_and_rate(base[0]), size_and_rate(large[0])
     lines = []
-    values = {}
+    values: dict[str, str] = {}
     for cell in cells_in(base):
         last, best, wider, risen = (r["verdict"] for r in rows if r["cell"] == cell.upper())
         overfits = stats.verdict_of_both(wider, risen)
@@ -322,7 +322,8 @@ def precision_check(records: Records) -> Finding:
     table = precision_table(records)
     if table is None:
         return Finding("precision-check", "Whether bfloat16 is equivalent to float32 is not known for this corpus.", {})
-    same, other = [], []
+    same: list[str] = []
+    other: list[str] = []
     for r in table.frame.to_dict("records"):
         names = same if r["equivalent"] else other
         names.append(f"{r['cell']} {r['hidden size / learning rate']}")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils._pytree import tree_map
 
 import charlm_core as core
 from charlm.device import check_device
@@ -22,7 +23,7 @@ from charlm.ngram import NGram
 from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.runs.identity import code_hash
-from charlm_core import CharModel, Config, Corpus
+from charlm_core import CharModel, Config, Corpus, Memory
 
 ORDERS = 8  # n-gram models of order 1 to this
 BEFORE = 8  # chunks that are read at least, where so many are, before the state counts as carried
@@ -96,11 +97,9 @@ def _compare(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     return losses.view(targets.shape), logits.argmax(-1) == targets
 
 
-def _where(inside: Tensor, state: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+def _where(inside: Tensor, state: Memory) -> Memory:
     """The state (layers, rows, hidden), or each of its parts, with zeros in the rows that are not inside (rows,)."""
-    if isinstance(state, tuple):
-        return tuple(_where(inside, part) for part in state)
-    return state * inside[:, None].to(state.dtype)
+    return tree_map(lambda part: part * inside[:, None].to(part.dtype), state)
 
 
 def _in_rows(model: CharModel, config: Config) -> Config:
@@ -164,7 +163,7 @@ def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
     def rows(chunks: np.ndarray) -> np.ndarray:
         return corpus.ids[chunks[:, None] * config.chunk_length + steps]  # (chunks, time + 1)
 
-    model = NGram(rows(train), ORDERS, len(corpus.vocab))
+    model = NGram(list(rows(train)), ORDERS, len(corpus.vocab))
     by_order = -model.by_order(rows(validation))  # (orders, chunks, time)
     on_train = -model.by_order(rows(equal_part(train, validation)))
     begins = validation[:, None] * config.chunk_length  # (chunks, 1)

@@ -52,7 +52,7 @@ class Job:
 def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
     """The notebooks in the order in which they are executed. The last one, the summary, is shown first."""
     common = {"corpus": corpus, "seeds": study.seeds, "epochs": study.epochs}
-    plan = [
+    plan: list[tuple[str, dict, set[str]]] = [
         ("1_training", {"cell": "rnn", **common}, {"figure", "table", "results"}),
         ("1_training", {"cell": "lstm", **common}, {"figure", "table", "results"}),
         ("2_loss_comparison", common, {"figure", "table", "finding"}),

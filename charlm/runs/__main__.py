@@ -138,7 +138,7 @@ def _verify(given: Namespace) -> tuple[list[dict], bool]:
 
 def _remove(given: Namespace) -> tuple[list[dict], bool]:
     about = []
-    for folder in run_folders(given.runs, dict.fromkeys(given.names)):
+    for folder in run_folders(given.runs, list(dict.fromkeys(given.names))):
         try:
             remove_run(folder)
             about.append({"run_id": folder.name, "status": "removed"})

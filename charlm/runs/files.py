@@ -139,7 +139,7 @@ def _checksum(tensors: dict[str, torch.Tensor], text: str) -> str:
     digest = hashlib.sha256(text.encode())
     for name, t in sorted(tensors.items()):
         digest.update(f"{name} {t.dtype} {tuple(t.shape)}".encode())
-        digest.update(t.contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(t.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -13,8 +13,8 @@ from charlm.runs.identity import training_code_hash
 from charlm_core import CharlmError, CharModel, Config
 
 
-def _object(**of: dict) -> dict:
-    return {"type": "object", "required": [*of], "properties": of}
+def _object(**properties: dict) -> dict:
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 TEXT_FORM = {"type": "string", "maxLength": 255}
@@ -31,7 +31,12 @@ CONFIG_FORM = {
         "maximum": 1e300,
     },
 }
-IDENTITY_FORM = {"config": CONFIG_FORM, "corpus_sha256": TEXT_FORM, "torch": TEXT_FORM, "code": TEXT_FORM}
+IDENTITY_FORM: dict[str, dict] = {
+    "config": CONFIG_FORM,
+    "corpus_sha256": TEXT_FORM,
+    "torch": TEXT_FORM,
+    "code": TEXT_FORM,
+}
 MACHINE_FORM = _object(
     cpu=TEXT_FORM,
     cores={"type": ["integer", "null"]},
@@ -40,7 +45,7 @@ MACHINE_FORM = _object(
     python=TEXT_FORM,
     torch=TEXT_FORM,
 )
-PROGRESS_FORM = {
+PROGRESS_FORM: dict[str, dict] = {
     "history": {"type": "array", "items": _object(epoch=COUNT_FORM, train_loss=AMOUNT_FORM, val_loss=AMOUNT_FORM)},
     "diverged": {
         "anyOf": [{"type": "null"}, _object(epoch=COUNT_FORM, step={"anyOf": [{"type": "null"}, COUNT_FORM]})]

@@ -119,7 +119,9 @@ def machine_facts() -> dict:
     """What a run was made on, without names of host, user or folders."""
     cpu = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").is_file():
-        cpu = re.search(r"model name\s*: (.*)|$", Path("/proc/cpuinfo").read_text("utf-8", "replace"))[1] or cpu
+        named = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text("utf-8", "replace"))
+        if named:
+            cpu = named[1]
     return {
         "cpu": cpu,
         "cores": os.cpu_count(),

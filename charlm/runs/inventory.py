@@ -3,6 +3,7 @@
 import errno
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -29,7 +30,7 @@ from charlm_core import CharlmError
 def run_status(folder: Path, deep: bool = False) -> dict:
     """What a run folder holds: {"run_id", "status", "epochs", ...} with status finished, diverged, unfinished, damaged or
     of another version, and "problem", which says what is wrong. `deep` reads every byte of every file."""
-    about = {"run_id": folder.name}
+    about: dict[str, Any] = {"run_id": folder.name}
     try:
         names = names_in(folder)
         if "run.json" in names:
@@ -55,7 +56,8 @@ def run_status(folder: Path, deep: bool = False) -> dict:
             about |= {"status": "unfinished", "epochs": 0}
         if "code" in about:
             about["code_is_current"] = about["code"] == training_code_hash(r["cell"])
-        if deep and (wrong := misplaced(folder, names)):
+        wrong = misplaced(folder, names) if deep else []
+        if wrong:
             about["problem"] = "; ".join(wrong)
         return about
     except Damaged as e:
@@ -65,9 +67,10 @@ def run_status(folder: Path, deep: bool = False) -> dict:
 def misplaced(folder: Path, names: set[str]) -> list[str]:
     """What is wrong with a run folder of those names beside what its run is made of, a clause for each."""
     finished, begun = "run.json" in names, STATE in names
-    wrong = [f"{path.relative_to(folder)} is not of a run: move it away" for path in strangers(folder)] if names else []
+    foreign = strangers(folder) if names else []
+    wrong = [f"{path.relative_to(folder)} is not of a run: move it away" for path in foreign]
     if finished:
-        left = [name for name in names if name == STATE or name.startswith(".half-")]
+        left = {name for name in names if name == STATE or name.startswith(".half-")}
         wrong += [f"{name} is left from training: to train again tidies it" for name in sorted(left)]
     elif not begun:
         left = names & {*WEIGHT_FILES, *(f"{name}.safetensors" for name in KEPT_NAMES)}
@@ -86,13 +89,13 @@ def misplaced(folder: Path, names: set[str]) -> list[str]:
 def strangers(folder: Path) -> list[Path]:
     """What a run folder holds, or a folder in it in which a file was half written, that is not of the kinds that this
     module writes."""
-    found = []
+    foreign = []
     for path in sorted(folder.iterdir()):
         if is_folder(path) and path.name.startswith(".half-"):
-            found += [half for half in sorted(path.iterdir()) if is_folder(half) or half.name not in RUN_FILES]
+            foreign += [half for half in sorted(path.iterdir()) if is_folder(half) or half.name not in RUN_FILES]
         elif is_folder(path) or path.name not in RUN_FILES:
-            found.append(path)
-    return found
+            foreign.append(path)
+    return foreign
 
 
 def remove_run(folder: Path) -> None:

@@ -237,10 +237,15 @@ def _local_cluster(workers: int):
     import dask
     from distributed import Client, LocalCluster, Security  # takes a second to import, which generate.py can do without
 
-    local = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "memory_limit": None}
-    # Without an address of its own the scheduler's HTTP would ask for port 8787, and warn when it is taken.
-    local |= {"scheduler_kwargs": {"dashboard": False}, "security": Security.temporary()}
-    silent = {f"distributed.{who}.http.routes": [] for who in ("scheduler", "worker")}
+    local = {
+        "host": "127.0.0.1",
+        # Without an address of its own the scheduler's HTTP would ask for port 8787, and warn when it is taken.
+        "dashboard_address": "127.0.0.1:0",
+        "memory_limit": None,
+        "scheduler_kwargs": {"dashboard": False},
+        "security": Security.temporary(),
+    }
+    silent: dict[str, list] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
     # A terminal sends Ctrl-C to the workers too; it is this process that answers it, and ends them.
     quiet = {"preload": "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)", "silence_logs": logging.CRITICAL}
     keep = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in KEEP_MEMORY.items()}
@@ -301,7 +306,8 @@ def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str]) ->
     import dask
     from distributed import as_completed
 
-    waiting, failed = deque(todo), Counter()
+    waiting = deque(todo)
+    failed: Counter[Path] = Counter()
     running: dict[str, Run] = {}
     tasks = as_completed(loop=client.loop)
     # The corpus goes to every worker once. A state travels with its task, so that the scheduler still has it to

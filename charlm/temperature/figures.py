@@ -16,10 +16,10 @@ from charlm.drawing import (
     DASHED,
     DOTTED,
     FAINT,
+    FONT,
     GREY,
     INK,
     LEVEL,
-    STYLE,
     WIDTH,
     Dashes,
     finish,
@@ -42,7 +42,7 @@ from charlm.text import entropy
 
 @cache
 def _font() -> FT2Font:
-    return font_manager.get_font(font_manager.findfont(STYLE["font.family"]))
+    return font_manager.get_font(font_manager.findfont(FONT))
 
 
 def name_character(c: str) -> str:
