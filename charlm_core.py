@@ -85,24 +85,21 @@ def code_points(text: str) -> np.ndarray:
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SPLITS = ("shuffled", "sequential")
 SCHEDULES = ("constant", "cosine")
-WARM_UP = 100  # steps in which a cosine schedule's learning rate rises from zero
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")
-LIMITS = {  # the largest that is taken for what was meant
-    "hidden_size": 2**14,
-    "layers": 100,
-    "batch_size": 2**16,
-    "chunk_length": 2**16,
-    "epochs": 10**6,
-    "patience": 10**6,
-    "threads": 1024,
-    "characters": 2**40,
-    "validation_characters": 2**40,
-    "cut": 2**40,
-    "learning_rate": 1e38,  # nearly the largest float32
-    "weight_decay": 1e38,
-    "clip": 1e38,
+RANGES = {  # the least and the largest number that a field takes
+    **dict.fromkeys(("hidden_size", "batch_size", "chunk_length"), (1, 2**16)),
+    **dict.fromkeys(("layers", "threads"), (1, 1000)),
+    **dict.fromkeys(("epochs", "patience"), (1, 10**6)),
+    **dict.fromkeys(("seed", "split_seed"), (0, 2**32 - 1)),
+    **dict.fromkeys(("characters", "validation_characters", "cut"), (1, 2**40)),
+    "learning_rate": (1e-38, 1e38),  # about what float32 can hold
+    "validation_share": (0.001, 0.999),
+    "dropout": (0, 0.99),
+    "average": (0, 0.999999),
+    **dict.fromkeys(("weight_decay", "clip"), (0, 1e38)),
 }
+WARM_UP = 100  # steps in which a cosine schedule's learning rate rises from zero
 
 
 @dataclass(frozen=True)
@@ -140,51 +137,28 @@ class Config:
     cut: int | None = None  # the character where a sequential split changes sides, in place of validation_share
 
     def __post_init__(self) -> None:
+        choices = {"cell": CELLS, "split": SPLITS, "schedule": SCHEDULES}
+        choices |= {"device": ("auto", *DEVICES), "precision": ("auto", *PRECISIONS)}
         for f in fields(self):
             value = getattr(self, f.name)
             if type(value) is int and abs(value) >= 2**64:
                 raise CharlmError(f"{f.name}: needs a smaller number, of 64 bits at most")
             if f.type is float and type(value) is int:
-                object.__setattr__(self, f.name, value := float(value))
+                value = float(value)
+                object.__setattr__(self, f.name, value)
             kinds = get_args(f.type) or (f.type,)
             if type(value) not in kinds:
                 needs = " or ".join(kind.__name__ for kind in kinds)
                 raise CharlmError(f"{f.name} = {value!r:.80}: needs a value of type {needs}")
-        for name, choices in (
-            ("cell", tuple(CELLS)),
-            ("split", SPLITS),
-            ("schedule", SCHEDULES),
-            ("device", ("auto", *DEVICES)),
-            ("precision", ("auto", *PRECISIONS)),
-        ):
-            if getattr(self, name) not in choices:
-                raise CharlmError(f"{name} = {getattr(self, name)!r:.80}: choose one of {', '.join(choices)}")
-        counts = ("hidden_size", "layers", "batch_size", "chunk_length", "epochs", "patience", "threads")
-        for name in counts:
-            if not 1 <= getattr(self, name) <= LIMITS[name]:
-                raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number from 1 to {LIMITS[name]}")
-        if not 0 < self.learning_rate <= LIMITS["learning_rate"]:
-            raise CharlmError(
-                f"learning_rate = {self.learning_rate}: needs a number above 0, at most {LIMITS['learning_rate']:g}"
-            )
-        if not 0 < self.validation_share < 1:
-            raise CharlmError(f"validation_share = {self.validation_share}: needs a number between 0 and 1")
-        for name in ("dropout", "average"):
-            if not 0 <= getattr(self, name) < 1:
-                raise CharlmError(f"{name} = {getattr(self, name)}: needs a number from 0 to below 1")
-        for name in ("weight_decay", "clip"):
-            if not 0 <= getattr(self, name) <= LIMITS[name]:
-                raise CharlmError(f"{name} = {getattr(self, name)}: needs a number from 0 to {LIMITS[name]:g}")
-        for name in ("characters", "validation_characters", "cut"):
-            value = getattr(self, name)
-            if value is not None and not 1 <= value <= LIMITS[name]:
-                raise CharlmError(f"{name} = {value}: needs a whole number from 1 to {LIMITS[name]}, or none")
+            if f.name in choices and value not in choices[f.name]:
+                raise CharlmError(f"{f.name} = {value!r:.80}: choose one of {', '.join(choices[f.name])}")
+            if f.name in RANGES and value is not None:
+                low, high = RANGES[f.name]
+                if not low <= value <= high:
+                    raise CharlmError(f"{f.name} = {value}: needs a number from {low} to {high}")
         for name in ("carry", "cut"):
             if getattr(self, name) and self.split != "sequential":
                 raise CharlmError(f"{name} = {getattr(self, name)}: needs split = 'sequential'")
-        for name in ("seed", "split_seed"):
-            if not 0 <= (getattr(self, name) or 0) < 2**32:
-                raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number from 0 to {2**32 - 1}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from charlm_core import LIMITS, CharlmError, Config
+from charlm_core import RANGES, CharlmError, Config
 
 MOST_SEEDS = 1000
 # ---------------------------------------------------------------------------------------------------------------------
@@ -20,7 +20,7 @@ class Study:
     epochs: int = Config.epochs
 
     def __post_init__(self) -> None:
-        for name, most in (("seeds", MOST_SEEDS), ("epochs", LIMITS["epochs"])):
+        for name, most in (("seeds", MOST_SEEDS), ("epochs", RANGES["epochs"][1])):
             if not 1 <= getattr(self, name) <= most:
                 raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number from 1 to {most}")
 

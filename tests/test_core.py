@@ -44,7 +44,8 @@ def test_the_default_configuration_is_the_protocol_of_the_study():
         ("device", "tpu"),
         ("hidden_size", 10**400),
         ("learning_rate", 10**400),
-        *((name, limit * 2) for name, limit in core.LIMITS.items()),
+        *((name, high * 2) for name, (_, high) in core.RANGES.items()),
+        *((name, low - 1) for name, (low, _) in core.RANGES.items()),
     ],
 )
 def test_a_senseless_value_is_named_with_its_field(field, value):

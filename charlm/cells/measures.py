@@ -15,7 +15,7 @@ from charlm.stats import Estimate
 
 COMPARED_LOSS = "val_loss_best"  # what cells are compared by
 POWER = 0.8  # the chance with which a difference that is there shall be found
-MOST_SEEDS = 100_000  # where seeds_needed() stops looking
+MOST_PAIRS = 100_000  # where seeds_needed() stops looking
 PUBLISHED_DIFFERENCE = abs(PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"])
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -36,13 +36,13 @@ def seeds_needed(sd: float, difference: float) -> int:
     differences, with the probability POWER (from the noncentral t distribution)."""
     if not sd:
         return 2  # the fewest that give a standard deviation at all
-    for n in range(2, MOST_SEEDS):
+    for n in range(2, MOST_PAIRS):
         critical = stdtrit(n - 1, 0.975)
         shift = difference / (sd / math.sqrt(n))  # the noncentrality: standard errors that the difference is worth
         missed = nctdtr(n - 1, shift, critical)
         if not math.isfinite(shift) or missed <= 1 - POWER:
             return n
-    return MOST_SEEDS
+    return MOST_PAIRS
 
 
 # ---------------------------------------------------------------------------------------------------------------------

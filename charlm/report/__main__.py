@@ -15,7 +15,7 @@ from charlm.printable import inline
 from charlm.protocol import MOST_SEEDS, Study
 from charlm.report.execute import ReportError
 from charlm.report.make import make_report
-from charlm_core import LIMITS, CharlmError
+from charlm_core import RANGES, CharlmError
 
 
 def parser() -> Parser:
@@ -34,7 +34,7 @@ def parser() -> Parser:
     )
     it.add_argument(
         "--epochs",
-        type=whole_number(1, LIMITS["epochs"]),
+        type=whole_number(*RANGES["epochs"]),
         metavar="N",
         help=f"epochs of training, at most ({full.epochs})",
     )
