@@ -19,7 +19,7 @@ help:
 	@echo '                 SEEDS=1 EPOCHS=2 CORPUS=my.txt OUT=elsewhere: each is optional, alone or together'
 	@echo '                 STUDIES=all (or names: see charlm/studies.py) makes the long studies again, which takes hours'
 	@echo 'make quick       the same on a small scale, about a minute, into build/'
-	@echo 'make test        format, lint, names that a system lacks, corpus, tests'
+	@echo 'make test        format, lint, types, names that a system lacks, corpus, tests'
 	@echo 'make bench       measure the speed, under ten minutes, into build/bench.md (QUICK=1: under two)'
 	@echo 'make tidy        format the code, and clear what running left in the notebooks'
 	@echo 'make lab         JupyterLab in notebooks/'
@@ -40,8 +40,9 @@ quick: .venv/ready
 test: corpus
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
-	$(VENV_PYTHON) -m mypy --platform darwin
-	$(VENV_PYTHON) -m mypy --platform win32
+	$(VENV_PYTHON) -m mypy --platform linux
+	$(VENV_PYTHON) -m mypy --platform darwin --no-site-packages --ignore-missing-imports --cache-dir .mypy_cache/darwin
+	$(VENV_PYTHON) -m mypy --platform win32 --no-site-packages --ignore-missing-imports --cache-dir .mypy_cache/win32
 	OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto
 
 bench: .venv/ready

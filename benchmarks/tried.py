@@ -6,6 +6,7 @@ Each is the old time over the new, one thread, in turns (see bench.py); above 1 
 import os
 import subprocess
 import sys
+from functools import partial
 
 import bench
 import numpy as np
@@ -80,6 +81,18 @@ def stepper(config, loss_of=core.batch_loss):
     return step
 
 
+def each_alone(x: torch.Tensor, w: torch.Tensor) -> None:
+    """Sixty steps of (seeds, rows, in) times (seeds, in, out), a product for each seed."""
+    for _ in range(60):
+        for one_x, one_w in zip(x, w, strict=True):
+            one_x @ one_w
+
+
+def all_together(x: torch.Tensor, w: torch.Tensor) -> None:
+    for _ in range(60):
+        torch.bmm(x, w)
+
+
 def main() -> None:
     torch.set_num_threads(1)
     if "--step" in sys.argv:  # seconds of a step in this process' environment
@@ -95,13 +108,9 @@ def main() -> None:
             print(f"RNN of hidden size {hidden} through a layer of its own, {precision}: {a / b:.2f}")
     for cell, gates in (("RNN", 1), ("LSTM", 4)):
         for precision in bench.precisions():
-            a, b = (torch.randn(5, *shape).to(getattr(torch, precision)) for shape in ((64, 256), (256, 256 * gates)))
-            one = [(x.contiguous(), y.contiguous()) for x, y in zip(a, b, strict=True)]
-            apart, together = bench.median_seconds(
-                TURNS,
-                lambda one=one: [x @ y for _ in range(60) for x, y in one],
-                lambda a=a, b=b: [torch.bmm(a, b) for _ in range(60)],
-            )
+            dtype = getattr(torch, precision)
+            x, w = torch.randn(5, 64, 256).to(dtype), torch.randn(5, 256, 256 * gates).to(dtype)
+            apart, together = bench.median_seconds(TURNS, partial(each_alone, x, w), partial(all_together, x, w))
             print(f"five seeds in one product, {cell}, {precision}: {apart / together:.2f}")
     for cell in ("rnn", "lstm", "gru"):  # resolved_config() takes it where it wins
         both = [stepper(Config(cell=cell, precision=p, device="cpu")) for p in ("float32", "bfloat16")]

@@ -91,7 +91,24 @@ if sys.platform != "win32":
     WRECKS["pipe"] = lambda folder: pipe(folder / "run.json")
     WRECKS["pipe for weights"] = lambda folder: pipe(folder / "best.safetensors")
 
-VALUES = [None, True, -1, 0, 1.5, 10**400, 1e308, "", "x", "x" * 5000, "\n\x1b[2J", "\ud800", [], [[]], {}, {"a": 1}]
+VALUES: list[object] = [
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    10**400,
+    1e308,
+    "",
+    "x",
+    "x" * 5000,
+    "\n\x1b[2J",
+    "\ud800",
+    [],
+    [[]],
+    {},
+    {"a": 1},
+]
 
 
 def ruin(folder, rng: random.Random) -> str:

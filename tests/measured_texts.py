@@ -7,7 +7,7 @@ from charlm.corpus import load_corpus
 from charlm.temperature.measures import Measured
 from charlm.temperature.texts import GRID, REAL, SHUFFLED
 
-PEAKED = np.tile(np.float32([10, 0, 0, 0]), (3, 5, 1))
+PEAKED = np.tile(np.array([10, 0, 0, 0], np.float32), (3, 5, 1))
 TARGETS = np.zeros((3, 5), np.int64)
 
 

@@ -1,6 +1,7 @@
 """Run records that look like real ones, made without training."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,8 @@ def make_record(cell="rnn", seed=0, *, epochs=None, shift=0.0, diverged=False, *
     A run of the study's protocol: losses fall, validation turns after its best epoch. shift moves its validation
     loss, epochs cuts it short as a smaller max_epochs would, config overrides fields of the configuration.
     """
-    config = {"corpus": "shakespeare-268k", "hidden_size": 256, "learning_rate": 0.001, "max_epochs": 50} | config
+    defaults: dict[str, Any] = {"corpus": "shakespeare-268k", "hidden_size": 256, "learning_rate": 0.001}
+    config = defaults | {"max_epochs": 50} | config
     speed = (config["hidden_size"] / 256) * (config["learning_rate"] / 0.001) ** 0.5
     best = max(2, round((23 + seed % 4) / speed))
     ran = min(best + 5, config["max_epochs"] if epochs is None else epochs)
@@ -23,7 +25,7 @@ def make_record(cell="rnn", seed=0, *, epochs=None, shift=0.0, diverged=False, *
         low_val + wobble + 1.1 * math.exp(-e * speed / 4) + 0.004 * speed * max(0, e - best) + 0.0004 * abs(e - best)
         for e in range(1, ran + 1)
     ]
-    at = min(range(ran), key=val.__getitem__) if ran else None
+    at = min(range(ran), key=val.__getitem__, default=-1)
     pick = lambda losses, i: losses[i] if ran else None  # noqa: E731
     return {
         "run_id": f"{cell}-{config['hidden_size']}-lr{config['learning_rate']:g}-seed{seed}-{cell}{seed:08d}",

@@ -69,7 +69,7 @@ def encodings_missed(call: ast.Call) -> bool:
     if name == "open":
         place = 0 if isinstance(call.func, ast.Attribute) else 1  # Path.open(mode), open(path, mode)
         mode = call.args[place] if len(call.args) > place else given.get("mode")
-        return "encoding" not in given and not (isinstance(mode, ast.Constant) and "b" in mode.value)
+        return "encoding" not in given and not (isinstance(mode, ast.Constant) and "b" in str(mode.value))
     return {"text", "universal_newlines"} & given.keys() != set()
 
 

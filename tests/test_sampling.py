@@ -143,7 +143,8 @@ def test_when_one_piece_of_texts_is_interrupted_the_others_stop():
         assert stopped.wait(timeout=30)
         ended.append(piece)
 
-    ended, both_begun, before = [], threading.Barrier(2), torch.get_num_threads()
+    ended: list[slice] = []
+    both_begun, before = threading.Barrier(2), torch.get_num_threads()
     torch.set_num_threads(2)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -207,7 +208,7 @@ def test_the_bits_of_a_row_do_not_depend_on_the_number_of_threads(rows):
             found.append(step(logits.argmax(axis=1), state)[0])
     finally:
         torch.set_num_threads(threads)
-    assert np.array_equal(*found)
+    assert np.array_equal(found[0], found[1])
 
 
 def test_a_cell_whose_step_is_not_known_writes_no_text(tiny, tiny_config, monkeypatch):

@@ -76,7 +76,7 @@ def small(monkeypatch, tiny_config, tmp_path):
 
 def test_a_study_of_the_reports_corpus_is_kept_and_read_back(small, tiny, monkeypatch):
     monkeypatch.setitem(charlm.corpus.CORPORA[Study.corpus], "sha256", tiny.sha256)
-    said = []
+    said: list[str] = []
     made = studies.make_study("parameters", tiny, said.append, small / "studies")
     assert said[-1] == "studies/parameters.json: 2 runs"
     assert studies.read_study("parameters", tiny, small / "studies") == made

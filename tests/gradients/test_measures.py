@@ -21,7 +21,7 @@ V = 3  # characters of the vocabulary
 TEXT = np.random.default_rng(0).integers(V, size=(26, 4))  # windows of 25 characters and the one after: (time, windows)
 
 
-def model(cell="rnn", layers=1, hidden_size=1, **given):
+def model(cell="rnn", layers=1, hidden_size=1, **given) -> tuple[dict[str, torch.Tensor], Config]:
     """Configuration and weights of a tiny model, all weights zero but those given by name, rnn.weight_hh_l0 as w_hh."""
     config = Config(cell=cell, layers=layers, hidden_size=hidden_size)
     weights = {name: torch.zeros_like(w) for name, w in CharModel(V, config).state_dict().items()}

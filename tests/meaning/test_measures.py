@@ -102,8 +102,14 @@ def folder(trained, tmp_path):
 @pytest.fixture
 def times(monkeypatch):
     """A list that grows with every run that is measured."""
-    calls, measure = [], measures.measure_losses
-    monkeypatch.setattr(measures, "measure_losses", lambda *given: calls.append(given) or measure(*given))
+    calls = []
+    measure = measures.measure_losses
+
+    def noted(*arguments):
+        calls.append(arguments)
+        return measure(*arguments)
+
+    monkeypatch.setattr(measures, "measure_losses", noted)
     monkeypatch.setattr(measures, "code_hash", lambda *functions: "code")
     return calls
 

@@ -41,7 +41,8 @@ def notebooks(tmp_path_factory):
 @pytest.fixture(scope="module")
 def built(notebooks, tmp_path_factory):
     """The folder with a report, and what was said while it was made."""
-    stage, said = tmp_path_factory.mktemp("stage"), []
+    stage = tmp_path_factory.mktemp("stage")
+    said: list[str] = []
     build_report(plan(notebooks, stage), STUDY, SUBTITLE, stage, said.append)
     return stage, said
 

@@ -178,7 +178,7 @@ def test_the_pdf_has_the_same_numbers_texts_and_no_code(built):
 def test_characters_without_a_glyph_are_named_once(built, notebooks, tmp_path, monkeypatch):
     monkeypatch.setattr(charlm.report.render, "findSystemFonts", lambda: [])
     (tmp_path / "figures").mkdir()
-    said = []
+    said: list[str] = []
     make_pdf("# T\n\nA tag \U000e0041 and \u4f60, é → ∑.", "s", tmp_path, said.append)
     assert len(said) == 1
     assert "U+4F60, U+E0041" in said[0]

@@ -75,7 +75,7 @@ def test_stored_weights_give_the_stored_losses(trained, tiny):
 
 def test_a_finished_run_is_not_trained_again(trained, tiny, tiny_config, monkeypatch):
     monkeypatch.setattr(core, "train_epoch", None)
-    said = []
+    said: list[str] = []
     assert train_sweep([tiny_config], tiny, trained[0].parent, say=said.append) == [trained[1]]
     assert said == []
 
@@ -106,7 +106,7 @@ def test_without_a_trained_run_the_error_says_how_to_make_one(tmp_path):
 
 
 def test_a_diverged_run_is_finished_and_says_where(tiny, tiny_config, tmp_path):
-    said = []
+    said: list[str] = []
     config = replace(tiny_config, cell="rnn", learning_rate=1e38)
     (record,) = train_sweep([config], tiny, tmp_path, say=said.append)
     assert record["status"] == "diverged" and record["diverged"]["epoch"] >= 1
@@ -302,10 +302,14 @@ def test_what_is_kept_of_a_run_is_known_for_a_file_of_a_run(tmp_path):
 
 def test_what_was_not_changed_is_checked_once_in_a_process(trained, tmp_path, monkeypatch):
     folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
-    read, read_file = [], charlm.runs.files.read_file
-    monkeypatch.setattr(
-        charlm.runs.files, "read_file", lambda path, *limit: read.append(path.name) or read_file(path, *limit)
-    )
+    read = []
+    read_file = charlm.runs.files.read_file
+
+    def noted(path, *limit):
+        read.append(path.name)
+        return read_file(path, *limit)
+
+    monkeypatch.setattr(charlm.runs.files, "read_file", noted)
     check_run(folder)
     check_run(folder)
     assert sorted(read) == ["best.safetensors", "last.safetensors", "run.json"]

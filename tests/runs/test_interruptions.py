@@ -227,7 +227,7 @@ def test_of_two_that_ask_for_one_run_one_trains_and_the_other_waits_and_loads(ti
     first = threading.Thread(target=ask, args=("first",))
     first.start()
     started.wait(60)
-    said = []
+    said: list[str] = []
     asked["second"] = train_sweep([config], tiny, tmp_path, say=said.append)
     first.join()
     assert trained_by == ["first"] * 6
@@ -243,7 +243,7 @@ def test_a_lock_left_by_a_dead_process_does_not_block(trained, tiny, tiny_config
     )
     subprocess.run([sys.executable, "-c", script, str(run.folder)])
     assert (run.folder / "lock").exists()
-    said = []
+    said: list[str] = []
     train_sweep([tiny_config], tiny, tmp_path, say=said.append)
     assert results(run.folder) == results(trained[0]) and not any("waiting" in line for line in said)
 
@@ -276,7 +276,7 @@ def test_a_damaged_run_is_neither_believed_nor_trained_over_and_the_others_are_t
     flip(folder / "last.safetensors")
     before = (folder / "last.safetensors").read_bytes()
     other = replace(tiny_config, seed=1, epochs=1)
-    said = []
+    said: list[str] = []
     with pytest.raises(CharlmError, match=r"^1 of 2 runs .*last\.safetensors is damaged.* remove[^\n]*$"):
         train_sweep([tiny_config, other], tiny, tmp_path, say=said.append)
     assert (folder / "last.safetensors").read_bytes() == before
@@ -466,7 +466,7 @@ def shaky(monkeypatch):
     from distributed import Client as DaskClient
 
     def shaky(failures):
-        tries = []
+        tries: list[str] = []
 
         @contextmanager
         def cluster(workers):

@@ -13,7 +13,7 @@ from charlm.ngram import NGram
 from charlm.runs.folder import load_weights
 from charlm.temperature import measures, words
 from charlm.temperature.measures import TEXT_MEASURES, Measured
-from charlm.temperature.texts import DRAWN, REAL, SHUFFLED, RealText, begin_texts, draw_texts, set_aside
+from charlm.temperature.texts import DRAWN, REAL, SHUFFLED, RealText, Way, begin_texts, draw_texts, set_aside
 
 # ---------------------------------------------------------------------------------------------------------------------
 # the distribution
@@ -70,7 +70,7 @@ def test_a_value_is_the_ratio_of_the_sums():
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_distribution_where_texts_are_many():
     x = np.random.default_rng(1).normal(size=400)
-    low, high = Measured({REAL: {"copied": np.array([x, np.ones(400)])}}).interval(REAL, "copied")
+    low, high = Measured({REAL: {"copied": np.array([x, np.ones(400)])}}).interval(REAL, "copied") or (0, 0)
     half = 1.96 * x.std() / 20
     assert (low, high) == pytest.approx((x.mean() - half, x.mean() + half), abs=0.1 * half)
 
@@ -147,7 +147,8 @@ def half(t):
 
 
 def test_truncation_is_compared_where_it_is_as_diverse_as_half_the_temperature():
-    ways = {("top-k", 1): {"distinct": 0.2, "words": 0.9}, ("top-k", 2): {"distinct": 0.6, "words": 0.7}}
+    ways: dict[Way, dict] = {}
+    ways |= {("top-k", 1): {"distinct": 0.2, "words": 0.9}, ("top-k", 2): {"distinct": 0.6, "words": 0.7}}
     ways |= {("top-p", 0.1): {"distinct": 0.3, "words": 0.9}, ("top-p", 0.9): {"distinct": 0.5, "words": 0.92}}
     top_k, top_p = measures.at_equal_diversity(make(half, truncated=ways, spread=0.001), "words")
     assert (top_k["way"], top_p["way"]) == ("top-k", "top-p")
@@ -178,8 +179,13 @@ def folder(trained, tmp_path):
 
 
 def test_measures_of_a_runs_texts_are_kept_to_the_bit_and_for_their_settings_alone(folder, tiny, monkeypatch):
-    drawn, draw = [], draw_texts
-    monkeypatch.setattr(measures, "draw_texts", lambda *a: drawn.append(a) or draw(*a))
+    drawn = []
+
+    def noted(*arguments):
+        drawn.append(arguments)
+        return draw_texts(*arguments)
+
+    monkeypatch.setattr(measures, "draw_texts", noted)
     first, again = (measures.measured_texts(folder, tiny, 8, 20, 1) for _ in range(2))
     assert len(drawn) == 1 and list(first.sums) == list(again.sums) == [REAL, SHUFFLED, *DRAWN]
     for way in first.sums:
@@ -206,9 +212,13 @@ def test_what_is_measured_of_a_run_is_what_its_claims_are_judged_from(folder, ti
 def test_runs_are_measured_once_and_only_where_there_are_three(trained, tiny, monkeypatch):
     folder, record = trained
     asked = []
-    monkeypatch.setattr(measures, "kept_measurement", lambda folder, name, of, measure: asked.append(of) or measure())
-    monkeypatch.setattr(measures, "claim_measures", lambda *a: {k: torch.tensor(v) for k, v in MEASURED.items()})
-    MEASURED = {"closest": [0.7], "words": [0.9] * 5 + [math.nan], "names": [0.6, 0.1]}
+    lists = {"closest": [0.7], "words": [0.9] * 5 + [math.nan], "names": [0.6, 0.1]}
+
+    def noted(folder, name, of, measure):
+        asked.append(of)
+        return {name: torch.tensor(values) for name, values in lists.items()}
+
+    monkeypatch.setattr(measures, "kept_measurement", noted)
     assert measures.rows_across_runs([record] * 9, tiny, 8, 20, runs=folder.parent) == []
     rows = measures.rows_across_runs([record | {"seed": s} for s in range(3)], tiny, 8, 20, runs=folder.parent)
     assert len(rows) == 3 == len(asked) and asked[0] == asked[1]

@@ -1,5 +1,7 @@
 """Real text that is set aside, and text drawn beside it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from measured_texts import corpus_of
@@ -100,15 +102,11 @@ def test_a_text_is_drawn_at_the_temperature_or_truncation_that_it_stands_for(tin
     real = set_aside(tiny, tiny_config, 8, 20)
     weights = core.initial_weights(len(tiny.vocab), tiny_config)
     texts = draw_texts(weights, tiny_config, real, seed=3)
-    alone = {"length": 19, "seed": 3, "numbers": [5]}
-    for way, options in (
-        (("T", 0.5), {"temperature": 0.5}),
-        (("top-k", 5), {"top_k": 5}),
-        (("top-p", 0.4), {"top_p": 0.4}),
-    ):
-        assert sampling.sample(weights, tiny_config, tiny.vocab, [real.pieces[5][0]], **alone, **options) == [
-            texts[way][5]
-        ]
+    prompt = [real.pieces[5][0]]
+    alone = partial(sampling.sample, weights, tiny_config, tiny.vocab, prompt, length=19, seed=3, numbers=[5])
+    assert alone(temperature=0.5) == [texts["T", 0.5][5]]
+    assert alone(top_k=5) == [texts["top-k", 5][5]]
+    assert alone(top_p=0.4) == [texts["top-p", 0.4][5]]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
