@@ -48,7 +48,7 @@ def command(name: str, kept: str = "") -> Callable:
                     try:
                         code = main(arguments)
                     except SystemExit as e:  # argparse's
-                        code = e.code
+                        code = int(e.code or 0)
                     sys.stdout.flush()
                     return code
             except KeyboardInterrupt as e:

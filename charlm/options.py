@@ -3,12 +3,13 @@
 import argparse
 import math
 from collections.abc import Callable
+from typing import NoReturn
 
 from charlm.command import MISTAKE, complain
 
 
 class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         complain(self.prog, f"{message} (--help tells what there is)")
         raise SystemExit(MISTAKE)
 

@@ -206,7 +206,7 @@ def test_a_signal_that_the_shell_wants_ignored_is_ignored():
 
 def waiting(moment, before=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) -> subprocess.Popen:
     """The command, at that moment."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    pipes: dict = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
     process = subprocess.Popen([sys.executable, "-c", WAITS, moment], cwd=ROOT, preexec_fn=before, **pipes)
     while process.stdout.readline() != f"{moment}\n":
         pass

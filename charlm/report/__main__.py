@@ -34,7 +34,7 @@ def parser() -> Parser:
     )
     it.add_argument(
         "--epochs",
-        type=whole_number(*RANGES["epochs"]),
+        type=whole_number(1, int(RANGES["epochs"][1])),
         metavar="N",
         help=f"epochs of training, at most ({full.epochs})",
     )
