@@ -86,7 +86,7 @@ ORDER = """
 charlm_core
 charlm.printable charlm.command charlm.options
 charlm.device charlm.corpus charlm.sampling charlm.ngram charlm.text
-charlm.protocol charlm.records charlm.stats
+charlm.protocol charlm.parameters charlm.records charlm.stats
 charlm.show charlm.drawing
 charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.folder charlm.runs.inventory
 charlm.runs.sweep charlm.runs.__main__

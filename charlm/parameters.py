@@ -1,0 +1,44 @@
+"""The parameters of a notebook, checked by its first cell of code after them."""
+
+import ast
+
+from IPython import get_ipython
+
+from charlm.protocol import MOST_SEEDS
+from charlm_core import CELLS, LIMITS, CharlmError
+
+WHOLE_NUMBERS = {  # the smallest and the largest
+    "seeds": (1, MOST_SEEDS),
+    "epochs": (1, LIMITS["epochs"]),
+    "length": (1, 100_000),
+    "samples": (1, 10_000),
+    "passage": (1, 10_000),
+    "sampling_seed": (0, 2**32 - 1),
+}
+
+
+def check_notebook(**given: object) -> None:
+    """Raise CharlmError, naming it, for a parameter of the wrong type or outside its limits, and for one that papermill was
+    given and the notebook does not have: papermill alone would only warn, and go on with the default."""
+    for name in injected_names():
+        if name not in given:
+            raise CharlmError(f"no parameter {name!r:.80}: this notebook has {', '.join(given)}")
+    for name, value in given.items():
+        if name in WHOLE_NUMBERS:
+            low, high = WHOLE_NUMBERS[name]
+            if type(value) is not int or not low <= value <= high:
+                raise CharlmError(f"{name} = {value!r:.80}: needs a whole number from {low} to {high}")
+        elif type(value) is not str:
+            raise CharlmError(f"{name} = {value!r:.80}: needs text; quote it (papermill: -r {name} TEXT)")
+        elif name == "cell" and value not in CELLS:
+            raise CharlmError(f"{name} = {value!r:.80}: choose one of {', '.join(CELLS)}")
+
+
+def injected_names() -> list[str]:
+    """The parameters that papermill put into a cell of its own, just before the one that is executed."""
+    shell = get_ipython()
+    before = shell.user_ns["In"][-2] if shell and len(shell.user_ns["In"]) > 1 else ""
+    if not before.startswith("# Parameters\n"):
+        return []
+    targets = (target for node in ast.parse(before).body if isinstance(node, ast.Assign) for target in node.targets)
+    return [target.id for target in targets if isinstance(target, ast.Name)]
