@@ -121,6 +121,16 @@ def _handle(handler: Callable[[int, FrameType | None], object]) -> dict:
 
 
 @contextmanager
+def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    before = _handle(handler)
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
+
+
+@contextmanager
 def _stoppable() -> Iterator[None]:
     """Ctrl-C and SIGTERM raise Stopped, once: more of them leave the cleaning up alone, as long as it has PATIENCE."""
     stopped: list[float] = []
@@ -137,9 +147,23 @@ def _stoppable() -> Iterator[None]:
                     child.kill()
             os._exit(128 + number)
 
-    before = _handle(stop)
-    try:
+    with _handled(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """What stops this process waits until the end of this. Processes that are started here never hear of Ctrl-C, which a
+    terminal sends to them too, and of which they would complain: whoever started them ends them."""
+    came: list[int] = []
+    mask = None
+    with _handled(lambda number, frame: came.append(number)):
+        if sys.platform != "win32" and hasattr(signal, "pthread_sigmask"):
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            if mask is not None:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    if came:
+        signal.raise_signal(came[0])

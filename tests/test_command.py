@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from posix_only import in_a_terminal, posix
+from posix_only import in_a_terminal, posix, press_ctrl_c, start_in_a_terminal
 from project_files import ROOT
 
 from charlm.command import BROKEN_PIPE, command
@@ -252,3 +252,33 @@ def test_visible_names_characters_that_act_and_keeps_those_that_show():
     )
     assert visible("é\n\t日本 👩‍🔬 می‌خواهم") == "é\n\t日本 👩‍🔬 می‌خواهم"
     assert inline("a\n\tb") == "a↵⇥b"
+
+
+STARTS = """
+from charlm.command import begin, command, undisturbed
+begin()
+import signal, subprocess, sys, time
+@command("it")
+def main(arguments=None):
+    try:
+        with undisturbed():
+            child = subprocess.Popen([sys.executable, "-c", "print(1, flush=True); input()"], stdin=-1, stdout=-1)
+            child.stdout.readline()
+            print("started", flush=True)
+            sys.stdin.readline()
+        raise AssertionError("it went on")
+    finally:
+        print("child", child.poll(), flush=True)
+        child.kill()
+sys.exit(main())
+"""
+
+
+@posix
+def test_what_a_command_starts_is_left_alone_until_it_can_be_ended_and_never_hears_of_ctrl_c():
+    pipes = {"stdin": -1, "stdout": -1, "stderr": -1, "cwd": ROOT}
+    process = start_in_a_terminal([sys.executable, "-c", STARTS], **pipes)
+    assert process.stdout.readline() == "started\n"
+    press_ctrl_c(process)
+    out, err = process.communicate("\n", timeout=60)
+    assert (process.returncode, out, err) == (130, "child None\n", "it: interrupted\n")

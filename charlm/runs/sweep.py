@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 import charlm_core as core
+from charlm.command import undisturbed
 from charlm.device import check_device
 from charlm.runs.files import STATE, Damaged, pack_state, short_reason, unpack_state
 from charlm.runs.folder import RUNS, Run, check_run, run_record
@@ -246,13 +247,16 @@ def _local_cluster(workers: int):
         "security": Security.temporary(),
     }
     silent: dict[str, list] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
-    # A terminal sends Ctrl-C to the workers too; it is this process that answers it, and ends them.
+    # It is this process that answers Ctrl-C, and ends the workers; what their ending breaks is not worth a word.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     quiet = {"preload": "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)", "silence_logs": logging.CRITICAL}
     keep = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in KEEP_MEMORY.items()}
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(keep | silent))
-        cluster = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, **local, **quiet))
-        yield stack.enter_context(Client(cluster))
+        with undisturbed():  # half a cluster would never be ended
+            cluster = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, **local, **quiet))
+            client = stack.enter_context(Client(cluster))
+        yield client
 
 
 @contextmanager
