@@ -4,13 +4,15 @@ import base64
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pypandoc
 import typst
+from fontTools import unicodedata
 from matplotlib import ft2font, get_data_path
 from matplotlib.font_manager import findSystemFonts
 from nbconvert.exporters import MarkdownExporter
@@ -139,28 +141,54 @@ def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], No
     own = sorted(Path(get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf"))
     for path in own:
         shutil.copy(path, fonts)
-    # Fonts of the system only where they are needed, so that the same report has the same bytes on other machines.
-    rare = _uncovered({c for c in source.read_text("utf-8") if not c.isspace()}, own)
-    missing = _uncovered(rare, findSystemFonts()) if rare else set()
+    # Of the system's fonts only those that are needed, so that the same report has the same bytes on other machines.
+    rare = {ord(c) for c in source.read_text("utf-8") if not c.isspace()}.difference(*map(_characters_in, own))
+    useful, missing = _fonts_for(rare, findSystemFonts())
+    for number, path in enumerate(useful):
+        shutil.copy(path, fonts / f"{number}-{path.name}")
+    boxes = ""
     if missing:
-        names = ", ".join(f"U+{ord(c):04X}" for c in sorted(missing))
-        say(f"report.pdf shows a box for {names}: no font on this machine has it (the HTML edition uses the reader's)")
+        scripts = Counter(_script(c) for c in missing)
+        named = ", ".join(f"{script} ({n})" for script, n in scripts.most_common())
+        boxes = f"a box stands for characters that no font of the machine had: {named}; the HTML edition has them"
+        say(f"report.pdf: {boxes}, and a font of the system would be taken")
     try:
         typst.compile(
-            source, folder / "report.pdf", root=folder, font_paths=[fonts], ignore_system_fonts=not rare - missing
+            source,
+            folder / "report.pdf",
+            root=folder,
+            font_paths=[fonts],
+            ignore_system_fonts=True,
+            sys_inputs={"boxes": boxes},
         )
     except typst.TypstError as error:
         raise ReportError(f"the report as PDF: {error.message}") from error
 
 
-def _uncovered(characters: set[str], fonts: Sequence[str | Path]) -> set[str]:
-    """The characters that none of the fonts has a glyph for."""
-    left = set(map(ord, characters))
-    for path in fonts:
-        if not left:
+def _fonts_for(characters: set[int], fonts: Iterable[str]) -> tuple[list[Path], set[int]]:
+    """As few of the fonts as have what can be had of the characters (code points), and the characters that none has."""
+    useful: list[Path] = []
+    # macOS has a font with a box for every character there is.
+    has = (
+        {Path(f): characters & _characters_in(f) for f in sorted(fonts) if "LastResort" not in f} if characters else {}
+    )
+    while has and characters:
+        best = max(has, key=lambda path: len(has[path] & characters))
+        if not has[best] & characters:
             break
-        try:
-            left -= ft2font.FT2Font(path).get_charmap().keys()
-        except RuntimeError:  # a bitmap font, or a file that is none
-            continue
-    return set(map(chr, left))
+        useful.append(best)
+        characters = characters - has[best]
+    return useful, characters
+
+
+def _characters_in(font: str | Path) -> set[int]:
+    """The code points that a font has a glyph for."""
+    try:
+        return set(ft2font.FT2Font(font).get_charmap())
+    except (OSError, RuntimeError):  # not to be read, or a bitmap font
+        return set()
+
+
+def _script(code: int) -> str:
+    name = unicodedata.script_name(unicodedata.script(chr(code)))
+    return {"Common": "symbols", "Inherited": "marks"}.get(name, name)

@@ -8,6 +8,10 @@ import jsonschema
 import nbformat
 import pytest
 import typst
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.t2CharStringPen import T2CharStringPen
+from pypdf import PdfReader
+from pypdf.generic import PdfObject
 from small_notebooks import HOSTILE, STUDY, SUBTITLE, plan
 
 import charlm.report.make
@@ -175,13 +179,50 @@ def test_the_pdf_has_the_same_numbers_texts_and_no_code(built):
     assert json.loads(typst.query(source, "image", root=stage, field="alt")) == ['a "falling" <line>'] * 2
 
 
-def test_characters_without_a_glyph_are_named_once(built, notebooks, tmp_path, monkeypatch):
-    monkeypatch.setattr(charlm.report.render, "findSystemFonts", lambda: [])
-    (tmp_path / "figures").mkdir()
+HELLO = "# T\n\nIn Chinese \u4f60\u597d, in Korean \uc548\ub155\ud558\uc138\uc694, a tag \U000e0041 and é → ∑."
+
+
+def make_pdf_with(fonts, folder, monkeypatch):
+    """What is said of a PDF that is made where the system has these fonts, its first page, and its fonts' names."""
+    monkeypatch.setattr(charlm.report.render, "findSystemFonts", lambda: fonts)
+    (folder / "figures").mkdir()
     said: list[str] = []
-    make_pdf("# T\n\nA tag \U000e0041 and \u4f60, é → ∑.", "s", tmp_path, said.append)
-    assert len(said) == 1
-    assert "U+4F60, U+E0041" in said[0]
+    make_pdf(HELLO, "s", folder, said.append)
+    page = PdfReader(folder / "report.pdf").pages[0]
+    return (
+        said,
+        page.extract_text(),
+        {font["/BaseFont"] for font in map(PdfObject.get_object, page["/Resources"]["/Font"].values())},
+    )
+
+
+def test_scripts_that_no_font_has_are_named_in_one_line_and_on_the_first_page(tmp_path, monkeypatch):
+    (line,), text, _ = make_pdf_with([], tmp_path, monkeypatch)
+    assert "Hangul (5), Han (2), symbols (1)" in line and "\n" not in line
+    assert "Hangul (5), Han (2), symbols (1)" in " ".join(text.split())
+
+
+def test_a_font_of_the_system_is_used_where_it_has_them(tmp_path, monkeypatch):
+    square = [("moveTo", [(0, 0)]), ("lineTo", [(0, 500)]), ("lineTo", [(500, 500)]), ("closePath", [])]
+    pen = T2CharStringPen(500, None)
+    for do, points in square:
+        getattr(pen, do)(*points)
+    glyphs = {name: pen.getCharString() for name in (".notdef", "glyph")}
+    build = FontBuilder(1000, isTTF=False)
+    build.setupGlyphOrder([*glyphs])
+    build.setupCharacterMap({ord(c): "glyph" for c in HELLO if ord(c) > 0x3000})
+    build.setupHorizontalMetrics(dict.fromkeys(glyphs, (500, 0)))
+    build.setupHorizontalHeader(ascent=800, descent=-200)
+    build.setupNameTable({"familyName": "Ours", "styleName": "Regular", "psName": "Ours-Regular"})
+    build.setupCFF("Ours-Regular", {}, glyphs, {})
+    build.setupOS2(sTypoAscender=800, sTypoDescender=-200)
+    build.setupPost()
+    build.save(tmp_path / "ours.otf")
+    broken = tmp_path / "broken.ttf"
+    broken.write_bytes(b"no font")
+    said, text, names = make_pdf_with([str(broken), str(tmp_path / "ours.otf")], tmp_path, monkeypatch)
+    assert said == [] and "box" not in text
+    assert any("Ours-Regular" in name for name in names)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
