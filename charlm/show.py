@@ -15,7 +15,7 @@ import numbers
 import re
 import string
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,6 +96,11 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _holds_numbers(column: Sequence[object]) -> bool:
+    """Numbers, with gaps perhaps, and no text."""
+    return any(map(_is_number, column)) and not any(isinstance(value, str) for value in column)
+
+
 class _Fill(string.Formatter):
     """str.format for findings: numbers are shown as numbers, everything else is escaped."""
 
@@ -171,11 +176,8 @@ class Table:
         columns = [str(c) for c in self.frame.columns]
         forms = [self.formats.get(c, "{}") for c in self.frame.columns]
         values = [plain(list(row)) for row in self.frame.itertuples(index=False)]
-        cells = [[show_value(v, form) for v, form in zip(row, forms, strict=True)] for row in values]
-        right = [
-            any(_is_number(v) for v in column) and not any(isinstance(v, str) for v in column)
-            for column in zip(*values, strict=True)
-        ] or [False] * len(columns)
+        cells = [list(map(show_value, row, forms)) for row in values]
+        right = [_holds_numbers(column) for column in zip(*values, strict=True)] or [False] * len(columns)
         data = {
             "text/html": self._html(columns, cells, right),
             "text/markdown": self._markdown(columns, cells, right),

@@ -207,12 +207,15 @@ def made_with(made: Made) -> Finding:
         text = f"The study *{{name}}* has not been made for this corpus: `make report STUDIES={made.study}` makes it."
         return Finding(id, text, {"name": made.study})
     current = all(r["code"] == training_code_hash(r["cell"]) for r in records)
+    seconds = sum(r["seconds"] for r in records)
+    processors = sorted({r["machine"]["cpu"] for r in records})
+    precisions = sorted({r["precision"] for r in records})
     values = {
         "name": made.study,
         "runs": len(records),
-        "hours": sum(r["seconds"] for r in records) / 3600,
-        "cpu": ", ".join(sorted({r["machine"]["cpu"] for r in records})),
-        "precision": ", ".join(sorted({r["precision"] for r in records})),
+        "hours": seconds / 3600,
+        "cpu": ", ".join(processors),
+        "precision": ", ".join(precisions),
         "code": "with today's training code" if current else "with training code that has changed since",
     }
     text = (

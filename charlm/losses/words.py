@@ -186,8 +186,10 @@ def _shared_seeds(a: Records, b: Records) -> tuple[list[Record], list[Record]]:
     check_alike(a)
     check_alike(b)
     a, b = finished(a), finished(b)
-    shared = {r["seed"] for r in a} & {r["seed"] for r in b}
-    return [r for r in a if r["seed"] in shared], [r for r in b if r["seed"] in shared]
+    shared = {r["seed"] for r in a}.intersection(r["seed"] for r in b)
+    a_shared = [r for r in a if r["seed"] in shared]
+    b_shared = [r for r in b if r["seed"] in shared]
+    return a_shared, b_shared
 
 
 def overfitting_table(base: Records, large: Records) -> Table | None:

@@ -22,8 +22,16 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
     """The content of results.json, and the figures' files. Raises ReportError when two notebooks show one id or key,
     or when the whole does not follow the schema.
     """
-    results: dict = {"schema": 1, "study": study, "runs": []}
-    results |= {"tables": {}, "figures": {}, "findings": {}, "samples": {}, "provenance": {}}
+    results: dict = {
+        "schema": 1,
+        "study": study,
+        "runs": [],
+        "tables": {},
+        "figures": {},
+        "findings": {},
+        "samples": {},
+        "provenance": {},
+    }
     origin: dict[str, str] = dict.fromkeys(results.keys() - {"runs"}, "charlm.report")
 
     def claim(what: str, name: str) -> None:
@@ -33,7 +41,8 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
 
     for job, notebook in executed:
         for output, shown in execute.shown_things(notebook):
-            kind, id = shown.pop("kind"), shown.pop("id", "")
+            kind = shown.pop("kind")
+            id = shown.pop("id", "")
             if kind == "results":
                 for run in shown["data"].get("runs", []):
                     claim(f"run {run.get('run_id')}", job.name)
@@ -57,7 +66,8 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                 (figures / f"{id}.png").write_bytes(base64.b64decode(output.data["image/png"]))
     results["provenance"] = provenance(results["runs"])
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
-    error = jsonschema.exceptions.best_match(validator.iter_errors(json.loads(as_json(results))))
+    as_read = json.loads(as_json(results))  # a tuple is no array to the validator, a list is
+    error = jsonschema.exceptions.best_match(validator.iter_errors(as_read))
     if error:
         raise ReportError(f"results.json breaks {SCHEMA.name} at {error.json_path}: {execute.last_line(error.message)}")
     return results

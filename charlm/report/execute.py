@@ -92,12 +92,13 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
     """
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is said here, once
     path = stage / f"executed-{hashlib.sha256(repr(job).encode()).hexdigest()[:8]}.ipynb"
+    parameters = {name: str(value) if isinstance(value, Path) else value for name, value in job.parameters.items()}
     died = None
     try:
         papermill.execute_notebook(
             job.notebook,
             path,
-            {k: str(v) if isinstance(v, Path) else v for k, v in job.parameters.items()},
+            parameters,
             kernel_name="python3",
             cwd=job.notebook.parent,
             progress_bar=False,
@@ -150,8 +151,12 @@ def find_failure(job: Job, notebook: NotebookNode, died: Exception | None) -> Ex
 
 def shown_things(notebook: NotebookNode) -> list[tuple[NotebookNode, dict]]:
     """Pairs of an output and its charlm metadata, in the order of the notebook."""
-    outputs = (o for c in notebook.cells if c.cell_type == "code" for o in c.outputs)
-    return [(o, dict(o.metadata["charlm"])) for o in outputs if "charlm" in o.get("metadata", {})]
+    shown = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "charlm" in output.get("metadata", {}):
+                shown.append((output, dict(output.metadata["charlm"])))
+    return shown
 
 
 def _cell_name(notebook: NotebookNode, index: int) -> str:

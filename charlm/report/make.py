@@ -44,9 +44,8 @@ def build_report(
         return notebook
 
     for together in (plan[:-1], plan[-1:]):
-        executed += zip(
-            together, execute.execute_together(together, one, lambda job: say(f"{job.name} is executed")), strict=True
-        )
+        notebooks = execute.execute_together(together, one, lambda job: say(f"{job.name} is executed"))
+        executed += zip(together, notebooks, strict=True)
         results = collect_results(executed, study, stage / "figures")
         (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
     markdown = document(executed, results)
@@ -86,7 +85,8 @@ def make_report(
         for name in studies:
             make_study(name, corpus, say)
         results = build_report(plan, facts, subtitle, stage, say)
-        absent = {r["run_id"] for r in runs} - {r["run_id"] for r in results["runs"]}
+        shown = {r["run_id"] for r in results["runs"]}
+        absent = {r["run_id"] for r in runs} - shown
         if absent:
             raise ReportError(f"no notebook shows the runs {', '.join(sorted(absent))}")
         place_report(stage, results, out, figures)

@@ -267,7 +267,8 @@ def load_weights(folder: Path, which: str = "best") -> tuple[dict[str, torch.Ten
     """Weights ("best" or "last" epoch), configuration and vocabulary of a finished run, for sampling.sample()."""
     about = read_run(folder)
     path = folder / f"{which}.safetensors"
-    return unpack(_read_weights(path, about), path)[0], Config(**about["config"]), about["vocab"]
+    weights, _ = unpack(_read_weights(path, about), path)
+    return weights, Config(**about["config"]), about["vocab"]
 
 
 def run_record(folder: Path) -> dict:
@@ -301,18 +302,19 @@ def run_record(folder: Path) -> dict:
 
 
 def kept_measurement(
-    folder: Path, name: str, of: dict, measure: Callable[[], dict[str, torch.Tensor]]
+    folder: Path, name: str, depends_on: dict, measure: Callable[[], dict[str, torch.Tensor]]
 ) -> dict[str, torch.Tensor]:
     """What measuring a run gives, kept in its folder as <name>.safetensors, since it takes long. It is measured again when
-    `of`, all that it depends on beside the run, has changed, or the file is damaged or of another run; a folder that
-    cannot be written is no reason to stop."""
+    what it depends on beside the run has changed, or the file is damaged or of another run; a folder that cannot be
+    written is no reason to stop."""
     if name not in KEPT_NAMES:
         raise ValueError(f"{name!r} is not in MEASURES: nobody would know it for a file of a run")
-    path, about = folder / f"{name}.safetensors", {"run_id": folder.name, **of}
+    path = folder / f"{name}.safetensors"
+    about = {"run_id": folder.name, **depends_on}
     with suppress(CharlmError):
-        found, found_of = unpack(read_file(path), path)
-        if found_of == about:
-            return found
+        kept, kept_about = unpack(read_file(path), path)
+        if kept_about == about:
+            return kept
     data = pack(measure(), about)
     with suppress(CharlmError):
         write_whole(path, data)

@@ -41,17 +41,17 @@ def run_status(folder: Path, deep: bool = False) -> dict:
             about |= {k: r[k] for k in keys}
         elif STATE in names:
             _, state = read_state(folder / STATE)
-            history, made, of = state["history"], state["made"], state["identity"]
+            history, made, identity = state["history"], state["made"], state["identity"]
             about |= {
                 "status": "unfinished",
                 "epochs": len(history),
                 "best_epoch": core.best_epoch(history),
                 "val_loss_best": min((row["val_loss"] for row in history), default=None),
                 "seconds": round(sum(m["seconds"] for m in made), 3),
-                "code": of["code"],
+                "code": identity["code"],
                 "machine": made[-1]["machine"],
             }
-            r = of["config"]
+            r = identity["config"]
         else:
             about |= {"status": "unfinished", "epochs": 0}
         if "code" in about:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 import charlm_core as core
 from charlm.command import undisturbed
 from charlm.device import check_device
+from charlm.records import counted
 from charlm.runs.files import STATE, Damaged, pack_state, short_reason, unpack_state
 from charlm.runs.folder import RUNS, Run, check_run, run_record
 from charlm.runs.identity import machine_facts, run_identity
@@ -29,10 +30,11 @@ def train_one_epoch(data: bytes, config: Config, corpus: Corpus) -> bytes:
     """The packed state one epoch later: the unit of work, here or on any worker that has the same code and torch."""
     start = time.perf_counter()
     check_device(config)  # the worker's may be another than where the sweep was asked for
-    of = run_identity(config, corpus)
-    state, made = unpack_state(data, "the state sent to this worker", of)
+    identity = run_identity(config, corpus)
+    state, made = unpack_state(data, "the state sent to this worker", identity)
     state = core.train_epoch(state, corpus, config)
-    return pack_state(state, [*made, {"seconds": time.perf_counter() - start, "machine": machine_facts()}], of)
+    made = [*made, {"seconds": time.perf_counter() - start, "machine": machine_facts()}]
+    return pack_state(state, made, identity)
 
 
 def sweep_plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS, workers: int = 0) -> dict:
@@ -40,18 +42,21 @@ def sweep_plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS, wor
 
     Minutes are estimated from a few timed steps of each kind of run, as if all epochs were needed: an upper bound.
     """
-    todo = [r for r in (Run.of(c, corpus, runs) for c in dict.fromkeys(configs)) if not r.is_finished()]
-    seconds, size = 0.0, 0
+    wanted = [Run.of(config, corpus, runs) for config in dict.fromkeys(configs)]
+    todo = [run for run in wanted if not run.is_finished()]
+    seconds = 0.0
+    size = 0
     timed: dict[Config, float] = {}
     for run in todo:
         kind = replace(run.config, seed=0)
         if kind not in timed:
             timed[kind] = _epoch_seconds(kind, corpus)
-        seconds += timed[kind] * (run.config.epochs - run_status(run.folder).get("epochs", 0))
-        size += 2 * 4 * core.count_parameters(len(corpus.vocab), run.config)
+        done = run_status(run.folder).get("epochs", 0)
+        seconds += timed[kind] * (run.config.epochs - done)
+        size += 2 * 4 * core.count_parameters(len(corpus.vocab), run.config)  # best and last weights, of 4 bytes
     return {
         "train": len(todo),
-        "found": len(set(configs)) - len(todo),
+        "found": len(wanted) - len(todo),
         "minutes": seconds / 60 / count_workers(len(todo), todo[0].config if todo else None, workers),
         "megabytes": size / 1e6,
     }
@@ -65,7 +70,8 @@ def _epoch_seconds(config: Config, corpus: Corpus) -> float:
     few = min(chunks, 5 * config.batch_size)
     part = replace(corpus, ids=corpus.ids[: few * config.chunk_length + 1])
     config = replace(config, characters=None, validation_characters=None, cut=None)  # which such a part does not have
-    state, seconds = core.initial_state(len(corpus.vocab), config), []
+    state = core.initial_state(len(corpus.vocab), config)
+    seconds = []
     for _ in range(2):  # the first pass also sets up the library's kernels
         start = time.perf_counter()
         core.train_epoch(state, part, config)
@@ -119,12 +125,12 @@ def train_sweep(
         mine = [r for r in todo if _lock(r, locks)]
         others = [r for r in todo if r not in mine]
         mine = _sound(mine, Run.recover, failures, say)
-        it = sweep_plan([r.config for r in (*mine, *others)], corpus, runs, workers)
-        if it["train"]:
-            found = len(sound) - len(todo) + it["found"]
+        plan = sweep_plan([r.config for r in (*mine, *others)], corpus, runs, workers)
+        if plan["train"]:
+            found = len(sound) - len(todo) + plan["found"]
             say(
-                f"{corpus.name}: {it['train']} runs to train, {found} found; at most {it['minutes']:.1f} min on this "
-                f"machine, {it['megabytes']:.0f} MB in {runs}"
+                f"{corpus.name}: {plan['train']} runs to train, {found} found; at most {plan['minutes']:.1f} min on this "
+                f"machine, {plan['megabytes']:.0f} MB in {runs}"
             )
         failures += _train([r for r in mine if not r.is_finished()], corpus, workers, scheduler, insecure, say)
     for run in others:
@@ -142,11 +148,11 @@ def train_sweep(
 
 
 def _sound(
-    some: Iterable[Run], look: Callable[[Run], None], failures: list[str], say: Callable[[str], None]
+    runs: Iterable[Run], look: Callable[[Run], None], failures: list[str], say: Callable[[str], None]
 ) -> list[Run]:
     """The runs in which `look` finds no damage. The others are left out, which is said and noted in `failures`."""
     sound = []
-    for run in some:
+    for run in runs:
         try:
             look(run)
         except Damaged as e:
@@ -178,8 +184,8 @@ def _train(
     if not todo:
         return []
     workers = count_workers(len(todo), todo[0].config, workers)
-    runs = "run" if len(todo) == 1 else "runs"
-    say(f"training {len(todo)} {runs}" + (f" on the workers of {scheduler}" if scheduler else f", {workers} at a time"))
+    where = f" on the workers of {scheduler}" if scheduler else f", {workers} at a time"
+    say(f"training {counted(len(todo), 'run')}{where}")
     failures: list[str] = []
     with ExitStack() as stack:
         if scheduler:
