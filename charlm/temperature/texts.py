@@ -46,11 +46,11 @@ class RealText:
     judge: NGram
 
 
-def set_aside(corpus: Corpus, config: Config, samples: int, length: int) -> RealText:
-    """So many pieces of so many characters, evenly spaced over the corpus; of a short corpus fewer and then shorter
-    ones, at most a fifth of it. config says which chunks the model was trained on.
+def set_aside(corpus: Corpus, config: Config, samples: int, length: int, at_most: int = MAX_TEXT) -> RealText:
+    """So many pieces of so many characters, evenly spaced over the corpus or the `at_most` characters that it begins with;
+    of a short corpus fewer and then shorter ones, at most a fifth of it. config says which chunks the model was trained on.
     """
-    ids = np.asarray(corpus.ids[:MAX_TEXT])
+    ids = np.asarray(corpus.ids[:at_most])
     room = int(SET_ASIDE * len(ids))
     samples = min(samples, max(MIN_PIECES, room // length))
     length = max(2, min(length, room // samples))

@@ -10,10 +10,11 @@ from measured_texts import PEAKED, TARGETS, TYPICAL, away, make
 
 from charlm import sampling
 from charlm.ngram import NGram
+from charlm.runs.files import pack, unpack
 from charlm.runs.folder import load_weights
 from charlm.temperature import measures, words
 from charlm.temperature.measures import TEXT_MEASURES, Measured
-from charlm.temperature.texts import DRAWN, REAL, SHUFFLED, RealText, Way, begin_texts, draw_texts, set_aside
+from charlm.temperature.texts import DRAWN, REAL, SHUFFLED, RealText, Way, begin_texts, set_aside
 
 # ---------------------------------------------------------------------------------------------------------------------
 # the distribution
@@ -178,21 +179,18 @@ def folder(trained, tmp_path):
     return shutil.copytree(trained[0], tmp_path / trained[0].name)
 
 
-def test_measures_of_a_runs_texts_are_kept_to_the_bit_and_for_their_settings_alone(folder, tiny, monkeypatch):
-    drawn = []
-
-    def noted(*arguments):
-        drawn.append(arguments)
-        return draw_texts(*arguments)
-
-    monkeypatch.setattr(measures, "draw_texts", noted)
+def test_measures_of_a_runs_texts_are_kept_to_the_bit_and_for_their_settings_alone(folder, tiny):
     first, again = (measures.measured_texts(folder, tiny, 8, 20, 1) for _ in range(2))
-    assert len(drawn) == 1 and list(first.sums) == list(again.sums) == [REAL, SHUFFLED, *DRAWN]
+    assert list(first.sums) == list(again.sums) == [REAL, SHUFFLED, *DRAWN]
     for way in first.sums:
         for name in TEXT_MEASURES:
             assert np.array_equal(first.sums[way][name], again.sums[way][name])
-    measures.measured_texts(folder, tiny, 8, 20, 2)
-    assert len(drawn) == 2
+
+    file = folder / "texts.safetensors"
+    tensors, about = unpack(file.read_bytes(), file)
+    file.write_bytes(pack({name: torch.zeros_like(sums) for name, sums in tensors.items()}, about))
+    assert not measures.measured_texts(folder, tiny, 8, 20, 1).sums[REAL]["judge"].any()  # they are believed
+    assert measures.measured_texts(folder, tiny, 8, 20, 2).sums[REAL]["judge"].all()
 
 
 def test_what_is_measured_of_a_run_is_what_its_claims_are_judged_from(folder, tiny, monkeypatch):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from measured_texts import corpus_of
 
-import charlm.temperature.texts
 import charlm_core as core
 from charlm import sampling
 from charlm.temperature import measures, words
@@ -49,9 +48,8 @@ def test_the_training_passages_hold_every_trained_character_outside_the_pieces_a
     assert "".join(real.training) == expected
 
 
-def test_of_a_long_corpus_the_beginning_is_taken_and_said(tiny, tiny_config, monkeypatch):
-    monkeypatch.setattr(charlm.temperature.texts, "MAX_TEXT", 2000)
-    real = set_aside(tiny, tiny_config, 10, 30)
+def test_of_a_long_corpus_the_beginning_is_taken_and_said(tiny, tiny_config):
+    real = set_aside(tiny, tiny_config, 10, 30, at_most=2000)
     text = decode(tiny.ids[:2000], tiny.vocab)
     assert real.pieces[-1] == text[-30:] and all(passage in text for passage in real.training)
     assert "evenly spaced over the first 2,000 characters of the corpus and 15.0% of it" in words.what_is_measured(
