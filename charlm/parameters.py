@@ -5,11 +5,11 @@ import ast
 from IPython import get_ipython
 
 from charlm.protocol import MOST_SEEDS
-from charlm_core import CELLS, LIMITS, CharlmError
+from charlm_core import CELLS, RANGES, CharlmError
 
 WHOLE_NUMBERS = {  # the smallest and the largest
     "seeds": (1, MOST_SEEDS),
-    "epochs": (1, LIMITS["epochs"]),
+    "epochs": RANGES["epochs"],
     "length": (1, 100_000),
     "samples": (1, 10_000),
     "passage": (1, 10_000),
