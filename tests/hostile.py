@@ -33,6 +33,12 @@ def loop(path):
     path.symlink_to(path.name)
 
 
+def elsewhere(path):
+    """A link to a file outside of the folder of runs."""
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.parent.parent.parent / "outside")
+
+
 def pipe(path):
     path.unlink(missing_ok=True)
     make_pipe(path)
@@ -74,8 +80,8 @@ WRECKS = {
     "deep": lambda folder: (folder / "run.json").write_text("[" * 100_000),
     "endless number": lambda folder: (folder / "run.json").write_text('{"sha256": ' + "9" * 10_000 + "}"),
     "a list": lambda folder: (folder / "run.json").write_text("[]"),
-    "ten million layers": lambda folder: rewrite(folder, lambda about: about["config"].update(layers=10**7)),
-    "another hidden size": lambda folder: rewrite(folder, lambda about: about["config"].update(hidden_size=10**9)),
+    "a hundred layers": lambda folder: rewrite(folder, lambda about: about["config"].update(layers=100)),
+    "another hidden size": lambda folder: rewrite(folder, lambda about: about["config"].update(hidden_size=2**14)),
     "a very long name": lambda folder: rewrite(folder, lambda about: about.update(corpus="x" * 5000)),
     "no machine": lambda folder: rewrite(folder, lambda about: about.update(made=[])),
     "epochs that are no numbers": lambda folder: rewrite(folder, lambda about: about["history"][0].update(epoch=1.0)),
@@ -131,7 +137,7 @@ def ruin(folder, rng: random.Random) -> str:
     elif kind == "gone":
         path.unlink()
     elif kind == "wreck":
-        rng.choice([loop, directory, huge, *([pipe] if sys.platform != "win32" else [])])(path)
+        rng.choice([loop, elsewhere, directory, huge, *([pipe] if sys.platform != "win32" else [])])(path)
     elif kind == "folder":
         (folder / rng.choice(["notes.txt", ".half-x", "a\nb", "meaning.safetensors"])).write_bytes(b"{}")
     elif kind == "value" and path.name == "run.json":

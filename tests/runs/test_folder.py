@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import shutil
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,9 +15,12 @@ from posix_only import posix
 from run_folders import FUZZ, results, silent
 
 import charlm.runs.files
-import charlm.runs.identity
+import charlm.runs.folder
+import charlm.runs.form
+import charlm.runs.inventory
 import charlm.runs.sweep
 import charlm_core as core
+import generate
 from charlm.runs.__main__ import main
 from charlm.runs.files import STATE, Damaged, unpack_state
 from charlm.runs.folder import (
@@ -236,7 +240,7 @@ def test_a_file_a_loop_or_a_link_to_nothing_where_a_run_should_be_is_damaged(tmp
         loop,
         directory,
         pytest.param(pipe, marks=posix),
-        lambda path: repack(path, lambda _, about: about["identity"]["config"].update(layers=10**7)),
+        lambda path: repack(path, lambda _, about: about["identity"]["config"].update(layers=100)),
         lambda path: repack(path, lambda _, about: about.pop("history")),
         lambda path: repack(path, lambda tensors, _: tensors.pop("weights/head.bias")),
         lambda path: repack(path, lambda tensors, _: tensors.update({"other/x": torch.zeros(1)})),
@@ -261,7 +265,9 @@ def test_a_state_whose_vocabulary_is_of_another_size_is_not_gone_on_from(tiny, t
         larger.load()
 
 
-@pytest.mark.parametrize("config", [{"colour": "red"}, {"cell": "mine"}, {"split": "by hand"}, {"layers": "two"}])
+@pytest.mark.parametrize(
+    "config", [{"colour": "red"}, {"cell": "mine"}, {"split": "by hand"}, {"layers": "two"}, {"layers": 10**7}]
+)
 def test_a_sound_run_of_another_version_is_told_from_a_damaged_one(trained, tmp_path, config):
     folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
     rewrite(folder, lambda about: about["config"].update(config))
@@ -279,7 +285,8 @@ def test_a_sound_state_of_another_version_is_told_from_a_damaged_one(tiny, tiny_
 
 def test_a_run_whose_model_was_changed_since_is_of_another_version(trained, tmp_path, monkeypatch):
     folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
-    monkeypatch.setattr(charlm.runs.identity, "training_code_hash", lambda cell: "changed")
+    for module in (charlm.runs.form, charlm.runs.inventory):
+        monkeypatch.setattr(module, "training_code_hash", lambda cell: "changed")
     monkeypatch.setitem(core.CELLS, "lstm", core.CELLS["gru"])
     assert run_status(folder)["status"] == "of another version"
 
@@ -303,13 +310,13 @@ def test_what_is_kept_of_a_run_is_known_for_a_file_of_a_run(tmp_path):
 def test_what_was_not_changed_is_checked_once_in_a_process(trained, tmp_path, monkeypatch):
     folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
     read = []
-    read_file = charlm.runs.files.read_file
+    read_file = charlm.runs.folder.read_file
 
     def noted(path, *limit):
         read.append(path.name)
         return read_file(path, *limit)
 
-    monkeypatch.setattr(charlm.runs.files, "read_file", noted)
+    monkeypatch.setattr(charlm.runs.folder, "read_file", noted)
     check_run(folder)
     check_run(folder)
     assert sorted(read) == ["best.safetensors", "last.safetensors", "run.json"]
@@ -325,8 +332,11 @@ def test_whatever_happens_to_a_run_folder_is_told_in_one_line(trained, tiny, tin
     for i in range(FUZZ or 60):
         seed = random.randrange(2**32) if FUZZ else i
         rng = random.Random(seed)
-        folder = tmp_path / str(seed) / run.name
+        start = time.monotonic()
+        base = tmp_path / str(seed)
+        folder = base / "runs" / run.name
         shutil.copytree(rng.choice([trained[0], run.folder]), folder)
+        (base / "outside").write_bytes(b"of weeks")
         done = ruin(folder, rng)
         before = _bytes(folder)
         try:
@@ -334,6 +344,9 @@ def test_whatever_happens_to_a_run_folder_is_told_in_one_line(trained, tiny, tin
             assert {about["status"] for about in deep} <= statuses
             assert all(main([c, *names, "--runs", str(folder.parent)]) in (0, 1) for c, names in _commands(folder))
             assert len(capsys.readouterr().out.splitlines()) == 2
+            assert generate.main(["--run", str(folder), "--length", "3"]) in (0, 2)
+            out, err = capsys.readouterr()
+            assert (out == "") == (len(err.splitlines()) == 1) and "\x1b" not in out + err
             stored_records(folder.parent, say=silent)
             assert _bytes(folder) == before
             try:
@@ -343,10 +356,12 @@ def test_whatever_happens_to_a_run_folder_is_told_in_one_line(trained, tiny, tin
             else:
                 assert deep[1]["status"] in ("finished", "diverged", "unfinished")
                 assert results(folder) == results(trained[0]) or done.startswith(("value", "tensor"))
+            assert {p: p.read_bytes() for p in base.iterdir() if p.is_file()} == {base / "outside": b"of weeks"}
+            assert not FUZZ or time.monotonic() < start + 20
         except BaseException:
             print(f"seed {seed}: {done}")
             raise
-        shutil.rmtree(folder.parent)
+        shutil.rmtree(base)
 
 
 def _commands(folder):
