@@ -147,8 +147,27 @@ def _stoppable() -> Iterator[None]:
                     child.kill()
             os._exit(128 + number)
 
-    with _handled(stop):
-        yield
+    def raise_again(lost: "sys.UnraisableHookArgs") -> None:
+        """Where an object is being deleted nothing can be raised: then a little later."""
+        if isinstance(lost.exc_value, Stopped):
+            from threading import Timer, get_ident
+
+            stopped.clear()
+            again = [signal.raise_signal, lost.exc_value.number]
+            if sys.platform != "win32" and hasattr(
+                signal, "pthread_kill"
+            ):  # it wakes the main thread, whatever it waits for
+                again = [signal.pthread_kill, get_ident(), lost.exc_value.number]
+            Timer(0.01, again[0], again[1:]).start()
+        else:
+            hook(lost)
+
+    hook, sys.unraisablehook = sys.unraisablehook, raise_again
+    try:
+        with _handled(stop):
+            yield
+    finally:
+        sys.unraisablehook = hook
 
 
 @contextmanager

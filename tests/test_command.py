@@ -194,6 +194,29 @@ def test_a_second_signal_does_not_disturb_the_cleaning_up():
     assert process.communicate(timeout=60)[1] == "it: interrupted\n" and process.returncode == 143
 
 
+DELETES = """
+import time
+from charlm.command import command
+class Slow:
+    def __del__(self):
+        print("deleting", flush=True)
+        time.sleep(0.2)
+@command("it")
+def main(arguments=None):
+    Slow()
+    time.sleep(600)
+raise SystemExit(main())
+"""
+
+
+@posix
+def test_a_signal_that_comes_while_an_object_is_deleted_is_not_lost():
+    process = start_in_a_terminal([sys.executable, "-c", DELETES], stdout=-1, stderr=-1, cwd=ROOT)
+    assert process.stdout.readline() == "deleting\n"
+    process.terminate()
+    assert process.communicate(timeout=60) == ("", "it: interrupted\n") and process.returncode == 143
+
+
 @posix
 def test_a_signal_that_the_shell_wants_ignored_is_ignored():
     process = waiting("working", before=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
