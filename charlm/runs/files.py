@@ -143,18 +143,20 @@ def _checksum(tensors: dict[str, torch.Tensor], text: str) -> str:
     return digest.hexdigest()
 
 
-def pack_state(state: State, made: list[dict], of: dict) -> bytes:
+def pack_state(state: State, made: list[dict], identity: dict) -> bytes:
     """A state as bytes, with the seconds and the machine of each of its epochs and the identity of its run."""
     best = {} if state.best_weights is state.weights else state.best_weights  # not twice while the last is the best
-    groups = (("weights", state.weights), ("best", best), ("moments", state.moments))
-    tensors = {f"{group}/{name}": t for group, of_group in groups for name, t in of_group.items()}
-    return pack(tensors, {"history": state.history, "diverged": state.diverged, "made": made, "identity": of})
+    groups = {"weights": state.weights, "best": best, "moments": state.moments}
+    tensors: dict[str, torch.Tensor] = {}
+    for group, by_name in groups.items():
+        tensors |= {f"{group}/{name}": t for name, t in by_name.items()}
+    return pack(tensors, {"history": state.history, "diverged": state.diverged, "made": made, "identity": identity})
 
 
-def unpack_state(data: bytes, where: Path | str, of: dict) -> tuple[State, list[dict]]:
-    """The inverse of pack_state; raises Damaged when the state is damaged or of another run than `of`."""
+def unpack_state(data: bytes, where: Path | str, identity: dict) -> tuple[State, list[dict]]:
+    """The inverse of pack_state; raises Damaged when the state is damaged or of a run of another identity."""
     tensors, about = unpack(data, where)
-    if about.get("identity") != of:
+    if about.get("identity") != identity:
         raise Damaged(f"{where} is of another run: its configuration, corpus, code or torch differ; {AGAIN}")
     groups = grouped_tensors(tensors)
     best = groups["best"] or groups["weights"]

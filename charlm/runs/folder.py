@@ -100,21 +100,22 @@ def read_state(path: Path) -> tuple[bytes, dict]:
         config = checked_config(about["identity"], path)
         shapes = {name: tuple(w.shape) for name, w in weights.items()}
         check_shapes(shapes, len(weights["head.bias"]), config, about["identity"]["code"], path)
-        kinds = {name: (w.shape, w.dtype) for name, w in skeleton(len(weights["head.bias"]), config).items()}
-        for some in (weights, groups["best"] or weights):
-            if {name: (w.shape, w.dtype) for name, w in some.items()} != kinds:
-                raise ValueError("weights of another model")
+        expected = _kinds(skeleton(len(weights["head.bias"]), config))
+        if _kinds(weights) != expected or _kinds(groups["best"] or weights) != expected:
+            raise ValueError("weights of another model")
         for key, moment in groups["moments"].items():
             name, _, kind = key.rpartition("/")
-            expected = torch.Size() if kind == "step" else kinds[name][0]
-            if kind not in ("step", "exp_avg", "exp_avg_sq", core.MOVING) or (moment.shape, moment.dtype) != (
-                expected,
-                torch.float32,
-            ):
+            shape = torch.Size() if kind == "step" else expected[name][0]
+            known = kind in ("step", "exp_avg", "exp_avg_sq", core.MOVING)
+            if not known or moment.shape != shape or moment.dtype != torch.float32:
                 raise ValueError("moments of another optimizer")
     except UNREADABLE as e:
         raise damaged(path, e) from e
     return data, about
+
+
+def _kinds(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (t.shape, t.dtype) for name, t in tensors.items()}
 
 
 @dataclass(frozen=True)
@@ -274,7 +275,8 @@ def load_weights(folder: Path, which: str = "best") -> tuple[dict[str, torch.Ten
 def run_record(folder: Path) -> dict:
     """The run as a flat record: what results.json holds of it. Losses in nats per character, None where there is none."""
     about = read_run(folder)
-    config, history = vars(Config(**about["config"])), about["history"]  # with the fields it is not named by
+    config = Config(**about["config"])  # with the fields that the run is not named by
+    history = about["history"]
     best = core.best_epoch(history)
     at_best = history[best - 1] if best else {"train_loss": None, "val_loss": None}
     at_last = history[-1] if history else {"train_loss": None, "val_loss": None}
@@ -282,10 +284,10 @@ def run_record(folder: Path) -> dict:
         "run_id": about["run_id"],
         "corpus": about["corpus"],
         "status": "diverged" if about["diverged"] else "finished",
-        **config,
-        "parameters": core.count_parameters(len(about["vocab"]), Config(**config)),
+        **vars(config),
+        "parameters": core.count_parameters(len(about["vocab"]), config),
         "epochs": len(history),
-        "max_epochs": config["epochs"],
+        "max_epochs": config.epochs,
         "best_epoch": best,
         "train_loss_last": at_last["train_loss"],
         "val_loss_last": at_last["val_loss"],

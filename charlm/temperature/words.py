@@ -87,7 +87,7 @@ def across_runs_table(rows: list[dict]) -> Table | None:
         "upper": "names, upper case",
         "lower": "names, lower case",
     }
-    known = [key for key in columns if any(r[key] is not None for r in rows)]
+    known = [key for key in columns if {r[key] for r in rows} != {None}]
     lines = []
     for r in rows:
         line = {"cell": r["cell"].upper(), "seed": r["seed"]}
