@@ -176,13 +176,18 @@ def undisturbed() -> Iterator[None]:
     terminal sends to them too, and of which they would complain: whoever started them ends them."""
     came: list[int] = []
     mask = None
-    with _handled(lambda number, frame: came.append(number)):
-        if sys.platform != "win32" and hasattr(signal, "pthread_sigmask"):
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            yield
-        finally:
-            if mask is not None:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    if came:
-        signal.raise_signal(came[0])
+    try:
+        with _handled(lambda number, frame: came.append(number)):
+            if sys.platform != "win32" and hasattr(signal, "pthread_sigmask"):
+                from multiprocessing import resource_tracker
+
+                resource_tracker.ensure_running()  # at its start it lets the signal through again
+                mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                yield
+            finally:
+                if mask is not None:
+                    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    finally:
+        if came:
+            signal.raise_signal(came[0])

@@ -280,11 +280,12 @@ def test_visible_names_characters_that_act_and_keeps_those_that_show():
 STARTS = """
 from charlm.command import begin, command, undisturbed
 begin()
-import signal, subprocess, sys, time
+import multiprocessing, signal, subprocess, sys, time
 @command("it")
 def main(arguments=None):
     try:
         with undisturbed():
+            multiprocessing.Value("i")  # what starts a process of its own, as Dask does
             child = subprocess.Popen([sys.executable, "-c", "print(1, flush=True); input()"], stdin=-1, stdout=-1)
             child.stdout.readline()
             print("started", flush=True)

@@ -84,6 +84,16 @@ def check_parameters(job: Job) -> None:
 # execution
 
 
+class VisibleOutput:
+    """Standard output for what notebooks print, which quotes texts and names of files. A line may be written over."""
+
+    def write(self, text: str) -> None:
+        sys.stdout.write("\r".join(map(visible, text.split("\r"))))
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
 def execute_notebook(job: Job, stage: Path) -> NotebookNode:
     """The executed notebook. Its standard output goes to ours while it runs.
 
@@ -102,8 +112,8 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
             kernel_name="python3",
             cwd=job.notebook.parent,
             progress_bar=False,
-            stdout_file=sys.stdout,
-            stderr_file=sys.stdout,  # the terminal's standard error is for the one line that says what failed
+            stdout_file=VisibleOutput(),
+            stderr_file=VisibleOutput(),  # the terminal's standard error is for the one line that says what failed
             extra_arguments=["--log-level=50"],  # the kernel's own talk, not the notebook's
         )
     except Exception as error:  # a cell raised, or the kernel did not start, or died: the notebook tells which

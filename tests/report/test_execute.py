@@ -14,7 +14,7 @@ from small_notebooks import notebook
 import charlm.report.make
 from charlm.report import execute
 from charlm.report.__main__ import main
-from charlm.report.execute import Job
+from charlm.report.execute import Job, VisibleOutput
 from charlm.report.place import DOCUMENTS
 
 
@@ -145,3 +145,8 @@ def test_ctrl_c_says_so_and_leaves_no_kernel(tmp_path, tiny_file):
     with pytest.raises(ProcessLookupError):
         os.kill(kernel, 0)
     assert list((tmp_path / "build").iterdir()) == []
+
+
+def test_what_a_notebook_prints_writes_no_escape_sequence_to_a_terminal(capsys):
+    VisibleOutput().write("passed over: a\x1b[2J\n50%\r100%\n")
+    assert capsys.readouterr().out == "passed over: a⟨U+001B⟩[2J\n50%\r100%\n"
