@@ -89,7 +89,7 @@ PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")
 RANGES = {  # the least and the largest number that a field takes
     **dict.fromkeys(("hidden_size", "batch_size", "chunk_length"), (1, 2**16)),
-    **dict.fromkeys(("layers", "threads"), (1, 1000)),
+    **dict.fromkeys(("layers", "threads"), (1, 1024)),
     **dict.fromkeys(("epochs", "patience"), (1, 10**6)),
     **dict.fromkeys(("seed", "split_seed"), (0, 2**32 - 1)),
     **dict.fromkeys(("characters", "validation_characters", "cut"), (1, 2**40)),

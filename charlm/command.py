@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import wraps
+from functools import partial, wraps
 from types import FrameType
 
 from charlm.printable import inline
@@ -153,12 +153,10 @@ def _stoppable() -> Iterator[None]:
             from threading import Timer, get_ident
 
             stopped.clear()
-            again = [signal.raise_signal, lost.exc_value.number]
-            if sys.platform != "win32" and hasattr(
-                signal, "pthread_kill"
-            ):  # it wakes the main thread, whatever it waits for
-                again = [signal.pthread_kill, get_ident(), lost.exc_value.number]
-            Timer(0.01, again[0], again[1:]).start()
+            raise_signal: Callable = signal.raise_signal
+            if sys.platform != "win32" and hasattr(signal, "pthread_kill"):
+                raise_signal = partial(signal.pthread_kill, get_ident())  # wakes the main thread, whatever it waits for
+            Timer(0.01, raise_signal, [lost.exc_value.number]).start()
         else:
             hook(lost)
 

@@ -329,7 +329,7 @@ def test_train_spans_every_combination_that_the_file_lists(runs_command, tiny_fi
         ('corpus = "/no/such/file"', "no file"),
         ("seed = []", "seed = []: spans no run"),
         ("seed = [[0]]", "seed: needs one value, or a list of single values"),
-        ("threads = 100000", "threads = 100000: needs a whole number from 1 to 1024"),
+        ("threads = 100000", "threads = 100000: needs a number from 1 to 1024"),
         ("hidden_size = 3000000", "hidden_size = 3000000: needs a whole number from 1 to 16384"),
         ("learning_rate = 1e39", "learning_rate = 1e+39: needs a number above 0, at most 1e+38"),
         (f"learning_rate = {10**400}", "learning_rate: needs a smaller number, of 64 bits at most"),
