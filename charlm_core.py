@@ -88,7 +88,8 @@ SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")
 RANGES = {  # the least and the largest number that a field takes
-    **dict.fromkeys(("hidden_size", "batch_size", "chunk_length"), (1, 2**16)),
+    "hidden_size": (1, 2**14),
+    **dict.fromkeys(("batch_size", "chunk_length"), (1, 2**16)),
     **dict.fromkeys(("layers", "threads"), (1, 1024)),
     **dict.fromkeys(("epochs", "patience"), (1, 10**6)),
     **dict.fromkeys(("seed", "split_seed"), (0, 2**32 - 1)),
