@@ -285,7 +285,7 @@ import multiprocessing, signal, subprocess, sys, time
 def main(arguments=None):
     try:
         with undisturbed():
-            multiprocessing.Value("i")  # what starts a process of its own, as Dask does
+            multiprocessing.get_context("spawn").Value("i")  # what starts a process of its own, as Dask does
             child = subprocess.Popen([sys.executable, "-c", "print(1, flush=True); input()"], stdin=-1, stdout=-1)
             child.stdout.readline()
             print("started", flush=True)
