@@ -34,7 +34,7 @@ def code_hash(*parts: Callable | ModuleType) -> str:
 
 
 # Sources of the training, as hashes, that are known to give the same bits: they all count as the first, so that a run
-# keeps its name when code only moves or is written more clearly. tests/test_identity.py trains with the yardstick in
+# keeps its name when code only moves or is written more clearly. tests/runs/test_identity.py trains with the yardstick in
 # tests/yardstick.py, which is the first source to the letter, and with today's; while both give the same bits, and only
 # then, today's hash may be added here.
 SAME_BITS = (
