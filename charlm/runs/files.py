@@ -18,7 +18,7 @@ from charlm_core import CharlmError, State
 
 STATE = "state.safetensors"
 WEIGHT_FILES = ("best.safetensors", "last.safetensors")
-KEPT_NAMES = ("meaning", "texts", "temperature", "gradients")  # what kept() may keep
+KEPT_NAMES = ("meaning", "texts", "temperature", "gradients")  # what kept_measurement() may keep
 RUN_FILES = {
     "run.json",
     "lock",
