@@ -119,6 +119,13 @@ def test_the_weights_are_the_running_mean_of_those_that_were_trained(tiny, tiny_
             assert torch.allclose(mean, expected, atol=1e-7)
 
 
+def test_the_weights_that_are_trained_know_nothing_of_their_mean(tiny, tiny_config):
+    plain = trained(tiny, tiny_config, 2)[-1]
+    averaged = trained(tiny, replace(tiny_config, average=0.9), 2)[-1]
+    for name, w in plain.weights.items():
+        assert torch.equal(averaged.moments[f"{name}/{core.MOVING}"], w)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # the text: streams, more of it, a cut
 
