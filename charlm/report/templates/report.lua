@@ -267,6 +267,10 @@ local function sections_of(blocks)
     return sections[#sections]
   end
   local section
+  -- A heading that is computed comes as a finding.
+  blocks = blocks:walk { Div = function(div)
+    if kind_of(div) == 'finding' and div.content[1] and div.content[1].t == 'Header' then return div.content end
+  end }
   for _, block in ipairs(blocks) do
     local kind = kind_of(block)
     if block.t == 'Header' and block.level <= 2 then
