@@ -87,23 +87,24 @@ def dark_colour(colour: str) -> str:
 
 
 class _OpenText(HTMLParser):
-    """The text that a reader of the page sees without opening anything."""
+    """The text that a reader of the page sees without opening anything; what one may play with is not counted."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.inside: list[str] = []
         self.text: list[str] = []
+        self.skipped: list[str] = []  # the tag of what is skipped, once for each that is open inside
 
-    def handle_starttag(self, tag: str, attributes: object) -> None:
-        if tag in ("head", "nav", "details", "script", "dialog", "annotation"):
-            self.inside.append(tag)
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        closed = tag in ("head", "nav", "details", "script", "dialog", "annotation") or ("id", "play") in attributes
+        if tag in self.skipped or (closed and not self.skipped):
+            self.skipped.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if self.inside and tag == self.inside[-1]:
-            self.inside.pop()
+        if tag in self.skipped:
+            self.skipped.pop()
 
     def handle_data(self, data: str) -> None:
-        if not self.inside:
+        if not self.skipped:
             self.text.append(data)
 
 

@@ -419,8 +419,8 @@ function Pandoc(doc)
     Para = function(para) -- a formula is as wide as it is
       local only = #para.content == 1 and para.content[1]
       if html and only and only.t == 'Math' and only.mathtype == 'DisplayMath' then
-        return wrap('<section class="scroll formula" tabindex="0" aria-label="Formula">', { pandoc.Plain(para.content) },
-          '</section>')
+        return wrap('<div class="scroll formula" tabindex="0" role="group" aria-label="Formula">',
+          { pandoc.Plain(para.content) }, '</div>')
       end
     end,
     Header = function(header) -- in HTML the title is h1
