@@ -209,6 +209,14 @@ local function samples(div, caption)
   return head
 end
 
+-- BibTeX, with a place for the address that the project gets where it is published.
+local function cite(div)
+  local text = div.content[1].text
+  if not html then return pandoc.CodeBlock(text) end
+  local place = text:match '\n  url = ' and '' or '<!-- url -->'
+  return { raw('<pre class="cite">' .. escaped(text):gsub('\n}$', place .. '\n}') .. '</pre>') }
+end
+
 -- The cards lead to sections, which they name by their questions.
 local function cards(div, questions)
   local all = pandoc.Blocks {}
@@ -247,6 +255,7 @@ local function shaped(blocks, section, questions, folded)
     Div = function(div)
       local kind = kind_of(div)
       if shapes[kind] then return shapes[kind](div, numbered_caption(div, folded), section), false end
+      if kind == 'cite' then return cite(div), false end
       if kind == 'cards' then return cards(div, questions), false end
       if kind == 'tiles' then return tiles(div), false end
       if kind == 'heading' then error('the section ' .. section.id .. ' has a second heading', 0) end
