@@ -69,14 +69,14 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
             elif kind == "cards":
                 for number, card in enumerate(shown["items"], 1):
                     claim(f"finding {id}-{number}", job.name)
-                    values = {"section": card["section"], "figure": None}
                     drawn = card["figure"]
                     if drawn:
-                        name, svg, png = (drawn.pop(key) for key in ("id", "svg", "png"))
-                        claim(f"figure {name}", job.name)
-                        results["figures"][name] = drawn
-                        write_figure(figures, name, svg, base64.b64decode(png), "", drawn["rows"])
-                        values["figure"] = name
+                        claim(f"figure {drawn['id']}", job.name)
+                        results["figures"][drawn["id"]] = {key: drawn[key] for key in ("caption", "alt", "rows")}
+                        write_figure(
+                            figures, drawn["id"], drawn["svg"], base64.b64decode(drawn["png"]), "", drawn["rows"]
+                        )
+                    values = {"section": card["section"], "figure": drawn and drawn["id"]}
                     results["findings"][f"{id}-{number}"] = {"text": card["text"], "values": values}
             # tiles show what is in results["claims"]
     results["provenance"] = provenance(results["runs"])
