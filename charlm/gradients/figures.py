@@ -54,7 +54,7 @@ def _draw_norms(ax: Axes, cell: str, curves: dict[int, np.ndarray]) -> np.ndarra
 @styled
 def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
     """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: curves}."""
-    canvas, axes = panels(len(measured), 2.0, sharey=True)
+    canvas, axes = panels(len(measured), 1.65, sharey=True)
     ends: list[dict[str, float]] = [{} for _ in axes]
     said, rows = [], []
     for ax, end, (name, by_cell) in zip(axes, ends, measured.items(), strict=True):
