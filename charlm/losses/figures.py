@@ -188,13 +188,12 @@ def overfitting_curves(base: Records, large: Records) -> Figure | None:
         return None
     shown = cells_in([*base, *large])
     canvas, axes = panels(len(shown), 2.5, sharex=True, sharey=True)
-    findings, sights, rows = [], [], []
+    sights, rows = [], []
     for ax, cell in zip(axes, shown, strict=True):
         for records, c in ((base, colour(cell)), (large, INK)):
             runs = finished(of_cell(records, cell))
             name = f"{cell.upper()} {size_and_rate(records[0])}"
             ax.set_title(name, color=c, loc="left" if records is base else "right")
-            findings.append(curve_finding(name, runs))
             sights.append(curve_sight(name, runs))
             rows += curve_rows(runs)
             if runs:
@@ -209,7 +208,10 @@ def overfitting_curves(base: Records, large: Records) -> Figure | None:
         legend_entry("training", GREY, lw=2, ls=DASHED),
     ]
     legend_below(canvas, [*lines, *marks()], 2)
-    caption = f"Hidden size / learning rate. {'; '.join(findings)}. {diverged_note([*base, *large])}"
+    caption = (
+        f"Hidden size / learning rate {size_and_rate(base[0])} in colour, {size_and_rate(large[0])} in black; seeds thin, the "
+        f"mean bold. {diverged_note([*base, *large])}"
+    )
     return finish(canvas, "overfitting", caption, f"Loss by epoch. {' '.join(sights)}", rows)
 
 
