@@ -271,11 +271,12 @@ end
 local function sections_of(blocks)
   local sections, chapters = {}, 0
   local function begin(level, id, question)
-    sections[#sections + 1] = { level = level, id = id, question = question, heading = question, text = pandoc.Blocks {},
+    local section = { level = level, id = id, question = question, heading = question, text = pandoc.Blocks {},
       fold = pandoc.Blocks {}, code = pandoc.Blocks {} }
-    return sections[#sections]
+    sections[#sections + 1] = section
+    return section
   end
-  local section
+  local section = begin(1, 'report', pandoc.Inlines 'Report')
   -- A heading that is computed comes as a finding.
   blocks = blocks:walk { Div = function(div)
     if kind_of(div) == 'finding' and div.content[1] and div.content[1].t == 'Header' then return div.content end
@@ -284,9 +285,12 @@ local function sections_of(blocks)
     local kind = kind_of(block)
     if block.t == 'Header' and block.level <= 2 then
       if block.level == 1 then chapters = chapters + 1 end
-      section = begin(chapters > 1 and block.level or 1, block.identifier, block.content)
+      if chapters == 1 and block.level == 1 then -- the title; code may stand before it
+        section.question, section.heading = block.content, block.content
+      else
+        section = begin(chapters > 1 and block.level or 1, block.identifier, block.content)
+      end
     else
-      section = section or begin(1, 'report', pandoc.Inlines 'Report')
       if kind == 'fold' or kind == 'code' then
         section[kind]:extend(block.content)
       elseif kind == 'finding' and kind_of(block.content[1] or pandoc.Null) == 'heading' and not section.answer then
