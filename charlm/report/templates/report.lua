@@ -59,14 +59,15 @@ local function figure(div, caption, section)
   end
   local links = ' <span class="links">Data: <a download="' .. id .. '.csv" href="figures/' .. id
     .. '.csv">CSV</a>, <a href="results.json#/figures/' .. id .. '">results.json</a>'
-  if #section.code > 0 then links = links .. ' · <a href="#code-' .. section.id .. '">code</a>' end
+  local code = section.at or section -- the section that has the code
+  if #code.code > 0 then links = links .. ' · <a href="#code-' .. code.id .. '">code</a>' end
   return wrap('<figure id="' .. div.identifier .. '" class="figure' .. (wide and ' wide' or '')
     .. (narrow and ' narrow' or '') .. '"><a class="enlarge" href="#' .. div.identifier .. '">'
     .. picture(id, alt, narrow) .. '</a><figcaption>', { pandoc.Plain(caption) }, links .. '</span></figcaption></figure>')
 end
 
 -- In a table too wide for the PDF's page, columns of long texts share what the short ones leave.
-local PAGE, SHORT, LONGEST, GAP = 100, 20, 40, 2 -- characters; gap: what stands empty between two columns
+local PAGE, SHORT, LONGEST, GAP = 112, 20, 40, 2 -- characters; gap: what stands empty between two columns
 local function fit(grid)
   local sizes, total, long, left = {}, 0, 0, PAGE
   local function measure(row)
@@ -140,6 +141,7 @@ local function dressed(grid, attributes)
       local head = {}
       if group then
         local inlines = heads[group] == 'verdict' and verdict(cell_inlines(row.cells[group])) or cell_inlines(row.cells[group])
+        if not html then inlines = { pandoc.Strong(inlines) } end
         local over = pandoc.Cell({ pandoc.Plain(inlines) }, nil, 1, #specs,
           pandoc.Attr('', { 'group' }, html and { scope = 'rowgroup' } or {}))
         head = { pandoc.Row { over } }
@@ -176,11 +178,10 @@ end
 -- The text of a sample as HTML, what was given set off from what was drawn; verse line by line, so that long lines hang.
 local function sample_text(text, given, verse)
   local at = utf8.offset(text, given + 1)
-  local prompt, drawn = escaped(text:sub(1, at - 1)), escaped(text:sub(at))
-  if given > 0 then prompt = '<b class="prompt">' .. prompt .. '</b>' end
-  if not verse then return '<pre dir="auto">\n' .. prompt .. drawn .. '</pre>' end
-  local lines = (prompt .. drawn .. '\n'):gsub('([^\n]*\n)', '<span class="line">%1</span>')
-  return '<div class="verse" dir="auto">' .. lines .. '</div>'
+  local prompt = escaped(text:sub(1, at - 1)):gsub('[^\n]+', '<b class="prompt">%0</b>')
+  local marked = prompt .. escaped(text:sub(at))
+  if not verse then return '<pre dir="auto">\n' .. marked .. '</pre>' end
+  return '<div class="verse" dir="auto">' .. (marked .. '\n'):gsub('[^\n]*\n', '<span class="line">%0</span>') .. '</div>'
 end
 
 local function samples(div, caption)
@@ -271,11 +272,12 @@ end
 local function sections_of(blocks)
   local sections, chapters = {}, 0
   local function begin(level, id, question)
-    sections[#sections + 1] = { level = level, id = id, question = question, heading = question, text = pandoc.Blocks {},
+    local section = { level = level, id = id, question = question, heading = question, text = pandoc.Blocks {},
       fold = pandoc.Blocks {}, code = pandoc.Blocks {} }
-    return sections[#sections]
+    sections[#sections + 1] = section
+    return section
   end
-  local section
+  local section = begin(1, 'report', pandoc.Inlines 'Report')
   -- A heading that is computed comes as a finding.
   blocks = blocks:walk { Div = function(div)
     if kind_of(div) == 'finding' and div.content[1] and div.content[1].t == 'Header' then return div.content end
@@ -284,11 +286,18 @@ local function sections_of(blocks)
     local kind = kind_of(block)
     if block.t == 'Header' and block.level <= 2 then
       if block.level == 1 then chapters = chapters + 1 end
-      section = begin(chapters > 1 and block.level or 1, block.identifier, block.content)
+      if chapters == 1 and block.level == 1 then -- the title; code may stand before it
+        section.question, section.heading = block.content, block.content
+      else
+        section = begin(chapters > 1 and block.level or 1, block.identifier, block.content)
+      end
     else
-      section = section or begin(1, 'report', pandoc.Inlines 'Report')
-      if kind == 'fold' or kind == 'code' then
-        section[kind]:extend(block.content)
+      if kind == 'code' then
+        section.code:extend(block.content)
+      elseif kind == 'fold' then
+        for _, inside in ipairs(block.content) do
+          if kind_of(inside) == 'code' then section.code:extend(inside.content) else section.fold:insert(inside) end
+        end
       elseif kind == 'finding' and kind_of(block.content[1] or pandoc.Null) == 'heading' and not section.answer then
         section.id = block.identifier
         section.heading = pandoc.utils.blocks_to_inlines(block.content[1].content)
@@ -351,10 +360,16 @@ end
 local function arrange(doc)
   local sections, questions = sections_of(doc.blocks), {}
   local opening = table.remove(sections, 1)
-  if sections[1] then -- screen one has no folds of its own: the next section has them
-    for _, kind in ipairs { 'fold', 'code' } do
-      opening[kind]:extend(sections[1][kind])
-      sections[1][kind] = opening[kind]
+  -- The code of screen one and of the heads of chapters folds with that of the section that comes next.
+  local all = { opening, table.unpack(sections) }
+  for i, section in ipairs(all) do
+    local below = all[i + 1]
+    if below and (i == 1 or below.level > section.level) then
+      section.at = below
+      for _, kind in ipairs(i == 1 and { 'fold', 'code' } or { 'code' }) do
+        section[kind]:extend(below[kind])
+        section[kind], below[kind] = pandoc.Blocks {}, section[kind]
+      end
     end
   end
   for _, section in ipairs(sections) do questions[section.id] = section.question end
@@ -363,12 +378,11 @@ local function arrange(doc)
   for _, block in ipairs(opening.text) do
     (kind_of(block) == 'aside' and boxes or figures):insert(block)
   end
-  local first = sections[1] and { id = sections[1].id, code = opening.code } or opening
   doc.meta.title = pandoc.MetaInlines(title)
   doc.meta.pagetitle = pandoc.utils.stringify(title)
   doc.meta.question = opening.answer and pandoc.MetaInlines(opening.question) or nil
   doc.meta.standfirst = opening.answer and pandoc.MetaBlocks(opening.answer) or nil
-  doc.meta.opening = pandoc.MetaBlocks(shaped(figures, first, questions))
+  doc.meta.opening = pandoc.MetaBlocks(shaped(figures, opening, questions))
   if #boxes > 0 then doc.meta.aside = pandoc.MetaBlocks(boxes) end
   if html then doc.meta.contents = pandoc.MetaBlocks(contents(sections)) end
   local appendix = pandoc.Blocks {}
