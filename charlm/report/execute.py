@@ -60,6 +60,8 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
         ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
         ("5_gradients", common, {"figure", "table", "finding"}),
         ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
+        ("7_the_cure", {"corpus": corpus}, {"finding"}),
+        *([("8_benchmark", {}, {"finding", "results"})] if corpus == Study.corpus else []),
         ("0_summary", {"results": results}, {"finding", "table"}),
     ]
     return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]
