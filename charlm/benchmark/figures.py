@@ -28,7 +28,7 @@ def quoted_losses(records: Records) -> Figure | None:
         if interval:
             ax.plot(interval, [place] * 2, color=c, lw=2)
         ax.plot(loss, place, mark, color=c, ms=6, mec="white", mew=0.6, zorder=3)
-        label_point(ax, f"{loss:.4f}", (loss, place), (0, 6), c, ha="center", fontsize=9)
+        label_point(ax, f"{loss:.4f}", (loss, place), (0, 6), c, ha="center")
         low, high = interval or (None, None)
         rows.append({"model": name, "loss": loss, "low": low, "high": high})
     ax.axvline(min(QUOTED.values()), color=GREY, lw=0.8, ls="dotted")

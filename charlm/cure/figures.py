@@ -95,9 +95,7 @@ def _counting_line(ax: Axes, records: Sequence[Record]) -> None:
     e = stats.seed_estimate(measured, "counting")
     ax.axhline(e.known_mean, color=ACCENT, lw=1.4, ls=DASHED)
     name = f"counting ({measured[0]['counting_order']}-gram) {e.known_mean:.3f}"
-    ax.text(
-        0.995, e.known_mean, name, transform=ax.get_yaxis_transform(), color=ACCENT, ha="right", va="bottom", fontsize=9
-    )
+    ax.text(0.995, e.known_mean, name, transform=ax.get_yaxis_transform(), color=ACCENT, ha="right", va="bottom")
 
 
 @styled
