@@ -74,7 +74,7 @@ def _what_holds(ways: list[Comparison]) -> str:
         "the study's settings, best epoch": "at the best",
         "each with its own learning rate": "with its own learning rate",
     }
-    said = []
+    said: list[str] = []
     for way in ways:
         if way.name in told and way.verdict in WINNERS:
             said.append(f"{WINNERS[way.verdict]}{'' if said else ' wins'} {told[way.name]}")

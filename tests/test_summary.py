@@ -116,4 +116,5 @@ def test_the_samples_are_those_of_the_temperature_study():
     assert summary.summary_samples(results) is None
     items = [{"label": "RNN", "text": "ANNA:\nso", "prompt": "ANNA:\n"}]
     results["samples"]["side-by-side"] = items
-    assert summary.summary_samples(results).items == items and summary.summary_samples(results).columns
+    shown = summary.summary_samples(results)
+    assert shown and shown.items == items and shown.columns

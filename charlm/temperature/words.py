@@ -324,7 +324,7 @@ def do_runs_agree(rows: list[dict]) -> Finding | None:
         return None
     least, limit = BEST_RANGE
     inside = [t for t in closest if least <= t < limit]
-    values = {"n": len(closest), "inside": len(inside)}
+    values: dict[str, float | None] = {"n": len(closest), "inside": len(inside)}
     text = f"Of {{n}} runs, {{inside}} have their smallest distance in {least:g} ≤ T < {limit:g}."
     for key, what in (
         ("words_1", "The share of real words at T = 1, relative to real text,"),
