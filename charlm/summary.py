@@ -145,7 +145,8 @@ def _card_of_counting(results: dict, values: dict) -> str:
         return ""
     gaps = [values[f"{cell}_mean"] for cell in cells_in(results["runs"]) if f"{cell}_mean" in values]
     side = "less" if min(gaps) > 0 else "more"
-    return f"To predict by counting {values['order']} characters costs {abs(min(gaps)):.3f} nats {side} than the better network."
+    grams = counted(values["order"], "character")
+    return f"Counting sequences of {grams} costs {abs(min(gaps)):.3f} nats {side} than the better network does."
 
 
 # By the verdict on the loss, where the LSTM's gradient falls less.

@@ -317,7 +317,7 @@ RNNS = "the RNN's"
 # What the verdict on "the LSTM's loss is lower" says of the two cells, as the end of a sentence.
 BETTER = {
     "not judged": "it is not judged",
-    "no difference that matters": "neither is",
+    "no difference that matters": "neither is better",
     "confirmed": "the LSTM is better",
     "refuted": "the RNN is better",
     "too close to call": "it is too close to call",
