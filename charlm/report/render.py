@@ -1,27 +1,26 @@
 """One document of all notebooks, and from it the HTML and the PDF."""
 
 import base64
+import hashlib
 import re
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from html.parser import HTMLParser
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 import pypandoc
 import typst
 from fontTools import unicodedata
 from matplotlib import ft2font, get_data_path
 from matplotlib.font_manager import findSystemFonts
-from nbconvert.exporters import MarkdownExporter
 from nbformat import NotebookNode
-from traitlets.config import Config
 
-from charlm.printable import visible
+from charlm.printable import inline, visible
 from charlm.report.execute import Job, ReportError
-from charlm.show import Table, boxed, fenced
+from charlm.show import Table, boxed, escape_markdown, fenced, verdict_icon
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -30,19 +29,44 @@ READER = (
     "commonmark+pipe_tables+strikeout+tex_math_dollars+autolink_bare_uris+smart+footnotes"
     "+gfm_auto_identifiers+fenced_divs"
 )
+WORDS_A_MINUTE = 230
+
+HOW_TO_RUN = """## How to run it
+
+In a copy of the project, `make report` trains what is missing, executes the notebooks in `notebooks/` and writes this report;
+`make quick` does the same on a small scale, in about a minute. `make lab` opens the notebooks in JupyterLab.
+"""
 
 # ---------------------------------------------------------------------------------------------------------------------
 # one document
 
 
 def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str:
-    """The Markdown of the report: the last notebook, then the others, then the provenance."""
+    """The Markdown of the report: the last notebook, then the others, then the provenance and the references."""
     seen: set[Path] = set()
-    parts = []
+    text: list[str] = []
+    provenance: list[str] = []
+    references: list[str] = []
     for job, notebook in [executed[-1], *executed[:-1]]:
-        hidden = {"hide", "once"} if job.notebook in seen else {"hide"}
+        hidden = {"injected-parameters", "hide"} | ({"once"} if job.notebook in seen else set())
         seen.add(job.notebook)
-        parts.append(as_markdown(notebook, job.parameters, hidden))
+        for cell in notebook.cells:
+            tags = set(cell.metadata.get("tags", []))
+            if tags & hidden:
+                continue
+            if "references" in tags:
+                references += [line for line in cell.source.splitlines() if line.startswith("- ")]
+            elif "provenance" in tags:
+                provenance.append(as_markdown(cell, job.parameters))
+            else:
+                text.append(as_markdown(cell, job.parameters))
+    text += ["# Provenance", facts_table(results), *provenance, HOW_TO_RUN]
+    if references:
+        text += ["## References", "\n".join(sorted(set(references), key=str.casefold))]
+    return "\n\n".join(text)
+
+
+def facts_table(results: dict) -> str:
     about = results["provenance"]
     machine = about["machine"]
     facts = {
@@ -57,49 +81,58 @@ def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str
     }
     frame = pd.DataFrame({"what": facts.keys(), "value": facts.values()})
     table = Table("provenance", frame, "What this report was made with. Every number in it is in `results.json`.")
-    parts.append(f"# Provenance\n\n{table._repr_mimebundle_()[0]['text/markdown']}")
-    parts.append(
-        boxed(".pdf", "The code behind each result is in the HTML edition of this report, and in the notebooks.")
-    )
-    return "\n\n".join(parts)
+    return table._repr_mimebundle_()[0]["text/markdown"]
 
 
-def as_markdown(notebook: NotebookNode, parameters: dict, hidden: set[str]) -> str:
-    """An executed notebook as Markdown, without the cells that have one of the hidden tags."""
-    notebook = nbformat.from_dict(notebook)
-    notebook.cells = [c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
-    for cell in notebook.cells:
-        if "parameters" in cell.metadata.get("tags", []):
-            shown = {k: v.name if isinstance(v, Path) else v for k, v in parameters.items()}
-            cell.source += "\n\n# in this report\n" + "\n".join(f"{k} = {v!r}" for k, v in shown.items())
-    settings = Config()
-    settings.TagRemovePreprocessor.enabled = True
-    settings.TagRemovePreprocessor.remove_cell_tags = hidden
-    settings.ExtractOutputPreprocessor.enabled = False
-    exporter = MarkdownExporter(config=settings, template_name="notebook", extra_template_basedirs=[str(TEMPLATES)])
-    exporter.register_filter("folded", folded)
-    exporter.register_filter("shown", shown_output)
-    return exporter.from_notebook_node(notebook)[0] + boxed(".code .end", "")
-
-
-def folded(cell: NotebookNode) -> str:
-    """A code cell and what it wrote to standard output, for the filter to fold away after what the cell showed."""
-    if not cell.source.strip():
-        return ""
+def as_markdown(cell: NotebookNode, parameters: dict) -> str:
+    """A cell of an executed notebook: what it shows, and for the filter to fold away, its code."""
+    tags = cell.metadata.get("tags", [])
+    if cell.cell_type == "code":
+        shown = "\n\n".join(filter(None, map(shown_output, cell.outputs)))
+    else:
+        shown = cell.source
+    for tag in ("fold", "aside"):
+        if tag in tags and shown:
+            shown = boxed(f".{tag}", shown)
+    if cell.cell_type != "code" or not cell.source.strip():
+        return shown
+    source = cell.source
+    if "parameters" in tags:
+        given = {k: v.name if isinstance(v, Path) else v for k, v in parameters.items()}
+        source += "\n\n# in this report\n" + "\n".join(f"{k} = {v!r}" for k, v in given.items())
     # The kernel cuts a stream where it pleases: joined, it is the same every time.
     log = "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stdout")
     log = visible(re.sub(r"[^\n]*\r(?!\n)", "", log.replace("\r\n", "\n"))).rstrip("\n")
-    code = fenced(cell.source, "python") + (f"\n{fenced(log)}" if log else "")
-    return boxed(".code .end" if any(map(shown_output, cell.outputs)) else ".code", code)
+    return f"{shown}\n\n" + boxed(".code", fenced(source, "python") + (f"\n{fenced(log)}" if log else ""))
 
 
 def shown_output(output: NotebookNode) -> str:
     """An output of a cell: its Markdown where it has some, else its plain text. Results and streams show nothing."""
-    if output.output_type == "stream" or output.metadata.get("charlm", {}).get("kind") == "results":
+    facts = output.get("metadata", {}).get("charlm", {})
+    kind = facts.get("kind")
+    if output.output_type == "stream" or kind == "results":
         return ""
+    if kind == "finding":
+        heading = boxed(".heading", facts["heading"]) if "heading" in facts else ""
+        return boxed(f"#{facts['id']} .finding", f"{heading}\n{facts['text']}")
+    if kind == "cards":
+        return boxed(f"#{facts['id']} .cards", "\n".join(map(card, facts["items"])))
+    if kind == "tiles":
+        return boxed(f"#{facts['id']} .tiles", "\n".join(map(tile, facts["items"])))
     if "text/markdown" in output.data:
         return output.data["text/markdown"]
     return fenced(visible(output.data.get("text/plain", "")))
+
+
+def card(item: dict) -> str:
+    figure = item["figure"]
+    attributes = f'.card section="{item["section"]}"' + (f' figure="{figure["id"]}"' if figure else "")
+    return boxed(attributes, item["text"] + (f"\n\n{fenced(inline(figure['alt']))}" if figure else ""))
+
+
+def tile(item: dict) -> str:
+    verdict = f"{verdict_icon(item['verdict'])} {item['verdict']}"
+    return boxed(f'.tile target="{item["target"]}"', f"{escape_markdown(item['label'])}\n\n{escape_markdown(verdict)}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -121,15 +154,73 @@ def pandoc(markdown: str, to: str, template: str, subtitle: str, *options: str) 
 
 
 def make_html(markdown: str, subtitle: str, folder: Path) -> None:
-    page = pandoc(markdown, "html5", "report.html", subtitle, "--mathml", "--toc", "--toc-depth", "3")
+    page = pandoc(markdown, "html5", "report.html", subtitle, "--mathml")
 
+    # No text can hold a tag or a comment: pandoc writes each < of it as an entity.
     def embed(match: re.Match) -> str:
-        svg = base64.b64encode((folder / match[1]).read_bytes()).decode()
-        return f'<img src="data:image/svg+xml;base64,{svg}"'
+        before, name = match.groups()
+        content = base64.b64encode((folder / name).read_bytes()).decode()
+        kind = "image/svg+xml" if name.endswith(".svg") else "text/csv;charset=utf-8"
+        return f'{before}"data:{kind};base64,{content}"'
 
-    # No text can hold a tag: pandoc writes each < of it as an entity.
-    page = re.sub(r'<img src="(figures/[a-z0-9-]+\.svg)"', embed, page)
-    (folder / "report.html").write_text(page, "utf-8", newline="\n")
+    page = re.sub(
+        r'(<(?:img src|source media="[^"]*" srcset|a download="[^"]*" href)=)"(figures/[a-z0-9-]+\.(?:svg|csv))"',
+        embed,
+        page,
+    )
+    # The policy allows no style in a tag, and pandoc has one in the cells of aligned formulas.
+    page = re.sub(r'<mtd([^>]*) style="text-align: (left|right); padding-[a-z]+: 0"', r'<mtd\1 class="\2"', page)
+    minutes = max(1, round(words_open(page) / WORDS_A_MINUTE))
+    page = page.replace("<!-- minutes -->", f"{minutes} {'minute' if minutes == 1 else 'minutes'} to read")
+    (folder / "report.html").write_text(secured(page), "utf-8", newline="\n")
+
+
+class _OpenText(HTMLParser):
+    """The text that a reader of the page sees without opening anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: object) -> None:
+        if tag in ("head", "nav", "details", "script", "dialog", "annotation"):
+            self.inside.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self.inside and tag == self.inside[-1]:
+            self.inside.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self.inside:
+            self.text.append(data)
+
+
+def words_open(page: str) -> int:
+    """How many words stand in the page outside its folds and its contents."""
+    parser = _OpenText()
+    parser.feed(page)
+    return len(" ".join(parser.text).split())
+
+
+def secured(page: str) -> str:
+    """The page with a policy that lets it load nothing, and run no script and take no style but those in it."""
+
+    def hashes(tag: str) -> str:
+        parts = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(p.encode()).digest()).decode()}'" for p in parts)
+
+    rules = {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": hashes("style"),
+        "script-src": hashes("script"),
+        "worker-src": "blob:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    policy = "; ".join(f"{name} {value}" for name, value in rules.items())
+    return page.replace("<!-- policy -->", f'<meta http-equiv="Content-Security-Policy" content="{policy}">', 1)
 
 
 def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], None]) -> None:
