@@ -123,7 +123,9 @@ def test_the_provenance_has_the_time_of_all_runs_together(results, html):
 def test_the_page_is_self_contained_with_links_that_arrive_and_alternative_texts(html):
     page = Page(html)
     for attribute in ("src", "href", "srcset", "poster"):
-        assert [a for a in page.every(attribute) if not a.startswith(("#", "data:", "report.pdf", "results.json"))] == []
+        assert [
+            a for a in page.every(attribute) if not a.startswith(("#", "data:", "report.pdf", "results.json"))
+        ] == []
     assert re.findall(r"@import|url\((?!['\"]?(?:data:|#))", html) == []
     ids = page.every("id")
     assert len(ids) == len(set(ids))

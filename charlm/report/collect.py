@@ -73,7 +73,9 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                     if drawn:
                         claim(f"figure {drawn['id']}", job.name)
                         results["figures"][drawn["id"]] = {key: drawn[key] for key in ("caption", "alt", "rows")}
-                        write_figure(figures, drawn["id"], drawn["svg"], base64.b64decode(drawn["png"]), "", drawn["rows"])
+                        write_figure(
+                            figures, drawn["id"], drawn["svg"], base64.b64decode(drawn["png"]), "", drawn["rows"]
+                        )
                     values = {"section": card["section"], "figure": drawn and drawn["id"]}
                     results["findings"][f"{id}-{number}"] = {"text": card["text"], "values": values}
             # tiles show what is in results["claims"]

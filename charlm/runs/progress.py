@@ -283,13 +283,13 @@ class Bars(Progress):
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(BAR),
-            TextColumn("{task.fields[text]}", markup=False),
+            TextColumn("{task.fields[where]}", markup=False),
         )
         self.console = Console(file=getattr(sys, self.say.stream))  # type: ignore[attr-defined]
         self.bars = RichProgress(*columns, console=self.console, refresh_per_second=2, transient=True)
         self.tasks: dict[str, Any] = {}
         self.names = short_names(self.courses)
-        self.all = self.bars.add_task("all", text="")
+        self.all = self.bars.add_task("all", where="")
         self._update_all()
         self.bars.start()
         return self
@@ -305,7 +305,7 @@ class Bars(Progress):
             self.say(self.line(course))
         else:
             if name not in self.tasks:
-                self.tasks[name] = self.bars.add_task(self.names[name], text=course.brief)
+                self.tasks[name] = self.bars.add_task(self.names[name], where=course.brief)
                 self.bars.refresh()
             self._update(self.tasks[name], course.done, course.expected, course.brief)
         self._update_all()
@@ -319,7 +319,7 @@ class Bars(Progress):
 
     def _update(self, task: Any, done: float, total: float, text: str) -> None:
         room = self.console.width - max(map(len, self.names.values())) - BAR - 2
-        self.bars.update(task, completed=done, total=total, text=text[: max(0, room)])
+        self.bars.update(task, completed=done, total=total, where=text[: max(0, room)])
 
 
 def short_names(names: Sequence[str] | dict) -> dict[str, str]:

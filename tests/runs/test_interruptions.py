@@ -177,7 +177,7 @@ def test_ctrl_c_and_sigterm_keep_every_finished_epoch(start, tiny_config, tiny_f
 def test_a_report_that_was_interrupted_trains_only_what_was_missing(start, tiny_file, tmp_path):
     report = ("-m", "charlm.report", "--corpus", tiny_file, "--seeds", 2, "--epochs", 3, "--out", tmp_path / "out")
     process = start(*report, CHARLM_RUNS=str(tmp_path / "runs"))
-    read_until(process, ", done, ")
+    read_until(process, ", done: ")
     press_ctrl_c(process)
     assert process.communicate(timeout=600)[0].endswith("charlm.report: interrupted; what is trained is kept\n")
     assert process.returncode == 130 and not (tmp_path / "out").exists()
