@@ -1,21 +1,12 @@
-"""One document of all notebooks, and from it the HTML and the PDF."""
+"""One Markdown document of all notebooks, and pandoc, which makes it HTML or typst's markup."""
 
-import base64
-import hashlib
 import re
-import shutil
 import subprocess
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from html.parser import HTMLParser
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pypandoc
-import typst
-from fontTools import unicodedata
-from matplotlib import ft2font, get_data_path
-from matplotlib.font_manager import findSystemFonts
 from nbformat import NotebookNode
 
 from charlm.printable import inline, visible
@@ -29,8 +20,6 @@ READER = (
     "commonmark+pipe_tables+strikeout+tex_math_dollars+autolink_bare_uris+smart+footnotes"
     "+gfm_auto_identifiers+fenced_divs"
 )
-WORDS_A_MINUTE = 230
-
 HOW_TO_RUN = """## How to run it
 
 In a copy of the project, `make report` trains what is missing, executes the notebooks in `notebooks/` and writes this report;
@@ -136,7 +125,7 @@ def tile(item: dict) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# HTML and PDF
+# pandoc
 
 
 def pandoc(markdown: str, to: str, template: str, subtitle: str, *options: str) -> str:
@@ -151,135 +140,3 @@ def pandoc(markdown: str, to: str, template: str, subtitle: str, *options: str) 
         ]
         raise ReportError(f"the report as {to}: {said[0] if said else 'pandoc failed'}")
     return done.stdout.decode()
-
-
-def make_html(markdown: str, subtitle: str, folder: Path) -> None:
-    page = pandoc(markdown, "html5", "report.html", subtitle, "--mathml")
-
-    # No text can hold a tag or a comment: pandoc writes each < of it as an entity.
-    def embed(match: re.Match) -> str:
-        before, name = match.groups()
-        content = base64.b64encode((folder / name).read_bytes()).decode()
-        kind = "image/svg+xml" if name.endswith(".svg") else "text/csv;charset=utf-8"
-        return f'{before}"data:{kind};base64,{content}"'
-
-    page = re.sub(
-        r'(<(?:img src|source media="[^"]*" srcset|a download="[^"]*" href)=)"(figures/[a-z0-9-]+\.(?:svg|csv))"',
-        embed,
-        page,
-    )
-    # The policy allows no style in a tag, and pandoc has one in the cells of aligned formulas.
-    page = re.sub(r'<mtd([^>]*) style="text-align: (left|right); padding-[a-z]+: 0"', r'<mtd\1 class="\2"', page)
-    minutes = max(1, round(words_open(page) / WORDS_A_MINUTE))
-    page = page.replace("<!-- minutes -->", f"{minutes} {'minute' if minutes == 1 else 'minutes'} to read")
-    (folder / "report.html").write_text(secured(page), "utf-8", newline="\n")
-
-
-class _OpenText(HTMLParser):
-    """The text that a reader of the page sees without opening anything."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inside: list[str] = []
-        self.text: list[str] = []
-
-    def handle_starttag(self, tag: str, attributes: object) -> None:
-        if tag in ("head", "nav", "details", "script", "dialog", "annotation"):
-            self.inside.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if self.inside and tag == self.inside[-1]:
-            self.inside.pop()
-
-    def handle_data(self, data: str) -> None:
-        if not self.inside:
-            self.text.append(data)
-
-
-def words_open(page: str) -> int:
-    """How many words stand in the page outside its folds and its contents."""
-    parser = _OpenText()
-    parser.feed(page)
-    return len(" ".join(parser.text).split())
-
-
-def secured(page: str) -> str:
-    """The page with a policy that lets it load nothing, and run no script and take no style but those in it."""
-
-    def hashes(tag: str) -> str:
-        parts = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(p.encode()).digest()).decode()}'" for p in parts)
-
-    rules = {
-        "default-src": "'none'",
-        "img-src": "data:",
-        "style-src": hashes("style"),
-        "script-src": hashes("script"),
-        "worker-src": "blob:",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-    }
-    policy = "; ".join(f"{name} {value}" for name, value in rules.items())
-    return page.replace("<!-- policy -->", f'<meta http-equiv="Content-Security-Policy" content="{policy}">', 1)
-
-
-def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], None]) -> None:
-    source = folder / "report.typ"
-    source.write_text(pandoc(markdown, "typst", "report.typ", subtitle), "utf-8", newline="\n")
-    fonts = folder / "fonts"
-    fonts.mkdir(exist_ok=True)
-    # Not matplotlib's folder itself: its last-resort font draws a box for every character there is.
-    own = sorted(Path(get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf"))
-    for path in own:
-        shutil.copy(path, fonts)
-    # Of the system's fonts only those that are needed, so that the same report has the same bytes on other machines.
-    rare = {ord(c) for c in source.read_text("utf-8") if not c.isspace()}.difference(*map(_characters_in, own))
-    useful, missing = _fonts_for(rare, findSystemFonts())
-    for number, path in enumerate(useful):
-        shutil.copy(path, fonts / f"{number}-{path.name}")
-    boxes = ""
-    if missing:
-        scripts = Counter(_script(c) for c in missing)
-        named = ", ".join(f"{script} ({n})" for script, n in scripts.most_common())
-        boxes = f"a box stands for characters that no font of the machine had: {named}; the HTML edition has them"
-        say(f"report.pdf: {boxes}, and a font of the system would be taken")
-    try:
-        typst.compile(
-            source,
-            folder / "report.pdf",
-            root=folder,
-            font_paths=[fonts],
-            ignore_system_fonts=True,
-            sys_inputs={"boxes": boxes},
-        )
-    except typst.TypstError as error:
-        raise ReportError(f"the report as PDF: {error.message}") from error
-
-
-def _fonts_for(characters: set[int], fonts: Iterable[str]) -> tuple[list[Path], set[int]]:
-    """As few of the fonts as have what can be had of the characters (code points), and the characters that none has."""
-    useful: list[Path] = []
-    # macOS has a font with a box for every character there is.
-    has = (
-        {Path(f): characters & _characters_in(f) for f in sorted(fonts) if "LastResort" not in f} if characters else {}
-    )
-    while has and characters:
-        best = max(has, key=lambda path: len(has[path] & characters))
-        if not has[best] & characters:
-            break
-        useful.append(best)
-        characters = characters - has[best]
-    return useful, characters
-
-
-def _characters_in(font: str | Path) -> set[int]:
-    """The code points that a font has a glyph for."""
-    try:
-        return set(ft2font.FT2Font(font).get_charmap())
-    except (OSError, RuntimeError):  # not to be read, or a bitmap font
-        return set()
-
-
-def _script(code: int) -> str:
-    name = unicodedata.script_name(unicodedata.script(chr(code)))
-    return {"Common": "symbols", "Inherited": "marks"}.get(name, name)

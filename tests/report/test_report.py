@@ -15,11 +15,12 @@ from pypdf.generic import PdfObject
 from small_notebooks import HOSTILE, STUDY, SUBTITLE, plan
 
 import charlm.report.make
-import charlm.report.render
+import charlm.report.pdf
 from charlm.report.collect import SCHEMA, collect_results
 from charlm.report.execute import ReportError
 from charlm.report.make import build_report
-from charlm.report.render import make_pdf, pandoc
+from charlm.report.pdf import make_pdf
+from charlm.report.render import pandoc
 
 SHOWN_HOSTILE = HOSTILE.replace("\0", "⟨U+0000⟩").replace("\u202e", "⟨U+202E⟩")
 
@@ -185,7 +186,7 @@ HELLO = "# T\n\nIn Chinese \u4f60\u597d, in Korean \uc548\ub155\ud558\uc138\uc69
 
 def make_pdf_with(fonts, folder, monkeypatch):
     """What is said of a PDF that is made where the system has these fonts, its first page, and its fonts' names."""
-    monkeypatch.setattr(charlm.report.render, "findSystemFonts", lambda: fonts)
+    monkeypatch.setattr(charlm.report.pdf, "findSystemFonts", lambda: fonts)
     (folder / "figures").mkdir()
     said: list[str] = []
     make_pdf(HELLO, "s", folder, said.append)

@@ -314,7 +314,7 @@ local function answer(section)
 end
 
 local function details(class, summary, blocks, id)
-  if #blocks == 0 then return {} end
+  if #blocks == 0 then return pandoc.Blocks {} end
   local inside = id and wrap('<div id="' .. id .. '">', blocks, '</div>') or blocks
   return wrap('<details class="' .. class .. '"><summary>' .. summary .. '</summary>', inside, '</details>')
 end
@@ -373,8 +373,9 @@ local function arrange(doc)
     doc.blocks:extend(answer(section))
     doc.blocks:extend(text)
     if html then
-      doc.blocks:extend(details('how', 'How it was measured, and the numbers', fold))
-      doc.blocks:extend(details('code', 'Code', section.code, 'code-' .. section.id))
+      local folds = details('how', 'How it was measured, and the numbers', fold)
+      folds:extend(details('code', 'Code', section.code, 'code-' .. section.id))
+      if #folds > 0 then doc.blocks:extend(wrap('<div class="folds">', folds, '</div>')) end
       doc.blocks:insert(raw '</section>')
       if number == 1 then -- screen two stands apart: the page may show more after it
         doc.meta.first = pandoc.MetaBlocks(doc.blocks)
@@ -415,6 +416,13 @@ function Pandoc(doc)
   doc:walk { Header = note_anchor, Div = note_anchor }
   return doc:walk {
     Link = link,
+    Para = function(para) -- a formula is as wide as it is
+      local only = #para.content == 1 and para.content[1]
+      if html and only and only.t == 'Math' and only.mathtype == 'DisplayMath' then
+        return wrap('<div class="scroll formula" tabindex="0" role="group" aria-label="Formula">',
+          { pandoc.Plain(para.content) }, '</div>')
+      end
+    end,
     Header = function(header) -- in HTML the title is h1
       header.level = header.level + (html and 1 or 0)
       return header
