@@ -91,11 +91,12 @@ charlm.show charlm.drawing
 charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.folder charlm.runs.inventory
 charlm.runs.progress charlm.runs.sweep charlm.runs.__main__
 charlm.losses charlm.losses.words charlm.losses.figures
-charlm.temperature charlm.temperature.texts charlm.temperature.measures charlm.temperature.words charlm.temperature.figures
+charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.temperature.measures
+charlm.temperature.words charlm.temperature.figures
 charlm.meaning charlm.meaning.measures charlm.meaning.words charlm.meaning.figures
 charlm.gradients charlm.gradients.measures charlm.gradients.words charlm.gradients.figures
 charlm.cells charlm.cells.measures charlm.cells.words charlm.cells.figures
-charlm.claims charlm.studies charlm.summary
+charlm.claims charlm.studies charlm.ways charlm.cards charlm.summary
 charlm.report charlm.report.execute charlm.report.collect charlm.report.render charlm.report.page charlm.report.pdf
 charlm.report.place charlm.report.make
 charlm.report.__main__

@@ -50,16 +50,16 @@ class Job:
 
 
 def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
-    """The notebooks in the order in which they are executed. The last one, the summary, is shown first."""
+    """The notebooks in the order in which the report shows them; but the last one, the summary, is shown first."""
     common = {"corpus": corpus, "seeds": study.seeds, "epochs": study.epochs}
     plan: list[tuple[str, dict, set[str]]] = [
         ("1_training", {"cell": "rnn", **common}, {"figure", "table", "results"}),
         ("1_training", {"cell": "lstm", **common}, {"figure", "table", "results"}),
         ("2_loss_comparison", common, {"figure", "table", "finding"}),
-        ("3_temperature_study", common, {"figure", "table", "samples"}),
         ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
-        ("5_gradients", common, {"figure", "table", "finding"}),
         ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
+        ("5_gradients", common, {"figure", "table", "finding"}),
+        ("3_temperature_study", common, {"figure", "table", "samples"}),
         ("0_summary", {"results": results}, {"finding", "table"}),
     ]
     return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]
