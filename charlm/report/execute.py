@@ -48,6 +48,12 @@ class Job:
         cell = f" ({self.parameters['cell']})" if "cell" in self.parameters else ""
         return f"{self.notebook.parent.name}/{self.notebook.name}{cell}"
 
+    @property
+    def is_lesson(self) -> bool:
+        """Whether what it prints is there to be read in it, and says nothing of how the report comes on."""
+        cells = nbformat.read(self.notebook, as_version=4).cells
+        return any("lesson" in cell.metadata.get("tags", []) for cell in cells)
+
 
 def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
     """The notebooks in the order in which the report shows them; but the last one, the summary, is shown first."""
@@ -60,6 +66,7 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
         ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
         ("5_gradients", common, {"figure", "table", "finding"}),
         ("3_temperature_study", common, {"figure", "table", "samples"}),
+        ("9_how_it_works", {"corpus": corpus}, {"figure"}),
         ("0_summary", {"results": results}, {"finding", "table"}),
     ]
     return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]
@@ -95,7 +102,7 @@ class VisibleOutput:
 
 
 def execute_notebook(job: Job, stage: Path) -> NotebookNode:
-    """The executed notebook. Its standard output goes to ours while it runs.
+    """The executed notebook. Its standard output goes to ours while it runs, unless it is a lesson.
 
     Raises ReportError (CharlmError, when that is what the cell raised) and leaves the notebook as far as it came in
     build/, with a banner, unless every code cell ran to its end, in order and without an error, and the kernel lived.
@@ -112,7 +119,7 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
             kernel_name="python3",
             cwd=job.notebook.parent,
             progress_bar=False,
-            stdout_file=VisibleOutput(),
+            stdout_file=None if job.is_lesson else VisibleOutput(),
             stderr_file=VisibleOutput(),  # the terminal's standard error is for the one line that says what failed
             extra_arguments=["--log-level=50"],  # the kernel's own talk, not the notebook's
         )

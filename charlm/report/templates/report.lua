@@ -280,6 +280,7 @@ local function sections_of(blocks)
       section = section or begin(1, 'report', pandoc.Inlines 'Report')
       if kind == 'fold' or kind == 'code' then
         section[kind]:extend(block.content)
+        section.lesson = section.lesson or block.classes:includes 'lesson'
       elseif kind == 'finding' and kind_of(block.content[1] or pandoc.Null) == 'heading' and not section.answer then
         section.id = block.identifier
         section.heading = pandoc.utils.blocks_to_inlines(block.content[1].content)
@@ -373,7 +374,8 @@ local function arrange(doc)
     doc.blocks:extend(answer(section))
     doc.blocks:extend(text)
     if html then
-      local folds = details('how', 'How it was measured, and the numbers', fold)
+      local summary = section.lesson and 'All of it, step by step' or 'How it was measured, and the numbers'
+      local folds = details('how', summary, fold)
       folds:extend(details('code', 'Code', section.code, 'code-' .. section.id))
       if #folds > 0 then doc.blocks:extend(wrap('<div class="folds">', folds, '</div>')) end
       doc.blocks:insert(raw '</section>')
