@@ -384,12 +384,16 @@ def _far_and_confirmed(claims: list[dict], values: dict) -> str:
     )
 
 
+def _by_verdict(claims: list[dict]) -> list[dict]:
+    return sorted(claims, key=lambda c: VERDICTS.index(c["verdict"]))
+
+
 def claim_table(claims: list[dict]) -> Table | None:
     """The claims as readers see them, grouped by verdict; None where no claim applies."""
     if not claims:
         return None
     rows = []
-    for c in claims:
+    for c in _by_verdict(claims):
         form = FORMS[c["unit"]]
         ends = [_number(x, form) for x in c["interval"] or ()]
         rows.append(
@@ -398,7 +402,7 @@ def claim_table(claims: list[dict]) -> Table | None:
                 "what is measured": c["measure"],
                 "published": _number(c["published"], PUBLISHED_FORMS.get(c["unit"], form)),
                 "measured": None if c["measured"] is None else _number(c["measured"], form),
-                "95% interval": "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}".join(ends) or None,
+                "95% interval": "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}".join(dict.fromkeys(ends)) or None,
                 "interval of": c["of"],
                 "n": c["n"],
                 "verdict": c["verdict"],
@@ -411,7 +415,10 @@ def claim_table(claims: list[dict]) -> Table | None:
 def claim_tiles(claims: list[dict]) -> Tiles | None:
     if not claims:
         return None
-    items = [{"label": c["claim"], "verdict": c["verdict"], "target": f"claim-{i}"} for i, c in enumerate(claims, 1)]
+    items = [
+        {"label": c["claim"], "verdict": c["verdict"], "target": f"claim-{i}"}
+        for i, c in enumerate(_by_verdict(claims), 1)
+    ]
     return Tiles("claims", items)
 
 

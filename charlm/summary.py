@@ -7,7 +7,7 @@ from charlm.protocol import PUBLISHED
 from charlm.records import cells_in, counted, published_numbers
 from charlm.show import Cards, Finding, Samples
 from charlm.stats import MIN_SEEDS
-from charlm.ways import Way, ways_to_compare
+from charlm.ways import Comparison, ways_to_compare
 
 BY_CHANCE = 0.05  # of the pairs of runs: where chance makes a difference more often, it is no finding
 
@@ -24,7 +24,7 @@ def summary_title(results: dict) -> Finding:
     return Finding("summary", " ".join(filter(None, parts)), values, _title(results, ways))
 
 
-def _title(results: dict, ways: list[Way]) -> str:
+def _title(results: dict, ways: list[Comparison]) -> str:
     if _values(results, "beyond-frequencies").get("nothing_learnt"):
         return "Nothing was learnt from this text: counting single characters does as well"
     judged = [way for way in ways if way.verdict != "not judged"]
@@ -67,7 +67,7 @@ def _what_chance_does(results: dict, values: dict) -> str:
 WINNERS = {"confirmed": "the LSTM", "refuted": "the RNN", "no difference that matters": "neither"}
 
 
-def _what_holds(ways: list[Way]) -> str:
+def _what_holds(ways: list[Comparison]) -> str:
     """The verdicts at the last and the best epoch, and with the learning rates of their own."""
     told = {
         "the study's settings, last epoch": "at the last epoch",
@@ -102,12 +102,12 @@ def summary_samples(results: dict) -> Samples | None:
 def what_they_write(results: dict) -> Finding:
     """At which temperature the samples were drawn, and why at this one."""
     near = _values(results, "temperature-closest")
-    cells = " and ".join(cell.upper() for cell in cells_in(results["runs"]))
+    cells = ", ".join(cell.upper() for cell in cells_in(results["runs"]))
     text = "Each text ends where a line of it does; the real one is a passage of the corpus."
     if not near:
         return Finding("what-they-write", text, {"cells": cells}, "What {cells} write, beside real text")
     values = {"t": near["best"], "cells": cells}
-    heading = "What {cells} and counting write at T = {t:g}"
+    heading = "What {cells} and a model that counts write at T = {t:g}"
     heading += (
         ", where text is closest to real text" if near["learnt"] else ": no closer to real text than shuffled letters"
     )

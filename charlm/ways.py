@@ -45,7 +45,7 @@ COMPARISONS = {
 
 
 @dataclass(frozen=True)
-class Way:
+class Comparison:
     """One way to compare the cells: the mean loss of each, its difference to the RNN's as (low, high) of the 95% interval
     (pairs of runs of one seed), and the verdict on the claim that the LSTM is better."""
 
@@ -56,7 +56,7 @@ class Way:
     verdict: str
 
 
-def ways_to_compare(results: dict) -> list[Way]:
+def ways_to_compare(results: dict) -> list[Comparison]:
     """The study's settings at the last and the best epoch, and the comparisons that were made of this corpus; none where
     not both cells finished."""
     ways = [_of_epoch(results, epoch) for epoch in ("last", "best")]
@@ -67,7 +67,7 @@ def ways_to_compare(results: dict) -> list[Way]:
     return [way for way in ways if {"rnn", "lstm"} <= way.losses.keys()]
 
 
-def _of_epoch(results: dict, epoch: str) -> Way:
+def _of_epoch(results: dict, epoch: str) -> Comparison:
     runs = results["runs"]
     e = stats.lstm_minus_rnn(runs, epoch)
     losses = {}
@@ -76,17 +76,19 @@ def _of_epoch(results: dict, epoch: str) -> Way:
         if mean is not None:
             losses[cell] = mean
     intervals = {"lstm": e.interval} if e.interval else {}
-    return Way(f"the study's settings, {epoch} epoch", tuple(e.values), losses, intervals, stats.judged_lower(e))
+    return Comparison(f"the study's settings, {epoch} epoch", tuple(e.values), losses, intervals, stats.judged_lower(e))
 
 
-def _of_comparison(values: dict, name: str) -> Way:
+def _of_comparison(values: dict, name: str) -> Comparison:
     intervals = {}
-    for cell in values["losses"]:
+    # JSON sorts its keys.
+    losses = {cell: values["losses"][cell] for cell in cells_in([{"cell": cell} for cell in values["losses"]])}
+    for cell in losses:
         against = values.get(f"{cell}_minus_rnn")
         if against and against["low"] is not None:
             intervals[cell] = (against["low"], against["high"])
     verdict = values["lstm_minus_rnn"]["verdict"]
-    return Way(name, tuple(values["seeds"]), values["losses"], intervals, verdict)
+    return Comparison(name, tuple(values["seeds"]), losses, intervals, verdict)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -128,7 +130,7 @@ def comparison_figure(results: dict) -> Figure | None:
     )
 
 
-def _drawing(ways: list[Way], floor: Counting | None, is_wide: bool) -> Canvas:
+def _drawing(ways: list[Comparison], floor: Counting | None, is_wide: bool) -> Canvas:
     """Names and verdicts stand at the two ends of a row, or above it where there is no room at the sides."""
     size = (WIDE, 0.62 * len(ways) + 1.15) if is_wide else (WIDTH, 0.95 * len(ways) + 1.6)
     canvas = Canvas(figsize=size, layout="constrained")
@@ -150,7 +152,7 @@ def _drawing(ways: list[Way], floor: Counting | None, is_wide: bool) -> Canvas:
     return canvas
 
 
-def _draw_way(ax: Axes, way: Way, y: float, half: float, floor: Counting | None) -> None:
+def _draw_way(ax: Axes, way: Comparison, y: float, half: float, floor: Counting | None) -> None:
     """A row around y, half of it on each side."""
     rnn = way.losses["rnn"]
     ends = [y - half, y + half]
@@ -166,12 +168,12 @@ def _draw_way(ax: Axes, way: Way, y: float, half: float, floor: Counting | None)
         ax.plot(loss, height, marker(cell), color=colour(cell), mec="white", mew=0.6, ms=8, zorder=3)
 
 
-def _verdict_style(way: Way) -> dict[str, str]:
+def _verdict_style(way: Comparison) -> dict[str, str]:
     winner = {"confirmed": colour("lstm"), "refuted": colour("rnn")}.get(way.verdict, INK)
     return {"color": winner, "weight": "bold", "va": "center"}
 
 
-def _name_at_ends(ax: Axes, way: Way, y: float) -> None:
+def _name_at_ends(ax: Axes, way: Comparison, y: float) -> None:
     across = ax.get_yaxis_transform()
     lines = [line for part in way.name.split(", ") for line in textwrap.wrap(part, 24)]
     name = "\n".join([*lines, counted(len(way.seeds), "seed")])
@@ -179,7 +181,7 @@ def _name_at_ends(ax: Axes, way: Way, y: float) -> None:
     ax.text(1.015, y, SAYS[way.verdict], transform=across, fontsize=11, **_verdict_style(way))
 
 
-def _name_above(ax: Axes, way: Way, y: float) -> None:
+def _name_above(ax: Axes, way: Comparison, y: float) -> None:
     across = ax.get_yaxis_transform()
     on_lines = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
     name = f"{way.name}, {counted(len(way.seeds), 'seed')}"
@@ -187,7 +189,7 @@ def _name_above(ax: Axes, way: Way, y: float) -> None:
     ax.text(0, y - 0.22, SAYS[way.verdict], transform=across, bbox=on_lines, **_verdict_style(way))
 
 
-def _legend(ways: list[Way], floor: Counting | None) -> list[Line2D]:
+def _legend(ways: list[Comparison], floor: Counting | None) -> list[Line2D]:
     cells = list(dict.fromkeys(cell for way in ways for cell in way.losses))
     entries = [legend_entry(cell.upper(), colour(cell), marker=marker(cell), ms=8, lw=2) for cell in cells]
     entries.append(legend_entry(f"RNN ± {MARGIN:g}", BAND, lw=9))
@@ -198,18 +200,18 @@ def _legend(ways: list[Way], floor: Counting | None) -> list[Line2D]:
     return entries
 
 
-def _caption(results: dict, ways: list[Way]) -> str:
+def _caption(results: dict, ways: list[Comparison]) -> str:
     kinds = len({way.verdict for way in ways})
     said = f"{counted(len(ways), 'way')} to compare, {counted(kinds, 'verdict')}."
     bars = "Bars: 95% interval of the difference from the RNN, seed by seed."
     return f"{said} {bars} {diverged_note(results['runs'])}"
 
 
-def _losses_in_words(way: Way) -> str:
+def _losses_in_words(way: Comparison) -> str:
     return ", ".join(f"{cell.upper()} {loss:.4f}" for cell, loss in way.losses.items())
 
 
-def _rows(ways: list[Way], floor: Counting | None) -> list[dict]:
+def _rows(ways: list[Comparison], floor: Counting | None) -> list[dict]:
     rows: list[dict] = []
     for way in ways:
         for cell, loss in way.losses.items():

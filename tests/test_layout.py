@@ -97,8 +97,8 @@ charlm.meaning charlm.meaning.measures charlm.meaning.words charlm.meaning.figur
 charlm.gradients charlm.gradients.measures charlm.gradients.words charlm.gradients.figures
 charlm.cells charlm.cells.measures charlm.cells.words charlm.cells.figures
 charlm.claims charlm.studies charlm.ways charlm.cards charlm.summary
-charlm.report charlm.report.execute charlm.report.collect charlm.report.render charlm.report.page charlm.report.pdf
-charlm.report.place charlm.report.make
+charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.render charlm.report.page
+charlm.report.pdf charlm.report.place charlm.report.make
 charlm.report.__main__
 generate
 """.split()

@@ -126,7 +126,7 @@ def test_a_finding_may_have_a_heading_filled_from_the_same_values():
 
 def test_cards_carry_their_figures_with_their_numbers():
     figure = Figure("card-seeds", "<svg/>", b"png", "c", "a", [{"x": 1}])
-    items = [
+    items: list[dict] = [
         {"text": "Seeds *matter*.", "section": "seeds", "figure": figure},
         {"text": "So.", "section": "b", "figure": None},
     ]

@@ -42,7 +42,7 @@ def cell_table(compared: dict[str, tuple[Records, dict[str, float]]]) -> Table |
     for alike, (records, epoch_seconds) in compared.items():
         for cell in cells_in(records):
             rows.append({"alike": alike} | _cell_row(of_cell(records, cell), epoch_seconds))
-        notes.append(_note(records))
+        notes.append(diverged_note(records))
     if not rows:
         return None
     caption = (
@@ -80,7 +80,11 @@ def comparison(records: Records, id: str, way: str) -> Finding:
         values[f"{b}_minus_{a}"] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high}
         values[f"{b}_minus_{a}"]["verdict"] = stats.judged_lower(e)
     said = ", ".join(f"{cell.upper()} {losses[cell]:.4f}" for cell in sorted(losses, key=losses.__getitem__))
-    return Finding(id, f"Best validation loss: {said}.", values, f"{way} {_order(differences)}")
+    text = f"Best validation loss: {said}."
+    between = differences.get(("rnn", "lstm"))
+    if between and stats.judged_lower(between) not in ("confirmed", "refuted"):
+        text += f" Between RNN and LSTM: {stats.judged_lower(between)}."
+    return Finding(id, text, values, f"{way} {_order(differences)}")
 
 
 def _order(differences: dict[tuple[str, str], Estimate]) -> str:

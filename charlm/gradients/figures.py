@@ -54,7 +54,8 @@ def _draw_norms(ax: Axes, cell: str, curves: dict[int, np.ndarray]) -> np.ndarra
 @styled
 def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
     """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: curves}."""
-    canvas, axes = panels(len(measured), 2.0, sharey=True)
+    canvas, axes = panels(len(measured), 1.65, sharey=True)
+    axes[0].set_yscale("log")
     ends: list[dict[str, float]] = [{} for _ in axes]
     said, rows = [], []
     for ax, end, (name, by_cell) in zip(axes, ends, measured.items(), strict=True):
@@ -84,7 +85,6 @@ def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
         ax.set_xlim(0, max(longest - 1, 1))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         ax.grid()
-    axes[0].set_yscale("log")
     axes[0].yaxis.set_major_formatter(lambda y, _: power_of_ten(y))
     for ax, end in zip(axes, ends, strict=True):
         label_right(ax, [(cell.upper(), y, colour(cell)) for cell, y in end.items()])

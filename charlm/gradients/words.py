@@ -132,14 +132,14 @@ def vanishing(measured: Curves, when: str) -> Finding:
     for cell, e in falls.items():
         judged = measures.vanishes(e)
         values[cell] = _factors("ratio", e) | {"verdict": judged}
-        lines.append(f"- {cell.upper()}: ratio {ratio_in_words(e)}. That its gradient vanishes: *{judged}*.")
+        lines.append(f"- {cell.upper()}: ratio {ratio_in_words(e)}; that its gradient vanishes is *{judged}*.")
     others = [cell for cell in falls if cell != "rnn"] if "rnn" in falls else []
     for cell in others:
         e = measures.quotient(falls[cell], falls["rnn"])
         judged = measures.falls_less(e)
         values[f"{cell}_over_rnn"] = _factors("quotient", e) | {"verdict": judged}
         lines.append(
-            f"- The {cell.upper()}'s ratio is {ratio_in_words(e)} times the RNN's. That its gradient falls less: *{judged}*."
+            f"- The {cell.upper()}'s ratio is {ratio_in_words(e)} times the RNN's; that its gradient falls less is *{judged}*."
         )
     if {"rnn", "lstm"} <= falls.keys():
         stays = measures.vanishes(falls["lstm"], claimed=False)
@@ -204,18 +204,28 @@ PAYS_OFF = {
 NO_PAY = "The LSTM's longer reach does not show as a lower loss"
 
 
+# What the verdict on "the first has the lower loss" says of the two.
+BY_LOSS = {
+    "confirmed": "{0} is better",
+    "refuted": "{1} is better",
+    "no difference that matters": "no difference that matters",
+    "too close to call": "it is too close to call",
+    "not judged": "it is not judged",
+}
+
+
 def reach_and_loss(after: Curves, runs: Records) -> Finding:
-    """Whether the LSTM, where its gradient falls less than the RNN's, has the lower loss too: both at the best epoch."""
+    """Whether the LSTM, where its gradient falls less than the RNN's, has the lower loss too: both at the best epoch. With
+    intervals the losses are in losses_beside()."""
     id, unknown = "gradients-and-loss", "Whether reaching further pays off is not judged"
     if not {"rnn", "lstm"} <= after.keys():
         return Finding(
             id, "It needs a finished run of both cells.", {"reach": "not judged", "loss": "not judged"}, unknown
         )
     reach = _falls_less(after, "lstm")
-    difference = stats.lstm_minus_rnn(runs, "best")
-    loss = stats.judged_lower(difference)
-    rnns = "the RNN's"
-    text = f"At the best epoch the LSTM's validation loss is {stats.difference_in_words(difference, rnns)}."
+    loss = stats.judged_lower(stats.lstm_minus_rnn(runs, "best"))
+    values = {"reach": reach, "loss": loss}
+    text = f"RNN or LSTM, by the loss at the best epoch: {BY_LOSS[loss].format('the LSTM', 'the RNN')}."
     if "not judged" in (reach, loss):
         heading = unknown
     elif reach != "confirmed":
@@ -224,14 +234,20 @@ def reach_and_loss(after: Curves, runs: Records) -> Finding:
         heading = PAYS_OFF.get(loss, NO_PAY)
     if loss == reach == "confirmed":
         text += " That the one causes the other is not shown by this."
-    values = {"reach": reach, "loss": loss}
     grus = stats.paired_difference(of_cell(runs, "gru"), of_cell(runs, "rnn"), "val_loss_best")
     if "gru" in after and grus.n:
-        values["gru_reach"] = _falls_less(after, "gru")
-        reaches = {"confirmed": "further than", "refuted": "less far than"}.get(
-            values["gru_reach"], "not shown to be further than"
-        )
-        text += (
-            f" The GRU's gradient reaches {reaches} the RNN's, and its loss is {stats.difference_in_words(grus, rnns)}."
-        )
+        values |= {"gru_reach": _falls_less(after, "gru"), "gru_loss": stats.judged_lower(grus)}
+        reaches = {"confirmed": "further than", "refuted": "less far than"}.get(values["gru_reach"], "about as far as")
+        text += f" The GRU's gradient reaches {reaches} the RNN's"
+        text += f"; by the loss, {BY_LOSS[values['gru_loss']].format('the GRU', 'the RNN')}."
     return Finding(id, text, values, heading)
+
+
+def losses_beside(runs: Records) -> Finding:
+    """The losses that the reach is set against, with intervals."""
+    differences = {"LSTM": stats.lstm_minus_rnn(runs, "best")}
+    differences["GRU"] = stats.paired_difference(of_cell(runs, "gru"), of_cell(runs, "rnn"), "val_loss_best")
+    rnns = "the RNN's"
+    said = [f"the {cell}'s is {stats.difference_in_words(e, rnns)}" for cell, e in differences.items() if e.n]
+    text = f"Validation loss at the best epoch: {'; '.join(said) or 'not known of both cells'}."
+    return Finding("losses-beside-reach", text, {})

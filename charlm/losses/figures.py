@@ -126,9 +126,9 @@ def curve_rows(records: Records) -> list[dict]:
 def curve_finding(name: str, records: Records) -> str:
     """Where the curves of one configuration are lowest and end."""
     if not records:
-        return f"{name}: no run finished."
+        return f"{name}: no run finished"
     best, last = (span([r[key] for r in records]) for key in ("best_epoch", "epochs"))
-    return f"{name}: lowest at epoch {best}, the end at {last}."
+    return f"{name}: lowest at epoch {best}, the end at {last}"
 
 
 def curve_sight(name: str, records: Records) -> str:
@@ -154,7 +154,7 @@ def loss_curves(records: Records) -> Figure:
     note = diverged_note(records)
     if not runs:
         return nothing_drawn(note, f"loss-curves-{cell}")
-    canvas, (whole, closer) = panels(2, 2.3)
+    canvas, (whole, closer) = panels(2, 2.0)
     draw_curves(whole, runs, c)
     draw_validation(closer, runs, c)
     for ax in (whole, closer):
@@ -175,7 +175,7 @@ def loss_curves(records: Records) -> Figure:
     for ax in (whole, closer):
         count_axis(ax)
     legend_below(canvas, entries, len(entries))
-    caption = f"Each seed thin, the mean of the epochs that all seeds reached bold. {curve_finding(name, runs)} {note}"
+    caption = f"{curve_finding(name, runs)}; seeds thin, the mean of the epochs that all reached bold. {note}"
     return finish(canvas, f"loss-curves-{cell}", caption, f"Loss by epoch. {curve_sight(name, runs)}", curve_rows(runs))
 
 
@@ -188,13 +188,12 @@ def overfitting_curves(base: Records, large: Records) -> Figure | None:
         return None
     shown = cells_in([*base, *large])
     canvas, axes = panels(len(shown), 2.5, sharex=True, sharey=True)
-    findings, sights, rows = [], [], []
+    sights, rows = [], []
     for ax, cell in zip(axes, shown, strict=True):
         for records, c in ((base, colour(cell)), (large, INK)):
             runs = finished(of_cell(records, cell))
             name = f"{cell.upper()} {size_and_rate(records[0])}"
             ax.set_title(name, color=c, loc="left" if records is base else "right")
-            findings.append(curve_finding(name, runs))
             sights.append(curve_sight(name, runs))
             rows += curve_rows(runs)
             if runs:
@@ -209,7 +208,10 @@ def overfitting_curves(base: Records, large: Records) -> Figure | None:
         legend_entry("training", GREY, lw=2, ls=DASHED),
     ]
     legend_below(canvas, [*lines, *marks()], 2)
-    caption = f"Hidden size / learning rate. {' '.join(findings)} {diverged_note([*base, *large])}"
+    caption = (
+        f"Hidden size / learning rate {size_and_rate(base[0])} in colour, {size_and_rate(large[0])} in black; seeds thin, the "
+        f"mean bold. {diverged_note([*base, *large])}"
+    )
     return finish(canvas, "overfitting", caption, f"Loss by epoch. {' '.join(sights)}", rows)
 
 

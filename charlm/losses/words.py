@@ -83,8 +83,8 @@ def model_table(corpus: Corpus, config: Config) -> Table:
         "hidden size": config.hidden_size,
         "parameters": f"{core.count_parameters(len(corpus.vocab), config):,}",
         "optimizer": f"Adam, learning rate {config.learning_rate:g}",
-        "epochs": f"at most {config.epochs}; stop after {config.patience} without a better validation loss",
-        "arithmetic": f"{resolved.precision} on {resolved.device}, {counted(config.threads, 'thread')} a run",
+        "epochs": f"at most {config.epochs}, patience {config.patience}",
+        "arithmetic": f"{resolved.precision}, {resolved.device}, {counted(config.threads, 'thread')}",
     }
     frame = pd.DataFrame({"model": rows.keys(), "value": [str(v) for v in rows.values()]})
     return Table(f"model-{config.cell}", frame, f"The {config.cell.upper()} and how it is trained.")
@@ -133,7 +133,7 @@ def run_table(records: Records) -> Table:
         rows.append(row)
     runs = counted(len(rows), "run")
     which = f"{runs}: {', '.join(shared)}" if shared else runs
-    caption = f"{which}. Crossing: the first epoch with validation above training loss."
+    caption = f"{which}."
     id = f"runs-{order[0]}" if len(order) == 1 else "runs"
     return make_table(id, rows, caption, diverged_note(records))
 
@@ -152,6 +152,7 @@ def loss_table(records: Records) -> Table:
         rows.append(row | {"best epoch": best.mean, "sd, best": best.sd})
     caption = "Mean loss over seeds in nats per character, and its standard deviation (sd)."
     formats = dict.fromkeys(("last epoch", "sd, last", "best epoch", "sd, best"), "{:.4f}")
+    formats["deviations away"] = "{:+.2f}"
     return make_table("losses", rows, caption, diverged_note(records), formats)
 
 
@@ -370,14 +371,8 @@ def difference_at(records: Records, epoch: str) -> Finding:
     return Finding(f"rnn-or-lstm-{epoch}", text, values)
 
 
-# What the verdict on "it overfits" says of a cell, as the end of a sentence.
-OVERFITS = {
-    "not judged": "is not judged",
-    "no difference that matters": "does not",
-    "confirmed": "does",
-    "refuted": "does not",
-    "too close to call": "is too close to call",
-}
+# What the verdict on "it overfits" answers to the question whether it does.
+OVERFITS = {"confirmed": "yes", "refuted": "no", "no difference that matters": "no"}
 
 
 def does_larger_overfit(base: Records, large: Records) -> Finding:
@@ -395,7 +390,7 @@ def does_larger_overfit(base: Records, large: Records) -> Finding:
         _, at_best, gap, rise = (r for r in rows if r["cell"] == cell.upper())
         overfits = stats.verdict_of_both(gap["verdict"], rise["verdict"])
         values[f"{cell}_overfits"] = overfits
-        said.append(f"the {cell.upper()} {OVERFITS[overfits]}")
+        said.append(f"{cell.upper()}: {OVERFITS.get(overfits, overfits)}")
         if at_best["estimate"] is not None:
             side = "lower" if at_best["estimate"] < 0 else "higher"
             best.append(f"{abs(at_best['estimate']):.4f} nats {side} ({cell.upper()})")
@@ -404,9 +399,7 @@ def does_larger_overfit(base: Records, large: Records) -> Finding:
         f"the best epoch the larger model's loss is {' and '.join(best) or 'not known'}."
     )
     values["base"] = size_and_rate(base[0])
-    return Finding(
-        "overfitting", text, values, f"Does {{size}} overfit? {', '.join(said)[:1].upper()}{', '.join(said)[1:]}"
-    )
+    return Finding("overfitting", text, values, f"Does {{size}} overfit? {'; '.join(said)}")
 
 
 def precision_check(records: Records) -> Finding:
@@ -420,8 +413,9 @@ def precision_check(records: Records) -> Finding:
     for r in table.frame.to_dict("records"):
         names = same if r["equivalent"] else other
         names.append(f"{r['cell']} {r['hidden size / learning rate']}")
-    heading = "bfloat16 gives the same loss as float32 for {same}" if same else "bfloat16 is equivalent nowhere"
+    heading = "bfloat16 gives the same loss as float32 in {few} of {n} configurations"
     text = "Where the processor is faster with numbers of 16 bits than with those of 32, training uses them."
     if other:
         text += " That the loss is the same has not been shown for {other}: there training stays with float32."
-    return Finding("precision-check", text, {"same": ", ".join(same), "other": ", ".join(other)}, heading)
+    values = {"same": ", ".join(same), "other": ", ".join(other), "few": len(same), "n": len(same) + len(other)}
+    return Finding("precision-check", text, values, heading)

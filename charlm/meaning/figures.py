@@ -41,7 +41,7 @@ def ngram_floor(runs: Records) -> Figure:
     best = measures.best_order(runs)
     floor = stats.seed_estimate(by_seed, measures.ngram_loss(best)).known_mean
     losses = {cell: stats.seed_estimate(of_cell(runs, cell), "loss").known_mean for cell in cells_in(runs)}
-    canvas, (whole, closer) = panels(2, 2.2, sharex=True)
+    canvas, (whole, closer) = panels(2, 1.9, sharex=True)
     for ax in (whole, closer):
         _draw_orders(ax, by_seed, "ngram_train", DASHED, GREY)
         _draw_orders(ax, by_seed, "ngram", "solid", INK)
@@ -150,7 +150,7 @@ def gap_steps(runs: Records) -> Figure:
     if not runs:
         return nothing_drawn(note, "gap-steps")
     shown = cells_in(runs)
-    canvas, (ax,) = panels(1, 3.2)
+    canvas, (ax,) = panels(1, 2.7)
     rows, sights = [], []
     for i, cell in enumerate(shown):
         c = colour(cell)

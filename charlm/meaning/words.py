@@ -131,7 +131,7 @@ def against_counting(runs: Records) -> Finding:
     above = {cell: e.known_mean for cell, e in estimates.items()}
     text = (
         f"Of n-gram models of order 1 to {ORDERS}, trained on the same chunks, that of order {{order}} is best: {{floor:.4f}} "
-        f"nats. The cells' loss lies above it by {_per_cell(above)}."
+        f"nats. The cells differ from it by {_per_cell(above, '{:+.4f}')}."
     )
     return Finding(
         "against-counting", text, values, heading or "Whether counting does better is not settled for each cell"
@@ -272,9 +272,9 @@ def what_makes_gap(runs: Records) -> Finding:
     else:
         heading = "Whether the gap comes from the size of the training set is not settled"
     text = (
-        f"At the last epoch validation loss lies above training loss by {_per_cell(_means(gaps), '{:.2f}')} nats; with the "
-        f"weights at rest and on equal numbers of chunks by {_per_cell(_means(equal), '{:.2f}')}."
-    )
+        f"At the last epoch, validation less training loss is {_per_cell(_means(gaps), '{:.2f}')} nats; with the weights at rest "
+        f"and on equal numbers of chunks it is {_per_cell(_means(equal), '{:.2f}')}."
+    ).replace("-", "−")
     return Finding("gap", text, {}, heading)
 
 

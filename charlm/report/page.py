@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+from charlm.report.address import read_address, with_address
 from charlm.report.render import pandoc
 
 WORDS_A_MINUTE = 230
@@ -27,6 +28,8 @@ def make_html(markdown: str, subtitle: str, folder: Path) -> None:
     page = re.sub(r' id="cb[0-9-]+"', "", page)
     minutes = max(1, round(words_open(page) / WORDS_A_MINUTE))
     page = page.replace("<!-- minutes -->", f"{minutes} {'minute' if minutes == 1 else 'minutes'} to read")
+    if address := read_address():
+        page = with_address(page, address)
     (folder / "report.html").write_text(secured(page), "utf-8", newline="\n")
 
 

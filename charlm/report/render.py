@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pypandoc
+import yaml
 from nbformat import NotebookNode
 
 from charlm.printable import inline, visible
+from charlm.report.address import CITATION, read_address
 from charlm.report.execute import Job, ReportError
 from charlm.show import Table, boxed, escape_markdown, fenced, verdict_icon
 
@@ -49,7 +51,7 @@ def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str
                 provenance.append(as_markdown(cell, job.parameters))
             else:
                 text.append(as_markdown(cell, job.parameters))
-    text += ["# Provenance", facts_table(results), *provenance, HOW_TO_RUN]
+    text += ["# Provenance", facts_table(results), *provenance, HOW_TO_RUN, how_to_cite()]
     if references:
         text += ["## References", "\n".join(sorted(set(references), key=str.casefold))]
     return "\n\n".join(text)
@@ -71,6 +73,27 @@ def facts_table(results: dict) -> str:
     frame = pd.DataFrame({"what": facts.keys(), "value": facts.values()})
     table = Table("provenance", frame, "What this report was made with. Every number in it is in `results.json`.")
     return table._repr_mimebundle_()[0]["text/markdown"]
+
+
+def read_citation() -> dict:
+    """What CITATION.cff says; authors are a list of names there."""
+    citation = yaml.safe_load(CITATION.read_text("utf-8"))
+    names = [a.get("name") or f"{a['given-names']} {a['family-names']}" for a in citation["authors"]]
+    return citation | {"authors": names}
+
+
+def how_to_cite() -> str:
+    citation = read_citation()
+    fields = {
+        "author": " and ".join(f"{{{name}}}" for name in citation["authors"]),
+        "title": f"{{{citation['title']}}}",
+        "version": citation["version"],
+        "year": str(citation.get("date-released", ""))[:4],
+        "license": citation["license"],
+        "url": read_address(),
+    }
+    lines = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items() if value)
+    return "## How to cite it\n\n" + boxed(".cite", fenced(f"@software{{charlm,\n{lines}\n}}"))
 
 
 def as_markdown(cell: NotebookNode, parameters: dict) -> str:
@@ -142,7 +165,7 @@ def pandoc(markdown: str, to: str, template: str, subtitle: str, *options: str) 
     """The document in another format. Raises ReportError with the first line of what pandoc or the filter says."""
     command = [pypandoc.get_pandoc_path(), "--from", READER, "--to", to, "--standalone", "--fail-if-warnings"]
     command += ["--template", TEMPLATES / template, "--lua-filter", TEMPLATES / "report.lua"]
-    command += ["--metadata", f"subtitle={subtitle}", "--wrap", "none", "--eol", "lf", *options]
+    command += ["--metadata", f"subtitle={subtitle}", "--metadata", f"author={', '.join(read_citation()['authors'])}", "--wrap", "none", "--eol", "lf", *options]
     done = subprocess.run(command, input=markdown.encode(), capture_output=True)
     if done.returncode:
         said = [

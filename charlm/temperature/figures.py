@@ -66,8 +66,8 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
     near_one = min(temperatures, key=lambda t: abs(t - 1))
     order = np.argsort(-p[near_one], kind="stable")
     top, others = order[:15], order[15:]
-    canvas, axes = panels(len(temperatures), 0.62, sharex=True, sharey=True)
-    canvas.set_figheight(0.62 * len(temperatures) + 0.8)
+    canvas, axes = panels(len(temperatures), 0.52, sharex=True, sharey=True)
+    canvas.set_figheight(0.52 * len(temperatures) + 0.8)
     x = np.arange(len(top))
     for ax, t in zip(axes, temperatures, strict=True):
         ax.bar(x, p[t][top], color=ACCENT, width=0.75)
@@ -172,7 +172,7 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     shuffled = measures.values_of_way(measured, SHUFFLED)
     names = [name for name in SHOWN if name == "entropy" or real[name] is not None]
     height = (len(names) + 1) // 2
-    canvas = Canvas(figsize=(WIDTH, 1.6 * height + 0.7), layout="constrained")
+    canvas = Canvas(figsize=(WIDTH, 1.45 * height + 0.7), layout="constrained")
     grid = canvas.subplots(height, 2, squeeze=False, sharex=True)
     said = []
     for ax, name in zip(grid.flat, names, strict=False):
@@ -219,7 +219,7 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
 @styled
 def temperature_distance(near: Closest | None) -> Figure:
     """The distance of drawn text from real text over temperature, and where it may be smallest."""
-    canvas, (ax,) = panels(1, 2.8)
+    canvas, (ax,) = panels(1, 2.4)
     if near is None:
         ax.text(0.5, 0.5, "no measure of text could be taken", transform=ax.transAxes, ha="center")
         said = "No measure of text could be taken."

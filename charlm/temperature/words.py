@@ -248,21 +248,30 @@ def what_truncation_does(measured: Measured) -> Finding:
     if not compared:
         text = "Top-k and top-p reach no diversity at which they could be compared with T = 0.5."
         return Finding("truncation", text, {}, "Top-k and top-p are not compared with temperature")
-    lines, told = [], []
+    shares, told = [], []
     values = {"here": measured.value(("T", 0.5), "words"), "diversity": measured.value(("T", 0.5), DIVERSITY)}
     for r in compared:
-        difference = f"{points(r['difference'])} points"
-        if r["low"] is not None:
-            difference += f", 95% interval {points(r['low'])} to {points(r['high'])}"
-        lines.append(f"{r['value']:.1%} with {r['way']} ({difference})")
+        shares.append(f"with {r['way']} {r['value']:.1%}")
         told.append(f"{r['way']} {_side(r['low'], r['high'])}")
         values |= {f"{r['way']}_{key}": r[key] for key in ("value", "difference", "low", "high")}
-    text = (
-        "Where they repeat as little as T = 0.5 ({diversity:.1%} distinct sequences), the share of real words is {lines}, and "
-        "{here:.1%} with T = 0.5."
-    )
-    heading = f"At equal diversity {' and '.join(told)} T = 0.5"
-    return Finding("truncation", text, values | {"lines": " and ".join(lines)}, heading)
+    text = f"Where they repeat as little as T = 0.5 does, the share of real words is {', '.join(shares)}, with T = 0.5 {{here:.1%}}."
+    heading = "At equal diversity " + ", ".join(f"{said} {'it' if i else 'T = 0.5'}" for i, said in enumerate(told))
+    return Finding("truncation", text, values, heading)
+
+
+def truncation_numbers(measured: Measured) -> Finding | None:
+    """The same with intervals."""
+    lines = []
+    for r in measures.at_equal_diversity(measured, "words"):
+        line = f"with {r['way']} by {points(r['difference'])} points"
+        if r["low"] is not None:
+            line += f" (95% interval {points(r['low'])} to {points(r['high'])})"
+        lines.append(line)
+    diversity = measured.value(("T", 0.5), DIVERSITY)
+    if not lines or diversity is None:
+        return None
+    text = "At {diversity:.1%} distinct sequences the share of real words differs from that with T = 0.5 {lines}."
+    return Finding("truncation-numbers", text, {"diversity": diversity, "lines": " and ".join(lines)})
 
 
 def _side(low: float | None, high: float | None) -> str:
@@ -293,7 +302,7 @@ def why_it_helps(rows: list[dict], measured: Measured) -> Finding:
         "**Why a lower temperature gives more plausible text.** A sampler draws every character as often as the "
         "distribution says, its errors included, and each draw becomes input: a character that does not fit spoils the word "
         "and the text goes on from there. At T = 1 a character that the model itself holds unlikely (below {cut:.0%}) comes "
-        "with probability {u1:.2%} a character, {word1:.1%} for five in a row; at T = 0.5 with {u05:.3%} and {word05:.1%}."
+        "with probability {u1:.2%} a character, {word1:.1%} for one among five; at T = 0.5 with {u05:.3%} and {word05:.1%}."
     )
     if measures.apart(half, one, "distinct") < 0:
         text += (

@@ -77,7 +77,6 @@ def test_runs_that_the_limit_of_epochs_cut_short_are_counted():
     stopped = make_record("lstm", 1, epochs=20, max_epochs=20) | {"best_epoch": 15}
     runs = [*make_runs(["rnn"], 2), cut, stopped]
     said = "Stopped by the limit of epochs while they may still have got better: 1 of 2 runs of the LSTM (after 20)."
-    assert words.cell_table({"it": (runs, {})}).note == said
     assert said in words.pair_findings(runs, "it").filled
     assert words.cut_short(make_runs(["rnn"], 2)) == ""
 

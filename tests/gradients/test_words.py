@@ -88,7 +88,7 @@ def test_the_textbooks_claim_needs_both_of_its_parts(rnn, lstm, claim):
 def test_each_cell_is_judged_by_its_numbers():
     finding = words.vanishing({"rnn": judged(0.01), "gru": judged(0.5)}, "before")
     assert finding.values["rnn"]["ratio"] == pytest.approx(0.01)
-    assert "- RNN: ratio 0.01 (95% interval 0.0095 to 0.011; 3 seeds). That its gradient vanishes: *confirmed*." in (
+    assert "- RNN: ratio 0.01 (95% interval 0.0095 to 0.011; 3 seeds); that its gradient vanishes is *confirmed*." in (
         finding.filled
     )
     assert "- The GRU's ratio is 50 (95% interval" in finding.filled
@@ -97,7 +97,7 @@ def test_each_cell_is_judged_by_its_numbers():
 
 def test_one_seed_is_shown_and_not_judged():
     finding = words.vanishing({"rnn": decay(0.5), "lstm": decay(0.9)}, "after")
-    assert "(1 seed, so no interval). That its gradient vanishes: *not judged*" in finding.filled
+    assert "(1 seed, so no interval); that its gradient vanishes is *not judged*" in finding.filled
     assert finding.values["claim"] == "not judged"
 
 
@@ -149,7 +149,7 @@ def runs_with(difference):
 def test_reach_is_set_against_the_loss(rnn, lstm, difference, says):
     finding = words.reach_and_loss({"rnn": judged(rnn), "lstm": judged(lstm)}, runs_with(difference))
     assert says in finding.heading
-    assert f"{abs(difference):.3f}" in finding.filled
+    assert f"{abs(difference):.3f}" in words.losses_beside(runs_with(difference)).filled
     assert ("causes the other is not shown" in finding.filled) == ("both" in says)
 
 
@@ -164,7 +164,8 @@ def test_the_gru_stands_beside_them_where_it_was_trained():
     grus = [r | {"val_loss_best": 1.4} for r in make_runs(["gru"], 3)]
     finding = words.reach_and_loss(after, runs_with(0.0) + grus)
     assert "The GRU's gradient reaches less far than the RNN's" in finding.filled
-    assert "0.1001 nats lower than the RNN's" in finding.filled
+    assert "by the loss, the GRU is better" in finding.filled
+    assert "the GRU's is 0.1001 nats lower than the RNN's" in words.losses_beside(runs_with(0.0) + grus).filled
     assert "GRU" not in words.reach_and_loss(after, runs_with(0.0)).filled
 
 

@@ -193,7 +193,7 @@ def test_every_stop_shows_where_one_is(fresh):
     """Tab goes through what can be worked, and each stop has an outline."""
     page = fresh(390)
     page.locator("main").focus()
-    seen = Counter()
+    seen: Counter[str] = Counter()
     for _ in range(60):
         page.keyboard.press("Tab")
         seen[page.evaluate("document.activeElement.className || document.activeElement.localName").split()[0]] += 1

@@ -54,7 +54,7 @@ local function figure(div, caption, section)
   local id, alt = div.identifier:sub(5), div.content[2].text
   local wide, narrow = div.classes:includes 'wide', div.classes:includes 'narrow'
   if not html then
-    return wrap('#figure(image("figures/' .. id .. '.svg", alt: ' .. quoted(alt) .. '), kind: image, caption: [',
+    return wrap('#figure(drawing("figures/' .. id .. '.svg", ' .. quoted(alt) .. '), kind: image, caption: [',
       { pandoc.Plain(caption) }, ']) <' .. div.identifier .. '>')
   end
   local links = ' <span class="links">Data: <a download="' .. id .. '.csv" href="figures/' .. id
@@ -193,8 +193,8 @@ local function samples(div, caption)
       all:extend(wrap('<div class="sample"><p>', { pandoc.Plain(label.content) },
         '</p>' .. sample_text(text, given, verse) .. '</div>'))
     else
-      all:extend(wrap('#sample(' .. quoted(text) .. ', ' .. given .. ', ' .. tostring(verse) .. ')[',
-        { pandoc.Plain(label.content) }, ']'))
+      all:extend(wrap('sample(' .. quoted(text) .. ', ' .. given .. ', ' .. tostring(verse) .. ')[',
+        { pandoc.Plain(label.content) }, '],'))
     end
   end
   local columns = div.classes:includes 'columns'
@@ -205,8 +205,16 @@ local function samples(div, caption)
     return head
   end
   local head = wrap('#samples[', { pandoc.Plain(caption) }, '] <' .. div.identifier .. '>')
-  head:extend(wrap('#sample-' .. (columns and 'columns' or 'rows') .. '[', all, ']'))
+  head:extend(wrap('#sample-' .. (columns and 'columns' or 'rows') .. '(', all, ')'))
   return head
+end
+
+-- BibTeX, with a place for the address that the project gets where it is published.
+local function cite(div)
+  local text = div.content[1].text
+  if not html then return pandoc.CodeBlock(text) end
+  local place = text:match '\n  url = ' and '' or '<!-- url -->'
+  return { raw('<pre class="cite">' .. escaped(text):gsub('\n}$', place .. '\n}') .. '</pre>') }
 end
 
 -- The cards lead to sections, which they name by their questions.
@@ -247,6 +255,7 @@ local function shaped(blocks, section, questions, folded)
     Div = function(div)
       local kind = kind_of(div)
       if shapes[kind] then return shapes[kind](div, numbered_caption(div, folded), section), false end
+      if kind == 'cite' then return cite(div), false end
       if kind == 'cards' then return cards(div, questions), false end
       if kind == 'tiles' then return tiles(div), false end
       if kind == 'heading' then error('the section ' .. section.id .. ' has a second heading', 0) end
@@ -299,9 +308,9 @@ local function heading(section)
   if html then
     local tag = 'h' .. section.level + 1
     local all = wrap('<hgroup><' .. tag .. '>', { pandoc.Plain(section.heading) }, '</' .. tag .. '>')
-    if above then all:extend(wrap('<p class="question">', { pandoc.Plain(above) }, '</p>')) end
-    all:insert(raw '</hgroup>')
     if not above then return wrap('<' .. tag .. '>', { pandoc.Plain(section.heading) }, '</' .. tag .. '>') end
+    all:extend(wrap('<p class="question">', { pandoc.Plain(above) }, '</p>'))
+    all:insert(raw '</hgroup>')
     return all
   end
   local all = pandoc.Blocks { pandoc.Header(section.level, section.heading, pandoc.Attr(section.id)) }
@@ -384,7 +393,7 @@ local function arrange(doc)
         doc.blocks = pandoc.Blocks {}
       end
     elseif #fold > 0 then
-      appendix:insert(pandoc.Header(2, section.heading))
+      appendix:extend(wrap('#heading(level: 2, outlined: false)[', { pandoc.Plain(section.heading) }, ']'))
       appendix:extend(fold)
     end
   end
@@ -395,6 +404,27 @@ local function arrange(doc)
 end
 
 -- ---------------------------------------------------------------------------------------------------------------------
+
+local function is_formula(block)
+  local only = block and block.t == 'Para' and #block.content == 1 and block.content[1]
+  return only and only.t == 'Math' and only.mathtype == 'DisplayMath'
+end
+
+-- A formula scrolls where it is too wide for the page, and stays with what introduces it in the PDF.
+local function formulas(blocks)
+  local all = pandoc.Blocks {}
+  for i, block in ipairs(blocks) do
+    if html and is_formula(block) then
+      all:extend(wrap('<div class="scroll formula" tabindex="0" role="group" aria-label="Formula">',
+        { pandoc.Plain(block.content) }, '</div>'))
+    elseif not html and block.t == 'Para' and is_formula(blocks[i + 1]) then
+      all:extend(wrap('#block(sticky: true)[', { block }, ']'))
+    else
+      all:insert(block)
+    end
+  end
+  return all
+end
 
 local function link(element)
   local anchor = element.target:match '^#(.*)'
@@ -418,13 +448,7 @@ function Pandoc(doc)
   doc:walk { Header = note_anchor, Div = note_anchor }
   return doc:walk {
     Link = link,
-    Para = function(para) -- a formula is as wide as it is
-      local only = #para.content == 1 and para.content[1]
-      if html and only and only.t == 'Math' and only.mathtype == 'DisplayMath' then
-        return wrap('<div class="scroll formula" tabindex="0" role="group" aria-label="Formula">',
-          { pandoc.Plain(para.content) }, '</div>')
-      end
-    end,
+    Blocks = formulas,
     Header = function(header) -- in HTML the title is h1
       header.level = header.level + (html and 1 or 0)
       return header
