@@ -90,7 +90,7 @@ charlm.protocol charlm.parameters charlm.records charlm.stats
 charlm.show charlm.drawing
 charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.folder charlm.runs.inventory
 charlm.runs.progress charlm.runs.sweep charlm.runs.__main__
-charlm.losses charlm.losses.words charlm.losses.figures
+charlm.losses charlm.losses.words charlm.losses.figures charlm.losses.live
 charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.temperature.measures
 charlm.temperature.words charlm.temperature.figures
 charlm.meaning charlm.meaning.measures charlm.meaning.words charlm.meaning.figures

@@ -20,7 +20,7 @@ from charlm.printable import visible
 from charlm.protocol import Study
 from charlm.runs.sweep import count_cores
 from charlm.show import escape_markdown
-from charlm_core import CharlmError
+from charlm_core import CharlmError, Config
 
 BUILD = ROOT / "build"
 NOTEBOOKS = ROOT / "notebooks"
@@ -55,12 +55,17 @@ class Job:
         return any("lesson" in cell.metadata.get("tags", []) for cell in cells)
 
 
+# Of the study, for the notebook that takes them all; its own defaults are quicker.
+HYPER_PARAMETERS = ("hidden_size", "layers", "learning_rate", "batch_size", "chunk_length", "patience")
+
+
 def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
     """The notebooks in the order in which the report shows them; but the last one, the summary, is shown first."""
     common = {"corpus": corpus, "seeds": study.seeds, "epochs": study.epochs}
+    training = common | {name: getattr(Config, name) for name in HYPER_PARAMETERS}
     plan: list[tuple[str, dict, set[str]]] = [
-        ("1_training", {"cell": "rnn", **common}, {"figure", "table", "results"}),
-        ("1_training", {"cell": "lstm", **common}, {"figure", "table", "results"}),
+        ("1_training", {"cell": "rnn", **training}, {"figure", "table", "results"}),
+        ("1_training", {"cell": "lstm", **training}, {"figure", "table", "results"}),
         ("2_loss_comparison", common, {"figure", "table", "finding"}),
         ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
         ("6_fair_comparison", {"corpus": corpus}, {"finding"}),

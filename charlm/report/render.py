@@ -165,7 +165,17 @@ def pandoc(markdown: str, to: str, template: str, subtitle: str, *options: str) 
     """The document in another format. Raises ReportError with the first line of what pandoc or the filter says."""
     command = [pypandoc.get_pandoc_path(), "--from", READER, "--to", to, "--standalone", "--fail-if-warnings"]
     command += ["--template", TEMPLATES / template, "--lua-filter", TEMPLATES / "report.lua"]
-    command += ["--metadata", f"subtitle={subtitle}", "--metadata", f"author={', '.join(read_citation()['authors'])}", "--wrap", "none", "--eol", "lf", *options]
+    command += [
+        "--metadata",
+        f"subtitle={subtitle}",
+        "--metadata",
+        f"author={', '.join(read_citation()['authors'])}",
+        "--wrap",
+        "none",
+        "--eol",
+        "lf",
+        *options,
+    ]
     done = subprocess.run(command, input=markdown.encode(), capture_output=True)
     if done.returncode:
         said = [

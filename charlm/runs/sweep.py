@@ -123,8 +123,10 @@ def train_sweep(
     scheduler: str = "",
     insecure: bool = False,
     say: Callable[[str], None] = SAY,
+    watch: Callable[[Config, State], None] | None = None,
 ) -> list[dict]:
-    """Train what is not finished, and return the records of all in the order of `configs`.
+    """Train what is not finished, and return the records of all in the order of `configs`. `watch` is called after each
+    epoch, once it is stored.
 
     Workers compute one epoch at a time; this process stores the state after each, so that a sweep that was stopped
     goes on from there when it is asked for again. They are processes on this machine, or those of the Dask cluster
@@ -155,7 +157,7 @@ def train_sweep(
                 f" {duration(plan.likely, plan.most)} on this machine, {plan.megabytes:.0f} MB in {runs}"
             )
         unfinished = [r for r in mine if not r.is_finished()]
-        failures += _train(unfinished, plan, corpus, workers, scheduler, insecure, say)
+        failures += _train(unfinished, plan, corpus, workers, scheduler, insecure, say, watch)
     for run in others:
         say(f"{run.name}: another process trains it; waiting")
         with ExitStack() as lock:
@@ -163,7 +165,7 @@ def train_sweep(
                 time.sleep(0.1)
             if _sound([run], Run.recover, failures, say) and not run.is_finished():
                 plan = sweep_plan([run.config], corpus, runs, 1)
-                failures += _train([run], plan, corpus, 1, "", False, say)
+                failures += _train([run], plan, corpus, 1, "", False, say, watch)
     if failures:
         raise CharlmError(
             f"{len(failures)} of {len(set(wanted))} runs failed or are damaged, the others are done: {'; '.join(failures)}"
@@ -209,6 +211,7 @@ def _train(
     scheduler: str,
     insecure: bool,
     say: Callable[[str], None],
+    watch: Callable[[Config, State], None] | None,
 ) -> list[str]:
     """Train the runs, and say of each that failed why."""
     if not todo:
@@ -229,6 +232,8 @@ def _train(
         epochs = _on_workers(todo, corpus, client, failures, progress) if client else _here(todo, corpus, progress)
         for run, state, made in epochs:
             progress.tell_epoch(run.name, state, made)
+            if watch:
+                watch(run.config, state)
     return failures
 
 
