@@ -72,6 +72,8 @@ def run_all(page: Page, address: str, name: str, meanwhile: Path | None = None, 
         page.wait_for_timeout(500)
         if meanwhile and time.monotonic() > start + 8 * (shot + 1):
             shot += 1
+            page.evaluate(SCROLL)
+            page.wait_for_timeout(300)
             page.screenshot(path=meanwhile / f"{name}-{shot}.png")
     raise AssertionError(f"{name}: not done after {limit:.0f} seconds")
 
@@ -82,6 +84,11 @@ MODEL = f"{NOTEBOOK}.content.model"
 READY = f"() => {NOTEBOOK}?.context?.isReady && {NOTEBOOK}.sessionContext.isReady && {MODEL}.cells.length > 1"
 CODE = f"[...{MODEL}.cells].filter(cell => cell.type == 'code' && cell.sharedModel.getSource().trim())"
 ALL_DONE = f"() => {CODE}.every((cell, i) => cell.executionCount == i + 1)"
+# To the cell that is at work.
+SCROLL = f"""() => {{
+    const at = [...{MODEL}.cells].findIndex(cell => cell.type == 'code' && cell.executionCount == null);
+    if (at >= 0) {NOTEBOOK}.content.scrollToItem(at, 'start');
+}}"""
 FIRST_ERROR = f"""() => {{
     for (const cell of {CODE})
         for (const output of cell.sharedModel.outputs)
@@ -120,6 +127,9 @@ def main(out: Path, names: list[str]) -> None:
                 print(f"{path.name}: {seconds:.0f} s", flush=True)
             except AssertionError as error:
                 print(error, flush=True)
+            page.set_viewport_size({"width": 1440, "height": 6000})
+            page.evaluate(f"() => {NOTEBOOK}.content.scrollToItem(0, 'start')")
+            page.wait_for_timeout(1000)
             page.screenshot(path=out / f"{path.name}.png")
             page.close()
         browser.close()
