@@ -51,7 +51,7 @@ def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str
                 provenance.append(as_markdown(cell, job.parameters))
             else:
                 text.append(as_markdown(cell, job.parameters))
-    text += ["# Provenance", facts_table(results), *provenance, HOW_TO_RUN, how_to_cite()]
+    text += ["# Provenance", facts_table(results), boxed(".fold", "\n\n".join(provenance)), HOW_TO_RUN, how_to_cite()]
     if references:
         text += ["## References", "\n".join(sorted(set(references), key=str.casefold))]
     return "\n\n".join(text)

@@ -256,6 +256,19 @@ def test_a_document_that_would_come_out_wrong_is_refused(markdown, message):
         pandoc(f"# T\n\n{markdown}", "html5", "report.html", "", "--mathml")
 
 
+def test_a_section_that_shows_nothing_is_left_out_and_a_chapter_that_has_none_left_too():
+    chapters = [
+        "# Title",
+        "# One\n\n## Without an answer?\n\n::: {.code}\n    code\n:::\n\n## Shown?\n\nprose",
+        "# Two\n\nprose of its own\n\n## Not made?\n\n::: {.fold}\nfolded\n:::",
+        "# Three\n\nprose alone",
+    ]
+    page = pandoc("\n\n".join(chapters), "html5", "report.html", "", "--mathml")
+    found = re.findall(r"<h[23][^>]*>([^<]*)<", page)
+    assert [heading.strip() for heading in found if heading.strip()] == ["One", "Shown?", "Three"]
+    assert "Two" not in page and "Without" not in page and "folded" not in page
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # the same bytes
 

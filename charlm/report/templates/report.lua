@@ -59,7 +59,8 @@ local function figure(div, caption, section)
   end
   local links = ' <span class="links">Data: <a download="' .. id .. '.csv" href="figures/' .. id
     .. '.csv">CSV</a>, <a href="results.json#/figures/' .. id .. '">results.json</a>'
-  if #section.code > 0 then links = links .. ' · <a href="#code-' .. section.id .. '">code</a>' end
+  local code = section.at or section -- the section that has the code
+  if #code.code > 0 then links = links .. ' · <a href="#code-' .. code.id .. '">code</a>' end
   return wrap('<figure id="' .. div.identifier .. '" class="figure' .. (wide and ' wide' or '')
     .. (narrow and ' narrow' or '') .. '"><a class="enlarge" href="#' .. div.identifier .. '">'
     .. picture(id, alt, narrow) .. '</a><figcaption>', { pandoc.Plain(caption) }, links .. '</span></figcaption></figure>')
@@ -176,11 +177,10 @@ end
 -- The text of a sample as HTML, what was given set off from what was drawn; verse line by line, so that long lines hang.
 local function sample_text(text, given, verse)
   local at = utf8.offset(text, given + 1)
-  local prompt, drawn = escaped(text:sub(1, at - 1)), escaped(text:sub(at))
-  if given > 0 then prompt = '<b class="prompt">' .. prompt .. '</b>' end
-  if not verse then return '<pre dir="auto">\n' .. prompt .. drawn .. '</pre>' end
-  local lines = (prompt .. drawn .. '\n'):gsub('([^\n]*\n)', '<span class="line">%1</span>')
-  return '<div class="verse" dir="auto">' .. lines .. '</div>'
+  local prompt = escaped(text:sub(1, at - 1)):gsub('[^\n]+', '<b class="prompt">%0</b>')
+  local marked = prompt .. escaped(text:sub(at))
+  if not verse then return '<pre dir="auto">\n' .. marked .. '</pre>' end
+  return '<div class="verse" dir="auto">' .. (marked .. '\n'):gsub('[^\n]*\n', '<span class="line">%0</span>') .. '</div>'
 end
 
 local function samples(div, caption)
@@ -303,6 +303,25 @@ local function sections_of(blocks)
   return sections
 end
 
+-- A section that shows nothing is left out: of a study that was not made, or a question that this text does not answer. So is
+-- a chapter that has no section left.
+local function showing(sections)
+  local kept = pandoc.List {}
+  local has_sections, has_kept = false, false -- of the chapter that is looked at, from its end
+  for i = #sections, 1, -1 do
+    local section = sections[i]
+    if section.level > 1 then
+      local shows = section.answer or #section.text > 0
+      if shows then kept:insert(1, section) end
+      has_sections, has_kept = true, has_kept or shows
+    else
+      if has_kept or not has_sections then kept:insert(1, section) end
+      has_sections, has_kept = false, false
+    end
+  end
+  return kept
+end
+
 local function heading(section)
   local above = section.answer and section.question
   if html then
@@ -352,10 +371,17 @@ end
 local function arrange(doc)
   local sections, questions = sections_of(doc.blocks), {}
   local opening = table.remove(sections, 1)
-  if sections[1] then -- screen one has no folds of its own: the next section has them
-    for _, kind in ipairs { 'fold', 'code' } do
-      opening[kind]:extend(sections[1][kind])
-      sections[1][kind] = opening[kind]
+  sections = showing(sections)
+  -- Screen one and the heads of chapters have no folds of their own: the section that comes next has them.
+  local all = { opening, table.unpack(sections) }
+  for i, section in ipairs(all) do
+    local below = all[i + 1]
+    if below and (i == 1 or below.level > section.level) then
+      section.at = below
+      for _, kind in ipairs { 'fold', 'code' } do
+        section[kind]:extend(below[kind])
+        section[kind], below[kind] = pandoc.Blocks {}, section[kind]
+      end
     end
   end
   for _, section in ipairs(sections) do questions[section.id] = section.question end
@@ -364,12 +390,11 @@ local function arrange(doc)
   for _, block in ipairs(opening.text) do
     (kind_of(block) == 'aside' and boxes or figures):insert(block)
   end
-  local first = sections[1] and { id = sections[1].id, code = opening.code } or opening
   doc.meta.title = pandoc.MetaInlines(title)
   doc.meta.pagetitle = pandoc.utils.stringify(title)
   doc.meta.question = opening.answer and pandoc.MetaInlines(opening.question) or nil
   doc.meta.standfirst = opening.answer and pandoc.MetaBlocks(opening.answer) or nil
-  doc.meta.opening = pandoc.MetaBlocks(shaped(figures, first, questions))
+  doc.meta.opening = pandoc.MetaBlocks(shaped(figures, opening, questions))
   if #boxes > 0 then doc.meta.aside = pandoc.MetaBlocks(boxes) end
   if html then doc.meta.contents = pandoc.MetaBlocks(contents(sections)) end
   local appendix = pandoc.Blocks {}
