@@ -297,7 +297,7 @@ def made_with(made: Made) -> Finding:
     id = f"study-{made.study.replace('_', '-')}"
     records = made.runs
     if not records:
-        text = f"The study *{{name}}* has not been made for this corpus: `make report STUDIES={made.study}` makes it."
+        text = f"*{{name}}* was not made for this corpus: `make report STUDIES={made.study}` makes it."
         return Finding(id, text, {"name": made.study})
     current = all(r["code"] == training_code_hash(r["cell"]) for r in records)
     seconds = sum(r["seconds"] for r in records)
@@ -309,10 +309,7 @@ def made_with(made: Made) -> Finding:
         "hours": seconds / 3600,
         "cpu": ", ".join(processors),
         "precision": ", ".join(precisions),
-        "code": "with today's training code" if current else "with training code that has changed since",
+        "code": "today's training code" if current else "training code that has changed since",
     }
-    text = (
-        "Study *{name}*: {runs} runs, {hours:.1f} hours of one core of {cpu} with other work beside, in {precision}, made once "
-        "{code} and kept in studies/."
-    )
+    text = "*{name}*: {runs} runs, {hours:.1f} hours of a core of {cpu} with other work beside, {precision}, {code}."
     return Finding(id, text, values)

@@ -82,6 +82,7 @@ def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
             )
         ax.set_title(name)
         ax.axhline(VANISHED, color=GREY, lw=1, ls=DASHED)
+        ax.update_datalim([(NEAR, 1.0)])  # in view even where every norm is zero
         ax.set_xlim(0, max(longest - 1, 1))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         ax.grid()

@@ -18,7 +18,7 @@ from charlm.runs.progress import in_lab
 from charlm.show import Finding, Samples
 from charlm_core import CharlmError, Config, Corpus, State
 
-LENGTH = 200  # characters of the text while training goes on
+LIVE_LENGTH = 200  # characters of the text while training goes on
 TEMPERATURE = 0.7
 SEED = 0  # the same random numbers every time, so that the weights are all that changes
 
@@ -58,7 +58,7 @@ class LiveView:
             return label, reason
         vocab = self.corpus.vocab
         prompts = sampling.default_prompts(vocab)[:1]
-        (text,) = sampling.sample(state.weights, config, vocab, prompts, LENGTH, TEMPERATURE, SEED)
+        (text,) = sampling.sample(state.weights, config, vocab, prompts, LIVE_LENGTH, TEMPERATURE, SEED)
         return f"{label}, temperature {TEMPERATURE:g}:", visible(text)
 
 

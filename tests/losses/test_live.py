@@ -6,7 +6,7 @@ import pytest
 
 import charlm.losses.live
 import charlm_core as core
-from charlm.losses.live import LENGTH, LiveView, why_silent, written
+from charlm.losses.live import LIVE_LENGTH, LiveView, why_silent, written
 from charlm.runs.sweep import train_sweep
 from charlm.show import Finding, Samples
 
@@ -58,7 +58,7 @@ def test_one_output_grows_with_every_epoch(lab, tiny, tiny_config, tmp_path):
     for epoch, bundle in enumerate([*lab.displayed, *lab.updated], start=1):
         label, text = bundle["text/plain"].split("\n", 1)
         assert label.startswith(f"seed 0, epoch {epoch}, validation loss {record['val_loss'][epoch - 1]:.4f}")
-        assert len(text) == 1 + LENGTH
+        assert len(text) == 1 + LIVE_LENGTH
         assert "data:image/png;base64," in bundle["text/html"]
 
 

@@ -67,7 +67,7 @@ local function figure(div, caption, section)
 end
 
 -- In a table too wide for the PDF's page, columns of long texts share what the short ones leave.
-local PAGE, SHORT, LONGEST, GAP = 100, 20, 40, 2 -- characters; gap: what stands empty between two columns
+local PAGE, SHORT, LONGEST, GAP = 112, 20, 40, 2 -- characters; gap: what stands empty between two columns
 local function fit(grid)
   local sizes, total, long, left = {}, 0, 0, PAGE
   local function measure(row)
@@ -141,6 +141,7 @@ local function dressed(grid, attributes)
       local head = {}
       if group then
         local inlines = heads[group] == 'verdict' and verdict(cell_inlines(row.cells[group])) or cell_inlines(row.cells[group])
+        if not html then inlines = { pandoc.Strong(inlines) } end
         local over = pandoc.Cell({ pandoc.Plain(inlines) }, nil, 1, #specs,
           pandoc.Attr('', { 'group' }, html and { scope = 'rowgroup' } or {}))
         head = { pandoc.Row { over } }
@@ -271,11 +272,12 @@ end
 local function sections_of(blocks)
   local sections, chapters = {}, 0
   local function begin(level, id, question)
-    sections[#sections + 1] = { level = level, id = id, question = question, heading = question, text = pandoc.Blocks {},
+    local section = { level = level, id = id, question = question, heading = question, text = pandoc.Blocks {},
       fold = pandoc.Blocks {}, code = pandoc.Blocks {} }
-    return sections[#sections]
+    sections[#sections + 1] = section
+    return section
   end
-  local section
+  local section = begin(1, 'report', pandoc.Inlines 'Report')
   -- A heading that is computed comes as a finding.
   blocks = blocks:walk { Div = function(div)
     if kind_of(div) == 'finding' and div.content[1] and div.content[1].t == 'Header' then return div.content end
@@ -284,12 +286,19 @@ local function sections_of(blocks)
     local kind = kind_of(block)
     if block.t == 'Header' and block.level <= 2 then
       if block.level == 1 then chapters = chapters + 1 end
-      section = begin(chapters > 1 and block.level or 1, block.identifier, block.content)
+      if chapters == 1 and block.level == 1 then -- the title; code may stand before it
+        section.question, section.heading = block.content, block.content
+      else
+        section = begin(chapters > 1 and block.level or 1, block.identifier, block.content)
+      end
     else
-      section = section or begin(1, 'report', pandoc.Inlines 'Report')
-      if kind == 'fold' or kind == 'code' then
-        section[kind]:extend(block.content)
+      if kind == 'code' then
+        section.code:extend(block.content)
+      elseif kind == 'fold' then
         section.lesson = section.lesson or block.classes:includes 'lesson'
+        for _, inside in ipairs(block.content) do
+          if kind_of(inside) == 'code' then section.code:extend(inside.content) else section.fold:insert(inside) end
+        end
       elseif kind == 'finding' and kind_of(block.content[1] or pandoc.Null) == 'heading' and not section.answer then
         section.id = block.identifier
         section.heading = pandoc.utils.blocks_to_inlines(block.content[1].content)
@@ -372,13 +381,13 @@ local function arrange(doc)
   local sections, questions = sections_of(doc.blocks), {}
   local opening = table.remove(sections, 1)
   sections = showing(sections)
-  -- Screen one and the heads of chapters have no folds of their own: the section that comes next has them.
+  -- The code of screen one and of the heads of chapters folds with that of the section that comes next.
   local all = { opening, table.unpack(sections) }
   for i, section in ipairs(all) do
     local below = all[i + 1]
     if below and (i == 1 or below.level > section.level) then
       section.at = below
-      for _, kind in ipairs { 'fold', 'code' } do
+      for _, kind in ipairs(i == 1 and { 'fold', 'code' } or { 'code' }) do
         section[kind]:extend(below[kind])
         section[kind], below[kind] = pandoc.Blocks {}, section[kind]
       end
