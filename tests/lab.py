@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from chromium import start_chromium
+from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -84,6 +85,7 @@ MODEL = f"{NOTEBOOK}.content.model"
 READY = f"() => {NOTEBOOK}?.context?.isReady && {NOTEBOOK}.sessionContext.isReady && {MODEL}.cells.length > 1"
 CODE = f"[...{MODEL}.cells].filter(cell => cell.type == 'code' && cell.sharedModel.getSource().trim())"
 ALL_DONE = f"() => {CODE}.every((cell, i) => cell.executionCount == i + 1)"
+OUTPUTS = f"() => {CODE}.flatMap(cell => cell.sharedModel.outputs)"
 # To the cell that is at work.
 SCROLL = f"""() => {{
     const at = [...{MODEL}.cells].findIndex(cell => cell.type == 'code' && cell.executionCount == null);
@@ -94,10 +96,6 @@ FIRST_ERROR = f"""() => {{
         for (const output of cell.sharedModel.outputs)
             if (output.output_type == 'error') return output.ename + ': ' + output.evalue;
 }}"""
-
-
-def chromium(playwright) -> Browser:  # type: ignore[no-untyped-def]
-    return playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
 
 
 @contextmanager
@@ -117,7 +115,7 @@ def main(out: Path, names: list[str]) -> None:
         jupyterlab(notebooks, {"CHARLM_RUNS": runs, "PYTHONPATH": str(ROOT)}) as address,
         sync_playwright() as playwright,
     ):
-        browser = chromium(playwright)
+        browser = start_chromium(playwright)
         for path in sorted(notebooks.glob("*.ipynb")):
             if names and path.stem not in names:
                 continue
