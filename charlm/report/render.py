@@ -97,25 +97,35 @@ def how_to_cite() -> str:
 
 
 def as_markdown(cell: NotebookNode, parameters: dict) -> str:
-    """A cell of an executed notebook: what it shows, and for the filter to fold away, its code."""
+    """A cell of an executed notebook: what it shows, and for the filter to fold away, its code. In a lesson the code is what
+    there is to read, and stands with what it gives."""
     tags = cell.metadata.get("tags", [])
     if cell.cell_type == "code":
         shown = "\n\n".join(filter(None, map(shown_output, cell.outputs)))
+        source = code_and_log(cell, parameters)
     else:
         shown = cell.source
+        source = ""
+    if "lesson" in tags:
+        return boxed(".fold .lesson", f"{source}\n\n{shown}")
     for tag in ("fold", "aside"):
         if tag in tags and shown:
             shown = boxed(f".{tag}", shown)
-    if cell.cell_type != "code" or not cell.source.strip():
-        return shown
+    return f"{shown}\n\n" + boxed(".code", source) if source else shown
+
+
+def code_and_log(cell: NotebookNode, parameters: dict) -> str:
+    """The source of a cell of code, with the parameters of this report, and what it printed; empty for an empty cell."""
     source = cell.source
-    if "parameters" in tags:
+    if not source.strip():
+        return ""
+    if "parameters" in cell.metadata.get("tags", []):
         given = {k: v.name if isinstance(v, Path) else v for k, v in parameters.items()}
         source += "\n\n# in this report\n" + "\n".join(f"{k} = {v!r}" for k, v in given.items())
     # The kernel cuts a stream where it pleases: joined, it is the same every time.
     log = "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stdout")
     log = visible(re.sub(r"[^\n]*\r(?!\n)", "", log.replace("\r\n", "\n"))).rstrip("\n")
-    return f"{shown}\n\n" + boxed(".code", fenced(source, "python") + (f"\n{fenced(log)}" if log else ""))
+    return fenced(source, "python") + (f"\n{fenced(log)}" if log else "")
 
 
 def shown_output(output: NotebookNode) -> str:

@@ -2,43 +2,25 @@
 
 import os
 import re
-import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Error, sync_playwright
+from chromium import start_chromium
+from playwright.sync_api import sync_playwright
 from project_files import ROOT
 
 from charlm.report.page import words_open
 
 PAGE = Path(os.environ.get("CHARLM_PAGE") or ROOT / "report" / "report.html").resolve()
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 HEIGHT = 900
-
-
-def start(playwright):
-    """A Chromium: the one that CHROMIUM names, one on the path, or Chrome or Edge where their installers put them.
-    Continuous integration has to have one."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    ways = [{"executable_path": path}] if path else [{"channel": "chrome"}, {"channel": "msedge"}]
-    for way in ways:
-        try:
-            return playwright.chromium.launch(args=["--no-sandbox"], **way)
-        except Error as error:
-            failed = str(error).splitlines()[0]
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"no Chromium to test the report in: {failed}")
-    pytest.skip(
-        "left out: how the report looks and works in a browser, for want of a Chromium (CHROMIUM=path names one)"
-    )
 
 
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        browser = start(playwright)
+        browser = start_chromium(playwright)
         yield browser
         browser.close()
 

@@ -295,6 +295,7 @@ local function sections_of(blocks)
       if kind == 'code' then
         section.code:extend(block.content)
       elseif kind == 'fold' then
+        section.lesson = section.lesson or block.classes:includes 'lesson'
         for _, inside in ipairs(block.content) do
           if kind_of(inside) == 'code' then section.code:extend(inside.content) else section.fold:insert(inside) end
         end
@@ -416,7 +417,8 @@ local function arrange(doc)
     doc.blocks:extend(answer(section))
     doc.blocks:extend(text)
     if html then
-      local folds = details('how', 'How it was measured, and the numbers', fold)
+      local summary = section.lesson and 'All of it, step by step' or 'How it was measured, and the numbers'
+      local folds = details('how', summary, fold)
       folds:extend(details('code', 'Code', section.code, 'code-' .. section.id))
       if #folds > 0 then doc.blocks:extend(wrap('<div class="folds">', folds, '</div>')) end
       doc.blocks:insert(raw '</section>')
