@@ -1,0 +1,260 @@
+"""The trained models in the page: what is embedded, and what is measured of it."""
+
+import base64
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+import charlm_core as core
+from charlm import sampling
+from charlm.corpus import CORPORA, corpus_facts
+from charlm.meaning.measures import score
+from charlm.ngram import NGram
+from charlm.records import finished, of_cell
+from charlm.report.render import TEMPLATES
+from charlm.runs import folder
+from charlm.runs.embedded import data_block, float16_weights, packed_weights
+from charlm.show import Samples
+from charlm.text import is_heading
+from charlm_core import CharlmError, CharModel, Config, Corpus, decode
+
+CELLS_SHOWN = ("rnn", "lstm")
+MOST_CHARACTERS = 1000  # of a vocabulary
+LARGEST_TEXT = 1_000_000  # bytes of a corpus that is embedded
+LARGEST_PAGE = 6_000_000  # bytes
+MOST_CHUNKS = 3000  # held-out chunks that are read, evenly spaced
+SENTENCE = "To be, or not to be: that is the question."
+WRITTEN = 300  # characters of a stored sample
+STAND_IN = '<div id="play">'
+
+Split = tuple[np.ndarray, np.ndarray]  # training and validation chunks
+Content = dict[str, Any]
+
+
+def make_play(results: dict, corpus: Corpus, runs: Path | None = None) -> Content:
+    """All that the page's "Try it" needs, as JSON holds it: the models, the text, and what was measured of them. Where they
+    cannot be embedded, only {"why": the reason, a sentence}."""
+    runs = runs or folder.RUNS
+    if len(corpus.vocab) > MOST_CHARACTERS:
+        return {"why": f"The vocabulary has {len(corpus.vocab):,} characters, and a page carries models of {MOST_CHARACTERS:,} at most."}
+    models: Content = {}
+    held_out: Content = {}
+    split: Split | None = None
+    why = ""
+    for cell in CELLS_SHOWN:
+        records = finished(of_cell(results["runs"], cell))
+        if not records:
+            why += f" No {cell.upper()} run finished."
+            continue
+        record = min(records, key=lambda r: r["val_loss_best"])
+        try:
+            weights, config, vocab = folder.load_weights(runs / record["run_id"])
+            halves = float16_weights(weights)
+        except CharlmError as e:
+            why += f" The {cell.upper()} run {record['run_id']} cannot be embedded: {e}."
+            continue
+        split = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+        chunks = _some(split[1])
+        exact = held_out_losses(weights, config, corpus, chunks)
+        rounded = held_out_losses(halves, config, corpus, chunks)
+        models[cell] = {
+            "run": record["run_id"],
+            "seed": config.seed,
+            "epoch": record["best_epoch"],
+            "val_loss": record["val_loss_best"],
+            "measured": {"float32": float(exact.mean()), "float16": float(rounded.mean())},
+            "config": folder.read_run(runs / record["run_id"])["config"],
+            "training": _bits(split[0], corpus, config),
+            **packed_weights(halves, config),
+        }
+        held_out[cell] = _spread(rounded)
+    if not models:
+        return {"why": why.strip()}
+    content: Content = {"vocab": corpus.vocab, "models": models, "held_out": held_out, "missing": why.strip()}
+    content["chunk_length"] = config.chunk_length
+    content["text"] = _embeddable(corpus)
+    order = _value(results, "against-counting", "order")
+    if content["text"] is not None and order:
+        content["order"] = order
+        content["held_out"]["ngram"] = _spread(_counting_losses(corpus, config, split, order))
+    content["temperature"] = temperature_evidence(results)
+    content["draws"] = _draws(results)
+    content["prompt"] = first_prompt(corpus)
+    content["sentence"] = SENTENCE if set(SENTENCE) <= set(corpus.vocab) else ""
+    return content
+
+
+def _some(chunks: np.ndarray) -> np.ndarray:
+    if len(chunks) <= MOST_CHUNKS:
+        return chunks
+    return chunks[np.linspace(0, len(chunks) - 1, MOST_CHUNKS).astype(int)]
+
+
+def held_out_losses(weights: dict[str, Tensor], config: Config, corpus: Corpus, chunks: np.ndarray) -> np.ndarray:
+    """Mean loss of each chunk (chunks,), read from a zero state in float32, whatever the weights were trained in."""
+    cpu = replace(config, device="cpu", precision="float32")
+    model = CharModel(len(corpus.vocab), cpu)
+    model.load_state_dict(weights)
+    losses, _ = score(model.eval(), corpus.ids, chunks, cpu)  # (time, chunks)
+    return losses.double().mean(0).numpy()
+
+
+def _rows(chunks: np.ndarray, corpus: Corpus, config: Config) -> np.ndarray:
+    """The characters of each chunk and the one more that is its last target, (chunks, time + 1)."""
+    return corpus.ids[chunks[:, None] * config.chunk_length + np.arange(config.chunk_length + 1)]
+
+
+def _counting_losses(corpus: Corpus, config: Config, split: Split, order: int) -> np.ndarray:
+    """The same of the n-gram model that the page counts itself."""
+    model = NGram(list(_rows(split[0], corpus, config)), order, len(corpus.vocab))
+    return -model.log_probabilities(_rows(_some(split[1]), corpus, config)).mean(axis=1)
+
+
+def _spread(by_chunk: np.ndarray) -> dict[str, float]:
+    """The mean over chunks, and between what 95% of them lie."""
+    low, high = np.percentile(by_chunk, [2.5, 97.5])
+    return {"mean": float(by_chunk.mean()), "low": float(low), "high": float(high), "pieces": len(by_chunk)}
+
+
+def _bits(chunks: np.ndarray, corpus: Corpus, config: Config) -> str:
+    """Which chunks are for training, a bit each, the first the lowest of a byte, in base64."""
+    is_training = np.zeros(core.count_chunks(len(corpus.ids), config.chunk_length), bool)
+    is_training[chunks] = True
+    return base64.b64encode(np.packbits(is_training, bitorder="little").tobytes()).decode()
+
+
+def _embeddable(corpus: Corpus) -> str | None:
+    """The text, where it is a known one and short enough: a text of your own is yours to give away."""
+    if corpus.sha256 not in {entry["sha256"] for entry in CORPORA.values()}:
+        return None
+    text = decode(corpus.ids, corpus.vocab)
+    return text if len(text.encode()) <= LARGEST_TEXT else None
+
+
+def _value(results: dict, finding: str, name: str) -> Any:
+    return results["findings"].get(finding, {}).get("values", {}).get(name)
+
+
+def temperature_evidence(results: dict) -> Content:
+    """What the temperature study found, as far as it found it: where drawn text is closest to real text, from where on real
+    words fall below half of real text's, and the measures of drawn text by temperature and of real text."""
+    rows = results["figures"].get("temperature-curves", {}).get("rows", [])
+    names = ("words", "judge", "distinct", "copied", "headings")
+    drawn = [{k: r.get(k) for k in ("temperature", *names)} for r in rows if r.get("temperature") is not None]
+    real = next(({k: r.get(k) for k in names} for r in rows if r.get("text") == "real"), None)
+    return {
+        "run": _value(results, "chosen-run", "run"),
+        "cell": _value(results, "chosen-run", "cell"),
+        "closest": {k: _value(results, "temperature-closest", k) for k in ("best", "low", "high")},
+        "half": _value(results, "temperature-words", "low"),
+        "rest": _value(results, "temperature-words", "high"),
+        "length": _value(results, "temperature-texts", "length"),
+        "drawn": drawn,
+        "real": real,
+    }
+
+
+def _draws(results: dict) -> Content:
+    """The last epoch's validation loss of every finished run, {cell: [{"seed", "loss"}]}, and how often chance alone makes
+    a difference as large as the published one between two runs."""
+    draws: Content = {}
+    for cell in CELLS_SHOWN:
+        records = finished(of_cell(results["runs"], cell))
+        draws[cell] = [{"seed": r["seed"], "loss": r["val_loss_last"]} for r in records]
+    chance = {name: _value(results, "enough-seeds", name) for name in ("one", "difference", "n")}
+    return draws | {"chance": chance}
+
+
+def first_prompt(corpus: Corpus) -> str:
+    """A speaker's name as the text first has one, or else the first of the default prompts."""
+    for line in decode(corpus.ids[:10_000], corpus.vocab).split("\n"):
+        if is_heading(line):
+            return line
+    return sampling.default_prompts(corpus.vocab)[0]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# in the page
+
+
+def play_section(content: Content) -> str:
+    """The HTML of what can be tried: markup, style, data and script. Nothing of it is seen before the script runs."""
+    template = Template((TEMPLATES / "play.html").read_text("utf-8"))
+    sentences = {"about": _about(content), "write": _write(content), "read": _read(content)}
+    sentences |= {"draw": _draw(content), "chance": _chance(content["draws"])}
+    markup = template.substitute({k: escape(v) for k, v in sentences.items()}, size=len(content["vocab"]))
+    style = (TEMPLATES / "play.css").read_text("utf-8")
+    script = (TEMPLATES / "play.js").read_text("utf-8")
+    return f"<style>\n{style}</style>\n{markup}{data_block(content)}\n<script>\n{script}</script>\n"
+
+
+def with_play(page: str, content: Content | None) -> str:
+    """The page with what can be tried before what stands in its place."""
+    if not content or "why" in content:
+        return page
+    return page.replace(STAND_IN, play_section(content) + STAND_IN, 1)
+
+
+def _about(content: Content) -> str:
+    models = content["models"]
+    named = " and ".join(f"{cell.upper()}, seed {m['seed']}, epoch {m['epoch']}" for cell, m in models.items())
+    losses = "; ".join(
+        f"{cell.upper()} {m['measured']['float32']:.5f} before and {m['measured']['float16']:.5f} after"
+        for cell, m in models.items()
+    )
+    return (
+        f"In this page are trained models of this report: of each cell the run with the lowest validation loss ({named}). Their "
+        f"weights are rounded to float16; the loss on held-out text, in nats per character: {losses}. They run here, in your "
+        f"browser, and nothing that you type leaves this page. {content['missing']}"
+    ).strip()
+
+
+def _write(content: Content) -> str:
+    text = (
+        "A model reads the prompt and then draws one character after the other. The same settings give the same text, every "
+        "time, on every machine."
+    )
+    if content["text"] is None:
+        text += " The corpus is not in this page, so no word is looked up in it and no copy is searched for."
+    return text
+
+
+def _read(content: Content) -> str:
+    rows = [cell.upper() for cell in content["models"]]
+    text = "How much does each character of a text surprise a model? The colour is its surprise in nats, −ln p, "
+    if "order" in content:
+        counted = "LSTM" if "lstm" in content["models"] else rows[0]
+        text += f"under {', '.join(rows)} and a model that only counts (interpolated Kneser-Ney of order {content['order']}, counted by "
+        return text + f"this page on the text that the {counted} learnt from)."
+    return text + f"under {' and '.join(rows)}. The corpus is not in this page, so no counting model stands beside."
+
+
+def _draw(content: Content) -> str:
+    draws = content["draws"]
+    return (
+        f"Of this report's {len(draws['rnn'])} RNN runs and {len(draws['lstm'])} LSTM runs, one each is drawn, and the validation "
+        "loss of the last epoch decides: what a study of one run a model would have found. Draw a few times."
+    )
+
+
+def _chance(draws: Content) -> str:
+    text = ""
+    pairs = [(a["loss"], b["loss"]) for a in draws["rnn"] for b in draws["lstm"]]
+    if pairs:
+        wins = sum(a < b for a, b in pairs)
+        text = f"Of all {len(pairs)} pairs that can be drawn the RNN has the lower loss in {wins} and the LSTM in "
+        text += f"{sum(a > b for a, b in pairs)}."
+    chance = draws["chance"]
+    if chance["one"] is not None:
+        text += (
+            f" Measured with {chance['n']} seeds a model: between one run and one run without a shared split, chance alone makes a "
+            f"difference of {chance['difference']:.4f} nats, the published one, or more in {chance['one']:.0%} of the cases."
+        )
+    return text.strip()
