@@ -88,7 +88,7 @@ charlm.printable charlm.command charlm.options
 charlm.device charlm.corpus charlm.sampling charlm.ngram charlm.text
 charlm.protocol charlm.parameters charlm.records charlm.stats
 charlm.show charlm.drawing
-charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.folder charlm.runs.inventory
+charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.embedded charlm.runs.folder charlm.runs.inventory
 charlm.runs.sweep charlm.runs.__main__
 charlm.losses charlm.losses.words charlm.losses.figures
 charlm.temperature charlm.temperature.texts charlm.temperature.measures charlm.temperature.words charlm.temperature.figures
@@ -96,7 +96,8 @@ charlm.meaning charlm.meaning.measures charlm.meaning.words charlm.meaning.figur
 charlm.gradients charlm.gradients.measures charlm.gradients.words charlm.gradients.figures
 charlm.cells charlm.cells.measures charlm.cells.words charlm.cells.figures
 charlm.claims charlm.studies charlm.summary
-charlm.report charlm.report.execute charlm.report.collect charlm.report.render charlm.report.place charlm.report.make
+charlm.report charlm.report.execute charlm.report.collect charlm.report.render charlm.report.stand_in charlm.report.play
+charlm.report.place charlm.report.make
 charlm.report.__main__
 generate
 """.split()

@@ -65,12 +65,17 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                 (figures / f"{id}.svg").write_text(output.data["image/svg+xml"], "utf-8", newline="\n")
                 (figures / f"{id}.png").write_bytes(base64.b64decode(output.data["image/png"]))
     results["provenance"] = provenance(results["runs"])
+    check_results(results)
+    return results
+
+
+def check_results(results: dict) -> None:
+    """Raise ReportError unless the whole follows the schema."""
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
     as_read = json.loads(as_json(results))  # a tuple is no array to the validator, a list is
     error = jsonschema.exceptions.best_match(validator.iter_errors(as_read))
     if error:
         raise ReportError(f"results.json breaks {SCHEMA.name} at {error.json_path}: {execute.last_line(error.message)}")
-    return results
 
 
 def as_json(results: dict) -> str:

@@ -1,94 +1,136 @@
 """The trained models in the page: what is embedded, and what is measured of it."""
 
 import base64
-import re
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 import charlm_core as core
 from charlm import sampling
-from charlm.corpus import CORPORA, corpus_facts
+from charlm.corpus import CORPORA
 from charlm.meaning.measures import score
 from charlm.ngram import NGram
 from charlm.records import finished, of_cell
 from charlm.report.render import TEMPLATES
+from charlm.report.stand_in import reading_figure, stored_samples
 from charlm.runs import folder
 from charlm.runs.embedded import data_block, float16_weights, packed_weights
-from charlm.show import Samples
+from charlm.show import Figure, Samples, boxed, escape_markdown
 from charlm.text import is_heading
-from charlm_core import CharlmError, CharModel, Config, Corpus, decode
+from charlm_core import CharlmError, CharModel, Config, Corpus, decode, encode
 
 CELLS_SHOWN = ("rnn", "lstm")
-MOST_CHARACTERS = 1000  # of a vocabulary
+LARGEST_VOCABULARY = 1000  # of a vocabulary
 LARGEST_TEXT = 1_000_000  # bytes of a corpus that is embedded
 LARGEST_PAGE = 6_000_000  # bytes
 MOST_CHUNKS = 3000  # held-out chunks that are read, evenly spaced
 SENTENCE = "To be, or not to be: that is the question."
-WRITTEN = 300  # characters of a stored sample
-STAND_IN = '<div id="play">'
+STAND_IN = '<div id="play">'  # as pandoc writes the box with what stands in the place of what can be tried
 
 Split = tuple[np.ndarray, np.ndarray]  # training and validation chunks
 Content = dict[str, Any]
 
 
-def make_play(results: dict, corpus: Corpus, runs: Path | None = None) -> Content:
-    """All that the page's "Try it" needs, as JSON holds it: the models, the text, and what was measured of them. Where they
-    cannot be embedded, only {"why": the reason, a sentence}."""
-    runs = runs or folder.RUNS
-    if len(corpus.vocab) > MOST_CHARACTERS:
-        return {"why": f"The vocabulary has {len(corpus.vocab):,} characters, and a page carries models of {MOST_CHARACTERS:,} at most."}
-    models: Content = {}
-    held_out: Content = {}
-    split: Split | None = None
-    why = ""
-    for cell in CELLS_SHOWN:
-        records = finished(of_cell(results["runs"], cell))
-        if not records:
-            why += f" No {cell.upper()} run finished."
-            continue
-        record = min(records, key=lambda r: r["val_loss_best"])
-        try:
-            weights, config, vocab = folder.load_weights(runs / record["run_id"])
-            halves = float16_weights(weights)
-        except CharlmError as e:
-            why += f" The {cell.upper()} run {record['run_id']} cannot be embedded: {e}."
-            continue
-        split = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-        chunks = _some(split[1])
-        exact = held_out_losses(weights, config, corpus, chunks)
-        rounded = held_out_losses(halves, config, corpus, chunks)
-        models[cell] = {
+@dataclass(frozen=True)
+class Play:
+    """What can be tried in the page, and what stands in its place on paper."""
+
+    content: Content  # all that the page's script needs, as JSON holds it
+    samples: Samples
+    reading: Figure
+
+    @property
+    def facts(self) -> dict:
+        """What results.json holds of it."""
+        kept = ("run", "measured", "sha256")
+        models = {cell: {k: m[k] for k in kept} for cell, m in self.content["models"].items()}
+        return {"models": models, "held_out": self.content["held_out"]}
+
+
+def make_play(results: dict, corpus: Corpus, runs: Path | None = None) -> Play:
+    """Of each cell the run with the lowest validation loss, its weights in float16, the text, and what was measured of them.
+    Raises CharlmError, saying why, where no model can be embedded."""
+    if len(corpus.vocab) > LARGEST_VOCABULARY:
+        raise CharlmError(
+            f"the vocabulary has {len(corpus.vocab):,} characters, and a page carries models of {LARGEST_VOCABULARY:,} at most"
+        )
+    chosen, missing = _chosen_models(results, runs or folder.RUNS)
+    if not chosen:
+        raise CharlmError("; ".join(missing))
+    content: Content = {
+        "vocab": corpus.vocab,
+        "models": {},
+        "held_out": {},
+        "missing": missing,
+        "text": _embeddable(corpus),
+        "temperature": temperature_evidence(results),
+        "draws": _draws(results),
+        "prompt": first_prompt(corpus),
+    }
+    for cell, (record, weights, config) in chosen.items():
+        training, validation = _split(corpus, config)
+        halves = float16_weights(weights)
+        exact, rounded = (held_out_losses(w, config, corpus, _some(validation)) for w in (weights, halves))
+        content["models"][cell] = {
             "run": record["run_id"],
             "seed": config.seed,
             "epoch": record["best_epoch"],
             "val_loss": record["val_loss_best"],
             "measured": {"float32": float(exact.mean()), "float16": float(rounded.mean())},
-            "config": folder.read_run(runs / record["run_id"])["config"],
-            "training": _bits(split[0], corpus, config),
+            "config": vars(config),
+            "training": _bits(training, corpus, config),
             **packed_weights(halves, config),
         }
-        held_out[cell] = _spread(rounded)
-    if not models:
-        return {"why": why.strip()}
-    content: Content = {"vocab": corpus.vocab, "models": models, "held_out": held_out, "missing": why.strip()}
+        content["held_out"][cell] = _spread(rounded)
     content["chunk_length"] = config.chunk_length
-    content["text"] = _embeddable(corpus)
+    surprises = {cell: partial(surprise, weights, config) for cell, (_, weights, config) in chosen.items()}
     order = _value(results, "against-counting", "order")
     if content["text"] is not None and order:
-        content["order"] = order
-        content["held_out"]["ngram"] = _spread(_counting_losses(corpus, config, split, order))
-    content["temperature"] = temperature_evidence(results)
-    content["draws"] = _draws(results)
-    content["prompt"] = first_prompt(corpus)
-    content["sentence"] = SENTENCE if set(SENTENCE) <= set(corpus.vocab) else ""
-    return content
+        training, validation = _split(corpus, config)
+        counting = NGram(list(_rows(training, corpus, config)), order, len(corpus.vocab))
+        losses = -counting.log_probabilities(_rows(_some(validation), corpus, config)).mean(axis=1)
+        content |= {"order": order, "held_out": content["held_out"] | {"ngram": _spread(losses)}}
+        surprises["ngram"] = lambda ids: -counting.log_probabilities(ids)
+    samples = stored_samples(content, chosen)
+    content["sentence"] = SENTENCE if set(SENTENCE) <= set(corpus.vocab) else samples.items[0]["text"][:60]
+    ids = encode(content["sentence"], corpus.vocab)
+    by_model = {name: of_ids(ids) for name, of_ids in surprises.items()}
+    return Play(content, samples, reading_figure(content["sentence"], by_model))
+
+
+Chosen = dict[str, tuple[dict, dict[str, Tensor], Config]]  # cell -> record, weights (float16), configuration
+
+
+def _chosen_models(results: dict, runs: Path) -> tuple[Chosen, list[str]]:
+    """Of each cell the record of the run with the lowest validation loss, its weights and configuration; and why of a cell
+    there is none."""
+    chosen: Chosen = {}
+    missing = []
+    for cell in CELLS_SHOWN:
+        records = finished(of_cell(results["runs"], cell))
+        if not records:
+            missing.append(f"no {cell.upper()} run finished")
+            continue
+        record = min(records, key=lambda r: r["val_loss_best"])
+        try:
+            weights, config, _ = folder.load_weights(runs / record["run_id"])
+            float16_weights(weights)
+        except CharlmError as e:
+            missing.append(f"{cell.upper()}: {e}")
+        else:
+            chosen[cell] = record, weights, config
+    return chosen, missing
+
+
+def _split(corpus: Corpus, config: Config) -> Split:
+    return core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
 
 
 def _some(chunks: np.ndarray) -> np.ndarray:
@@ -106,15 +148,16 @@ def held_out_losses(weights: dict[str, Tensor], config: Config, corpus: Corpus, 
     return losses.double().mean(0).numpy()
 
 
+def surprise(weights: dict[str, Tensor], config: Config, ids: np.ndarray) -> np.ndarray:
+    """In nats, of every character but the first given those before it: (time - 1,) for ids (time,)."""
+    logits, targets = sampling.chunk_logits(weights, replace(config, chunk_length=len(ids) - 1), ids, np.array([0]))
+    log_p = torch.from_numpy(logits).double().log_softmax(-1)  # (time - 1, 1, vocabulary)
+    return -log_p.gather(-1, torch.from_numpy(targets)[..., None])[:, 0, 0].numpy()
+
+
 def _rows(chunks: np.ndarray, corpus: Corpus, config: Config) -> np.ndarray:
     """The characters of each chunk and the one more that is its last target, (chunks, time + 1)."""
     return corpus.ids[chunks[:, None] * config.chunk_length + np.arange(config.chunk_length + 1)]
-
-
-def _counting_losses(corpus: Corpus, config: Config, split: Split, order: int) -> np.ndarray:
-    """The same of the n-gram model that the page counts itself."""
-    model = NGram(list(_rows(split[0], corpus, config)), order, len(corpus.vocab))
-    return -model.log_probabilities(_rows(_some(split[1]), corpus, config)).mean(axis=1)
 
 
 def _spread(by_chunk: np.ndarray) -> dict[str, float]:
@@ -195,11 +238,44 @@ def play_section(content: Content) -> str:
     return f"<style>\n{style}</style>\n{markup}{data_block(content)}\n<script>\n{script}</script>\n"
 
 
-def with_play(page: str, content: Content | None) -> str:
-    """The page with what can be tried before what stands in its place."""
-    if not content or "why" in content:
-        return page
-    return page.replace(STAND_IN, play_section(content) + STAND_IN, 1)
+def play_markdown(play: Play) -> str:
+    """The section of the report, with what stands in the place of what can be tried."""
+    shown = (play.samples, play.reading)
+    inside = "\n\n".join(it._repr_mimebundle_()[0]["text/markdown"] for it in shown)
+    sentence = (
+        "In the HTML edition, in a browser that runs scripts, trained models can be tried here; in their place stands what they "
+        "wrote and how they read."
+    )
+    return "# Try it\n\n" + boxed("#play", f"{sentence}\n\n{inside}")
+
+
+def left_out(why: object) -> str:
+    """The section of a report whose page carries no models."""
+    return f"# Try it\n\nThe trained models cannot be tried in this page: {escape_markdown(str(why))}.\n"
+
+
+def put_play(play: Play, page: Path) -> None:
+    """Put what can be tried into the page. Raises CharlmError where the page would become too large."""
+    text = page.read_text("utf-8").replace(STAND_IN, play_section(play.content) + STAND_IN, 1)
+    if len(text.encode()) > LARGEST_PAGE:
+        raise CharlmError(f"with them it would have more than {LARGEST_PAGE:,} bytes")
+    page.write_text(text, "utf-8", newline="\n")
+
+
+def add_play(play: Play, results: dict, figures: Path) -> None:
+    """Add what stands in the page to the content of results.json, and the figure's files."""
+    results["play"] = play.facts
+    for it in (play.samples, play.reading):
+        _, about = it._repr_mimebundle_()
+        shown = about["charlm"]
+        kind, id = shown.pop("kind"), shown.pop("id")
+        if kind == "samples":
+            results["samples"][id] = shown["items"]
+        else:
+            results["figures"][id] = shown
+    figures.mkdir(exist_ok=True)
+    (figures / f"{play.reading.id}.svg").write_text(play.reading.svg, "utf-8", newline="\n")
+    (figures / f"{play.reading.id}.png").write_bytes(play.reading.png)
 
 
 def _about(content: Content) -> str:
@@ -212,8 +288,9 @@ def _about(content: Content) -> str:
     return (
         f"In this page are trained models of this report: of each cell the run with the lowest validation loss ({named}). Their "
         f"weights are rounded to float16; the loss on held-out text, in nats per character: {losses}. They run here, in your "
-        f"browser, and nothing that you type leaves this page. {content['missing']}"
-    ).strip()
+        f"browser, and nothing that you type leaves this page."
+        + "".join(f" Left out: {why}." for why in content["missing"])
+    )
 
 
 def _write(content: Content) -> str:

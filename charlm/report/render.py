@@ -35,14 +35,15 @@ READER = (
 # one document
 
 
-def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str:
-    """The Markdown of the report: the last notebook, then the others, then the provenance."""
+def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict, play: str = "") -> str:
+    """The Markdown of the report: the last notebook, what can be tried, then the others, then the provenance."""
     seen: set[Path] = set()
     parts = []
     for job, notebook in [executed[-1], *executed[:-1]]:
         hidden = {"hide", "once"} if job.notebook in seen else {"hide"}
         seen.add(job.notebook)
         parts.append(as_markdown(notebook, job.parameters, hidden))
+    parts.insert(1, play)
     about = results["provenance"]
     machine = about["machine"]
     facts = {

@@ -23,9 +23,9 @@ from charlm.runs.form import CONFIG_FORM, TEXT_FORM, checked_config, skeleton
 from charlm_core import CharlmError, Config
 
 PAGE = ROOT / "report" / "report.html"  # the report's, which a fresh clone has
-LARGEST_PAGE = 2**26  # bytes of a page that is read
-BLOCK = "play-data"  # the id of the element that holds them, as JSON
-_OPENING = f'<script type="application/json" id="{BLOCK}">'
+MOST_READ = 2**26  # bytes of a page that is read
+DATA_ID = "play-data"  # the id of the element that holds them, as JSON
+_OPENING = f'<script type="application/json" id="{DATA_ID}">'
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def read_page(path: Path) -> list[EmbeddedModel]:
     if not path.exists():
         return []
     try:
-        page = read_file(path, LARGEST_PAGE).decode()
+        page = read_file(path, MOST_READ).decode()
         found = re.search(f"{re.escape(_OPENING)}(.*?)</script>", page, re.DOTALL)
         if not found:
             return []
