@@ -15,7 +15,7 @@ from charlm.report import execute
 from charlm.report.collect import as_json, check_results, collect_results
 from charlm.report.execute import Job, ReportError
 from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders
-from charlm.report.play import add_play, left_out, make_play, play_markdown, put_play
+from charlm.report.play import add_play, check_size, left_out, make_play, play_markdown, play_section
 from charlm.report.render import document, make_html, make_pdf
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
@@ -75,8 +75,8 @@ def write_page(
         try:
             play = make_play(results, corpus)
             markdown = document(executed, results, play_markdown(play))
-            make_html(markdown, subtitle, stage)
-            put_play(play, stage / "report.html")
+            make_html(markdown, subtitle, stage, play_section(play.content))
+            check_size(stage / "report.html")
         except CharlmError as why:
             section = left_out(why)
         else:

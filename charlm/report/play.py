@@ -1,6 +1,7 @@
 """The trained models in the page: what is embedded, and what is measured of it."""
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
@@ -32,7 +33,6 @@ LARGEST_TEXT = 1_000_000  # bytes of a corpus that is embedded
 LARGEST_PAGE = 6_000_000  # bytes
 MOST_CHUNKS = 3000  # held-out chunks that are read, evenly spaced
 SENTENCE = "To be, or not to be: that is the question."
-STAND_IN = '<div id="play">'  # as pandoc writes the box with what stands in the place of what can be tried
 
 Split = tuple[np.ndarray, np.ndarray]  # training and validation chunks
 Content = dict[str, Any]
@@ -90,6 +90,7 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None) -> Play:
         }
         content["held_out"][cell] = _spread(rounded)
     content["chunk_length"] = config.chunk_length
+    surprises: dict[str, Callable[[np.ndarray], np.ndarray]]
     surprises = {cell: partial(surprise, weights, config) for cell, (_, weights, config) in chosen.items()}
     order = _value(results, "against-counting", "order")
     if content["text"] is not None and order:
@@ -246,7 +247,7 @@ def play_markdown(play: Play) -> str:
         "In the HTML edition, in a browser that runs scripts, trained models can be tried here; in their place stands what they "
         "wrote and how they read."
     )
-    return "# Try it\n\n" + boxed("#play", f"{sentence}\n\n{inside}")
+    return "# Try it\n\n" + boxed("#play-instead", f"{sentence}\n\n{inside}")
 
 
 def left_out(why: object) -> str:
@@ -254,12 +255,10 @@ def left_out(why: object) -> str:
     return f"# Try it\n\nThe trained models cannot be tried in this page: {escape_markdown(str(why))}.\n"
 
 
-def put_play(play: Play, page: Path) -> None:
-    """Put what can be tried into the page. Raises CharlmError where the page would become too large."""
-    text = page.read_text("utf-8").replace(STAND_IN, play_section(play.content) + STAND_IN, 1)
-    if len(text.encode()) > LARGEST_PAGE:
+def check_size(page: Path) -> None:
+    """Raise CharlmError where the page has become too large."""
+    if page.stat().st_size > LARGEST_PAGE:
         raise CharlmError(f"with them it would have more than {LARGEST_PAGE:,} bytes")
-    page.write_text(text, "utf-8", newline="\n")
 
 
 def add_play(play: Play, results: dict, figures: Path) -> None:

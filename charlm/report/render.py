@@ -31,6 +31,8 @@ READER = (
     "+gfm_auto_identifiers+fenced_divs"
 )
 
+INSTEAD = '<div id="play-instead">'  # as pandoc writes the box with what stands in the place of what can be tried
+
 # ---------------------------------------------------------------------------------------------------------------------
 # one document
 
@@ -121,7 +123,8 @@ def pandoc(markdown: str, to: str, template: str, subtitle: str, *options: str) 
     return done.stdout.decode()
 
 
-def make_html(markdown: str, subtitle: str, folder: Path) -> None:
+def make_html(markdown: str, subtitle: str, folder: Path, play: str = "") -> None:
+    """Write report.html, with the HTML of what can be tried before what stands in its place."""
     page = pandoc(markdown, "html5", "report.html", subtitle, "--mathml", "--toc", "--toc-depth", "3")
 
     def embed(match: re.Match) -> str:
@@ -130,6 +133,7 @@ def make_html(markdown: str, subtitle: str, folder: Path) -> None:
 
     # No text can hold a tag: pandoc writes each < of it as an entity.
     page = re.sub(r'<img src="(figures/[a-z0-9-]+\.svg)"', embed, page)
+    page = page.replace(INSTEAD, play + INSTEAD, 1)
     (folder / "report.html").write_text(page, "utf-8", newline="\n")
 
 

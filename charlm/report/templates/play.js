@@ -564,7 +564,7 @@ function engine() {
 function play() {
   const content = JSON.parse(document.getElementById("play-data").textContent);
   const at = (name) => document.getElementById(`play-${name}`);
-  const live = at("live"), cells = Object.keys(content.models), vocabulary = new Set(content.vocab);
+  const live = document.getElementById("play"), cells = Object.keys(content.models), vocabulary = new Set(content.vocab);
   const NAMES = { rnn: "RNN", lstm: "LSTM", ngram: "counting" };
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const percent = (p) => (p > 0 && p < 0.001 ? "<0.1%" : `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)}%`);
@@ -739,20 +739,14 @@ function play() {
     at("play").disabled = over && !playing;
   }
 
-  function summarise() {
+  function summary() {
     const said = [`${counted(written.length, "character")} written`];
-    if (written.unknown) {
-      said.push(`${written.unknownWords} of ${counted(written.words, "word")} ${written.unknownWords === 1 ? "is" : "are"} not in the corpus`);
-      const own = written.copied.filter(([, end]) => end > written.prompt).length;
-      said.push(own ? `${counted(own, "passage")} of 20 characters and more from the training text` : "no passage of 20 characters from the training text");
+    if (written.unknown && written.length) {
+      const { words, unknownWords, copied } = written, own = copied.filter(([, end]) => end > written.prompt).length;
+      said.push(`${unknownWords} of ${counted(words, "word")} ${unknownWords === 1 ? "is" : "are"} not in the corpus`);
+      said.push(`${own ? counted(own, "passage") : "no passage"} of 20 characters and more from the training text`);
     }
-    at("summary").textContent = `${said.join("; ")}.`;
-    if (written.unknown) showMeasures();
-  }
-
-  function choose() {
-    at("command").textContent = command();
-    keepAddress();
+    return `${said.join("; ")}.`;
   }
 
   // What the worker is asked for a new text.
@@ -772,28 +766,32 @@ function play() {
   // The text from its beginning, and then as many characters as there were.
   async function begin(keep) {
     const mine = ++turn, unknown = unknownIn(settings.prompt);
-    at("prompt-said").textContent = !settings.prompt ? "Give at least one character to start from."
-      : unknown ? `Not in the vocabulary of ${vocabulary.size} characters: ${unknown}. The models cannot read them.` : "";
-    at("prompt").ariaInvalid = String(Boolean(at("prompt-said").textContent));
-    for (const name of ["play", "step", "end", "again", "other"]) at(name).disabled = at("prompt").ariaInvalid === "true";
-    if (at("prompt").ariaInvalid === "true") {
+    const said = !settings.prompt ? "Give at least one character to start from."
+      : unknown && `Not in the vocabulary of ${vocabulary.size} characters: ${unknown}. The models cannot read them.`;
+    at("prompt-said").textContent = said;
+    at("prompt").ariaInvalid = String(Boolean(said));
+    at("verse").ariaBusy = String(!said);
+    for (const name of ["play", "step", "end", "again", "other"]) at(name).disabled = Boolean(said);
+    if (said) {
       playing = false;
       return;
     }
-    choose();
     const answer = await ask("start", request());
     if (mine !== turn) return;
     written = answer;
-    keep = Math.min(keep, settings.length);
-    while (written.length < keep) if (!(await more(keep - written.length, mine))) return;
     showText();
-    if (playing) await run(mine);
-    else summarise();
+    const end = Math.min(keep, settings.length);
+    while (written.length < end) if (!(await more(end - written.length, mine))) return;
+    if (playing) await run();
+    else rest();
   }
 
-  async function run(mine) {
-    const from = written.length, since = performance.now();
+  // Writes at the pace of a reader, until it is paused or at the end.
+  async function run() {
+    const mine = turn, from = written.length, since = performance.now();
     playing = true;
+    at("verse").ariaBusy = "true";
+    showText();
     while (playing && written.length < settings.length) {
       const due = still.matches ? settings.length : from + 1 + Math.floor(((performance.now() - since) / 1000) * PACE);
       const most = Math.min(due, settings.length) - written.length;
@@ -804,17 +802,29 @@ function play() {
     rest();
   }
 
-  function rest() {
-    playing = false;
-    showText();
-    summarise();
-    choose();
-  }
-
   async function toTheEnd() {
     const mine = turn;
+    at("verse").ariaBusy = "true";
     while (written.length < settings.length) if (!(await more(settings.length - written.length, mine))) return;
     rest();
+  }
+
+  async function step() {
+    const expected = new Map(written.next);
+    if (!(await more(1, turn))) return;
+    const c = Array.from(written.text).at(-1);
+    rest(`${quoted(c)}, ${expected.has(c) ? percent(expected.get(c)) : "one of the rare ones"}.`);
+  }
+
+  // Writing has come to rest: only now a screen reader is told of it.
+  function rest(said) {
+    playing = false;
+    showText();
+    at("summary").textContent = said ?? summary();
+    at("command").textContent = command();
+    at("verse").ariaBusy = "false";
+    showMeasures();
+    keepAddress();
   }
 
   function changed(name, value) {
@@ -848,18 +858,9 @@ function play() {
       });
     at("play").addEventListener("click", () => {
       if (playing) playing = false;
-      else run(turn);
+      else run();
     });
-    at("step").addEventListener("click", async () => {
-      const [, p] = written.next.find(([c]) => c) ?? [];
-      const before = written;
-      if (!(await more(1, turn))) return;
-      const c = Array.from(written.text).at(-1);
-      const drawn = before.next.find(([known]) => known === c);
-      at("summary").textContent = `${quoted(c)}${drawn ? `, ${percent(drawn[1])}` : p ? ", one of the rare ones" : ""}.`;
-      if (written.unknown) showMeasures();
-      choose();
-    });
+    at("step").addEventListener("click", step);
     at("end").addEventListener("click", toTheEnd);
     at("again").addEventListener("click", () => again());
     at("other").addEventListener("click", () => {
@@ -884,7 +885,7 @@ function play() {
 
   async function showMeasures() {
     const { drawn, real: of, length } = content.temperature;
-    if (!of || !drawn.length) return;
+    if (!written.unknown || !of || !drawn.length) return;
     const mine = turn, { copy: longest, headings } = await ask("measure", { length });
     if (mine !== turn) return;
     const t = settings.temperature;
@@ -999,10 +1000,10 @@ function play() {
   }
 
   function showRows() {
-    const width = at("rows").clientWidth, probe = element("span", { role: "gridcell" }, "m");
-    const trial = element("div", { className: "play-line" }, probe);
-    at("rows").replaceChildren(trial);
-    const room = Math.max(8, Math.floor((width - (width < 500 ? 60 : 80)) / Math.max(6, probe.getBoundingClientRect().width)));
+    const probe = element("span", { role: "gridcell" }, "m"), header = element("span", { role: "rowheader" }, NAMES.ngram);
+    at("rows").replaceChildren(element("div", { className: "play-line" }, element("div", { role: "row" }, header, probe)));
+    const free = at("rows").clientWidth - header.getBoundingClientRect().width;
+    const room = Math.max(8, Math.floor(free / Math.max(6, probe.getBoundingClientRect().width)));
     const lines = [];
     for (let start = 0; start < sentence.length; start += room) {
       const end = Math.min(sentence.length, start + room);
@@ -1157,7 +1158,7 @@ function play() {
     listenToSettings();
     listenToReading();
     listenToDraws();
-    document.getElementById("play").hidden = true;
+    document.getElementById("play-instead").hidden = true;
     live.hidden = false;
     await ask("begin", content);
     await open();
