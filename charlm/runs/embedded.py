@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from charlm.corpus import ROOT
-from charlm.runs.files import UNREADABLE, read_file, short_reason
+from charlm.runs.files import UNREADABLE, short_reason
 from charlm.runs.form import CONFIG_FORM, TEXT_FORM, checked_config, skeleton
 from charlm_core import CharlmError, Config
 
@@ -88,7 +88,11 @@ def read_page(path: Path) -> list[EmbeddedModel]:
     if not path.exists():
         return []
     try:
-        page = read_file(path, MOST_READ).decode()
+        if not path.is_file():
+            raise ValueError("not a regular file")
+        if (size := path.stat().st_size) > MOST_READ:
+            raise ValueError(f"{size} bytes, where at most {MOST_READ} make sense")
+        page = path.read_text("utf-8")
         found = re.search(f"{re.escape(_OPENING)}(.*?)</script>", page, re.DOTALL)
         if not found:
             return []
@@ -98,7 +102,7 @@ def read_page(path: Path) -> list[EmbeddedModel]:
         if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
             raise ValueError("its vocabulary is not one of distinct characters in their order")
         models = [_model(about, vocab, path) for about in content["models"].values()]
-    except (CharlmError, *UNREADABLE) as e:
+    except (CharlmError, OSError, *UNREADABLE) as e:
         raise CharlmError(
             f"the models in {path} are damaged or not of this project ({short_reason(e)}): take the file from the"
             " repository again, or train with `make report`"

@@ -885,7 +885,7 @@ function play() {
 
   async function showMeasures() {
     const { drawn, real: of, length } = content.temperature;
-    if (!written.unknown || !of || !drawn.length) return;
+    if (!written.unknown || !written.length || !of || !drawn.length) return at("measures").replaceChildren();
     const mine = turn, { copy: longest, headings } = await ask("measure", { length });
     if (mine !== turn) return;
     const t = settings.temperature;
@@ -1141,12 +1141,10 @@ function play() {
     const found = readAddress();
     showSettings();
     if (found?.text !== null && found) at("sentence").value = found.text;
-    if (found) {
-      look = found.look;
-      at(look).scrollIntoView();
-    }
+    look = found?.look ?? look;
     await begin(found ? found.written : 0);
     await readSentence();
+    if (found) at(look).scrollIntoView({ behavior: "instant" }); // now all of it has its height
   }
 
   async function prepare() {
