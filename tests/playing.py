@@ -59,8 +59,7 @@ def trained_pair(tiny, tiny_config, folder):
 def write_page(made, folder):
     """report.html with what can be tried of it, under a policy that lets it load nothing."""
     markdown = f"# A title\n\nSummary.\n\n{play.play_markdown(made)}\n\n# Next\n\nMore.\n"
-    (folder / "figures").mkdir(exist_ok=True)
-    (folder / "figures" / f"{made.reading.id}.svg").write_text(made.reading.svg, "utf-8", newline="\n")
+    play.write_reading(made, folder / "figures")
     make_html(markdown, "a subtitle", folder, play.play_section(made.content))
     path = folder / "report.html"
     path.write_text(secured(path.read_text("utf-8")), "utf-8", newline="\n")

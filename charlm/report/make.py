@@ -15,7 +15,7 @@ from charlm.report import execute
 from charlm.report.collect import as_json, check_results, collect_results
 from charlm.report.execute import Job, ReportError
 from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders
-from charlm.report.play import add_play, check_size, left_out, make_play, play_markdown, play_section
+from charlm.report.play import add_play, check_size, left_out, make_play, play_markdown, play_section, write_reading
 from charlm.report.render import document, make_html, make_pdf
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
@@ -74,13 +74,14 @@ def write_page(
     if corpus:
         try:
             play = make_play(results, corpus)
+            write_reading(play, stage / "figures")
             markdown = document(executed, results, play_markdown(play))
             make_html(markdown, subtitle, stage, play_section(play.content))
             check_size(stage / "report.html")
         except CharlmError as why:
             section = left_out(why)
         else:
-            add_play(play, results, stage / "figures")
+            add_play(play, results)
             check_results(results)
             (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
             return markdown

@@ -261,20 +261,21 @@ def check_size(page: Path) -> None:
         raise CharlmError(f"with them it would have more than {LARGEST_PAGE:,} bytes")
 
 
-def add_play(play: Play, results: dict, figures: Path) -> None:
-    """Add what stands in the page to the content of results.json, and the figure's files."""
-    results["play"] = play.facts
-    for it in (play.samples, play.reading):
-        _, about = it._repr_mimebundle_()
-        shown = about["charlm"]
-        kind, id = shown.pop("kind"), shown.pop("id")
-        if kind == "samples":
-            results["samples"][id] = shown["items"]
-        else:
-            results["figures"][id] = shown
+def write_reading(play: Play, figures: Path) -> None:
+    """The files of the figure that stands in the page's place."""
     figures.mkdir(exist_ok=True)
     (figures / f"{play.reading.id}.svg").write_text(play.reading.svg, "utf-8", newline="\n")
     (figures / f"{play.reading.id}.png").write_bytes(play.reading.png)
+
+
+def add_play(play: Play, results: dict) -> None:
+    """Add what is in the page, and what stands in its place, to the content of results.json."""
+    results["play"] = play.facts
+    for place, it in (("samples", play.samples), ("figures", play.reading)):
+        shown = it._repr_mimebundle_()[1]["charlm"]
+        results[place][it.id] = (
+            shown["items"] if place == "samples" else {k: shown[k] for k in ("caption", "alt", "rows")}
+        )
 
 
 def _about(content: Content) -> str:
