@@ -295,8 +295,8 @@ def _about(content: Content) -> str:
 
 def _write(content: Content) -> str:
     text = (
-        "A model reads the prompt and then draws one character after the other. The same settings give the same text, every "
-        "time, on every machine."
+        "A model reads the prompt and then draws one character after the other. The same settings give the same text every time, "
+        "here and by the command below."
     )
     if content["text"] is None:
         text += " The corpus is not in this page, so no word is looked up in it and no copy is searched for."

@@ -1,9 +1,12 @@
 """The trained models in the page, as a reader uses them; and what is embedded for it."""
 
 import json
+import os
 import re
 import shlex
 import time
+from itertools import product
+from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
@@ -21,8 +24,7 @@ from charlm.report import play
 from charlm.runs import embedded
 from charlm_core import CharlmError, encode
 
-REPORT = ROOT / "report" / "report.html"
-SAID = {"play": "#play-summary", "read": "#play-sentence-said"}
+REPORT = Path(os.environ.get("CHARLM_PAGE") or ROOT / "report" / "report.html").resolve()
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +130,7 @@ def test_the_committed_report_writes_what_the_command_reads_out_of_it(visit, cap
     if not embedded.read_page(REPORT):
         pytest.skip("left out: the committed report carries no models")
     monkeypatch.setattr(charlm.runs.folder, "RUNS", tmp_path)
+    monkeypatch.setattr(embedded, "PAGE", REPORT)
     page = visit(REPORT)
     begun = time.perf_counter()
     assert written_otherwise(page, capsys, "First Citizen:", range(20)) == []
@@ -137,37 +140,19 @@ def test_the_committed_report_writes_what_the_command_reads_out_of_it(visit, cap
 def written_otherwise(page, capsys, prompt, seeds):
     """Of the texts of 300 characters, of both cells, at three temperatures and these seeds, those that the page writes
     otherwise than the command."""
-    temperatures = ("0", "0.7", "1.5")
     wrong = []
-    for cell in ("rnn", "lstm"):
-        page.evaluate("address => location.hash = address", fragment(cell=cell, prompt=prompt, length=300))
-        until(page, "cell => document.querySelector(`#play-cells [value=${cell}]`).checked", cell)
-        run = re.search(r"--run (\S+)", page.text_content("#play-command"))[1]
-        for seed in seeds:
-            given = [word for t in temperatures for word in ("--temperature", t)]
-            command = [
-                "--weights",
-                "float16",
-                "--run",
-                run,
-                f"--prompt={prompt}",
-                "--length",
-                "300",
-                "--seed",
-                str(seed),
-            ]
-            assert generate.main([*command, *given, "--json"]) == 0
-            for t, text in zip(temperatures, json.loads(capsys.readouterr().out), strict=True):
-                address = fragment(cell=cell, prompt=prompt, temperature=t, seed=seed, length=300, written=300)
-                page.evaluate("address => location.hash = address", address)
-                until(
-                    page,
-                    "end => document.querySelector('#play-command').textContent.endsWith(end)",
-                    f"--length 300 --temperature {t} --seed {seed}",
-                )
-                rest(page)
-                if page.text_content("#play-verse") != text["text"]:
-                    wrong.append((cell, t, seed))
+    models = page.evaluate("JSON.parse(document.querySelector('#play-data').textContent).models")
+    for cell, seed in product(("rnn", "lstm"), seeds):
+        command = f"python generate.py --weights float16 --run {models[cell]['run']} --prompt='{prompt}' --length 300"
+        all_at_once = f"{command} --temperature 0 --temperature 0.7 --temperature 1.5 --seed {seed}"
+        for expected in from_command(capsys, all_at_once):
+            t = f"{expected['temperature']:g}"
+            address = fragment(cell=cell, prompt=prompt, temperature=t, seed=seed, length=300, written=300)
+            page.evaluate("address => location.hash = address", address)
+            shown = "command => document.querySelector('#play-command').textContent === command"
+            until(page, shown, f"{command} --temperature {t} --seed {seed}")
+            if page.text_content("#play-verse") != expected["text"]:
+                wrong.append((cell, t, seed))
     return wrong
 
 

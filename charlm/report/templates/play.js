@@ -647,8 +647,9 @@ function play() {
     length: "Characters: needs a whole number from 1 to 5000.",
   };
   const closest = content.temperature.closest.best;
-  const settings = { cell: cells.at(-1), prompt: content.prompt, temperature: TAKES.temperature(String(closest)) ?? 0.5, seed: 0,
+  const DEFAULTS = { cell: cells.at(-1), prompt: content.prompt, temperature: TAKES.temperature(String(closest)) ?? 0.5, seed: 0,
     "top-k": 0, "top-p": 1, length: 300 };
+  const settings = { ...DEFAULTS };
   let warm = settings.temperature || 0.5; // the slider's, also while greedy has its place
   let look = "write";
 
@@ -901,7 +902,7 @@ function play() {
       i ? element("th", { scope: "col" }, text) : element("td", {}));
     const body = rows.map(([name, ...values]) => element("tr", {}, element("th", { scope: "row" }, name), ...values.map((v) => element("td", {}, v))));
     at("measures").replaceChildren(element("table", {},
-      element("caption", {}, "This text's measures, beside those that the temperature study took of many texts and of real text. There words and speakers were looked up in the rest of the corpus; here in all of it."),
+      element("caption", {}, `This text's measures, beside those that the temperature study took of many texts of the ${content.temperature.cell}, nothing cut off, and of real text. There words and speakers were looked up in the rest of the corpus; here in all of it.`),
       element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body)));
   }
 
@@ -958,6 +959,7 @@ function play() {
   function readAddress() {
     if (!location.hash.startsWith(PREFIX)) return null;
     const given = new URLSearchParams(location.hash.slice(PREFIX.length)), bad = [];
+    Object.assign(settings, DEFAULTS);
     for (const [name, takes] of Object.entries(TAKES)) {
       if (!given.has(name)) continue;
       const value = takes(given.get(name));
@@ -967,7 +969,7 @@ function play() {
     if (settings.temperature > 0) warm = settings.temperature;
     const asked = { look: (text) => (["write", "read", "draw"].includes(text) ? text : null), written: whole(0, 5000),
       text: (text) => (Array.from(text).length <= 2000 ? text : null) };
-    const found = { look: "write", written: 0, text: null };
+    const found = { look: "write", written: 0, text: content.sentence };
     for (const [name, takes] of Object.entries(asked)) {
       if (!given.has(name)) continue;
       const value = takes(given.get(name));
@@ -1140,7 +1142,7 @@ function play() {
   async function open() {
     const found = readAddress();
     showSettings();
-    if (found?.text !== null && found) at("sentence").value = found.text;
+    if (found) at("sentence").value = found.text;
     look = found?.look ?? look;
     await begin(found ? found.written : 0);
     await readSentence();
