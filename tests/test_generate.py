@@ -145,6 +145,7 @@ def test_a_long_text_is_printed_while_it_is_written(trained):
     env = {**os.environ, "CHARLM_RUNS": str(trained[0].parent)}
     command = [sys.executable, "-c", script, "--prompt", "C", "--length", "1000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=env) as process:
+        assert process.stdout and process.stderr
         begun = process.stdout.read(200).decode()
         assert process.poll() is None  # there is much more to come
         process.stdout.close()

@@ -257,7 +257,7 @@ def test_default_prompts_are_the_studys_or_the_first_letters_there_are():
 def test_who_watches_is_given_the_first_text_and_no_other(trained, threads, monkeypatch):
     weights, config, vocab = load_weights(trained[0])
     monkeypatch.setattr(sampling, "PIECE", 2)
-    pieces = []
+    pieces: list[str] = []
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -14,7 +14,7 @@ from charlm.show import Figure, Samples, escape_markdown
 
 WRITTEN = 300  # characters of a stored sample
 MOST_NATS = 6.0  # the strongest colour
-ROW = 42  # characters of a line
+LINE = 42  # characters of a line
 STRENGTH = 0.78  # of the strongest colour, so that ink on it can be read
 NAMES = {"rnn": "RNN", "lstm": "LSTM", "ngram": "counting"}
 
@@ -34,15 +34,15 @@ def stored_samples(content: dict[str, Any], chosen: Mapping[str, tuple]) -> Samp
 @styled
 def reading_figure(sentence: str, surprises: Mapping[str, np.ndarray]) -> Figure:
     """A sentence under each model, every character on the colour of its surprise (of all but the first, in nats)."""
-    starts = range(0, len(sentence), ROW)
+    starts = range(0, len(sentence), LINE)
     lines = [(start, name) for start in starts for name in surprises]
     canvas, (ax,) = panels(1, 0.24 * len(lines) + 0.2)
     ax.axis("off")
-    ax.set(xlim=(-7, ROW), ylim=(len(lines), 0))
+    ax.set(xlim=(-7, LINE), ylim=(len(lines), 0))
     rows = []
     for y, (start, name) in enumerate(lines):
         ax.text(-0.6, y + 0.5, NAMES[name], ha="right", va="center", color=GREY, size=8)
-        for i, c in enumerate(sentence[start : start + ROW], start):
+        for i, c in enumerate(sentence[start : start + LINE], start):
             nats = float(surprises[name][i - 1]) if i else None
             rows.append({"model": name, "position": i, "character": c, "surprise": nats})
             level = STRENGTH * min(1.0, (nats or 0.0) / MOST_NATS)
