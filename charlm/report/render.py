@@ -32,8 +32,9 @@ In a copy of the project, `make report` trains what is missing, executes the not
 # one document
 
 
-def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str:
-    """The Markdown of the report: the last notebook, then the others, then the provenance and the references."""
+def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict, play: str = "") -> str:
+    """The Markdown of the report: the last notebook, in which what can be tried has its place, then the others, then the
+    provenance and the references."""
     seen: set[Path] = set()
     text: list[str] = []
     provenance: list[str] = []
@@ -47,6 +48,8 @@ def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str
                 continue
             if "references" in tags:
                 references += [line for line in cell.source.splitlines() if line.startswith("- ")]
+            elif "play" in tags:
+                text.append(play)
             elif "provenance" in tags:
                 provenance.append(as_markdown(cell, job.parameters))
             else:

@@ -1,0 +1,79 @@
+"""A page with tiny models in it, and a Chromium to open it in."""
+
+import base64
+import hashlib
+import os
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+from playwright.sync_api import Error
+
+from charlm.report import play
+from charlm.report.render import make_html
+from charlm.runs.sweep import train_sweep
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+def start(playwright):
+    """A Chromium: the one that CHROMIUM names, or one on the path. Continuous integration has to have one."""
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    try:
+        return playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    except Error as error:
+        said = str(error).splitlines()[0]
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"no Chromium to try the models in: {said}")
+    pytest.skip("left out: the models in the page, for want of a Chromium (CHROMIUM=path names one)")
+
+
+def results_of(records):
+    """What results.json would hold of these runs, as far as the page reads it."""
+    measures = ("words", "judge", "distinct", "copied", "headings")
+    drawn = [{"text": "drawn", "temperature": t, **dict.fromkeys(measures, 0.5)} for t in (0.5, 1.0, 2.0)]
+    real = {"text": "real", "temperature": None, **dict.fromkeys(measures, 0.75)}
+    values = {
+        "against-counting": {"order": 4},
+        "chosen-run": {"cell": "LSTM", "run": records[-1]["run_id"]},
+        "temperature-closest": {"best": 0.7, "low": 0.6, "high": 0.8},
+        "temperature-words": {"low": 1.6, "high": 0.5},
+        "temperature-texts": {"length": 64},
+        "enough-seeds": {"one": 0.54, "difference": 0.0057, "n": 10},
+    }
+    return {
+        "runs": records,
+        "findings": {name: {"values": v} for name, v in values.items()},
+        "figures": {"temperature-curves": {"rows": [*drawn, real]}},
+        "samples": {},
+    }
+
+
+def trained_pair(tiny, tiny_config, folder):
+    """Records of an RNN and an LSTM, two seeds each."""
+    configs = [replace(tiny_config, cell=cell, seed=seed, epochs=2) for cell in ("rnn", "lstm") for seed in (0, 1)]
+    return train_sweep(configs, tiny, folder, say=lambda line: None)
+
+
+def write_page(made, folder):
+    """report.html with what can be tried of it, under a policy that lets it load nothing."""
+    markdown = f"# A title\n\nSummary.\n\n{play.play_markdown(made)}\n\n# Next\n\nMore.\n"
+    play.write_reading(made, folder / "figures")
+    make_html(markdown, "a subtitle", folder, play.play_section(made.content))
+    path = folder / "report.html"
+    path.write_text(secured(path.read_text("utf-8")), "utf-8", newline="\n")
+    return path
+
+
+def secured(page):
+    """The page with a policy that allows the scripts and styles it has, a worker made in it, and nothing else."""
+
+    def hashes(tag):
+        parts = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(p.encode()).digest()).decode()}'" for p in parts)
+
+    policy = "default-src 'none'; img-src data:; worker-src blob:; base-uri 'none'; form-action 'none'; "
+    policy += f"script-src {hashes('script')}; style-src {hashes('style')}"
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+    return page.replace('<meta charset="utf-8">', f'<meta charset="utf-8">\n{meta}', 1)
