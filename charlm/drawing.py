@@ -11,7 +11,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib import rc_context, style
+from matplotlib import rc_context, rcParams, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
@@ -115,7 +115,7 @@ def label_right(ax: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
     ax.autoscale_view()  # what is to be seen is not settled before
     right = ax.get_xlim()[1]
     to_share = ax.transData + ax.transAxes.inverted()
-    line = 14 / 72 / (ax.get_position().height * ax.figure.get_figheight())  # of a text, as a share of the panel
+    line = 14 / 72 * rcParams["figure.dpi"] / ax.bbox.height  # of 14 points, as a share of the panel
     above = -1.0
     for text, y, c in sorted(ends, key=lambda end: end[1]):
         share = float(to_share.transform((right, y))[1])

@@ -74,7 +74,7 @@ def _what_holds(ways: list[Comparison]) -> str:
         "the study's settings, best epoch": "at the best",
         "each with its own learning rate": "with its own learning rate",
     }
-    said = []
+    said: list[str] = []
     for way in ways:
         if way.name in told and way.verdict in WINNERS:
             said.append(f"{WINNERS[way.verdict]}{'' if said else ' wins'} {told[way.name]}")
@@ -145,7 +145,8 @@ def _card_of_counting(results: dict, values: dict) -> str:
         return ""
     gaps = [values[f"{cell}_mean"] for cell in cells_in(results["runs"]) if f"{cell}_mean" in values]
     side = "less" if min(gaps) > 0 else "more"
-    return f"To predict by counting {values['order']} characters costs {abs(min(gaps)):.3f} nats {side} than the better network."
+    grams = counted(values["order"], "character")
+    return f"Counting sequences of {grams} costs {abs(min(gaps)):.3f} nats {side} than the better network does."
 
 
 # By the verdict on the loss, where the LSTM's gradient falls less.

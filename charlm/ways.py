@@ -2,7 +2,7 @@
 
 import textwrap
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -168,7 +168,7 @@ def _draw_way(ax: Axes, way: Comparison, y: float, half: float, floor: Counting 
         ax.plot(loss, height, marker(cell), color=colour(cell), mec="white", mew=0.6, ms=8, zorder=3)
 
 
-def _verdict_style(way: Comparison) -> dict[str, str]:
+def _verdict_style(way: Comparison) -> dict[str, Any]:
     winner = {"confirmed": colour("lstm"), "refuted": colour("rnn")}.get(way.verdict, INK)
     return {"color": winner, "weight": "bold", "va": "center"}
 

@@ -99,7 +99,7 @@ def test_cards_lead_to_the_sections_that_were_found():
         "temperature-closest",
         "claims-judged",
     ]
-    assert "costs 0.070 nats less than the better network" in cards["against-counting"]
+    assert "sequences of 6 characters costs 0.070 nats less than the better network does" in cards["against-counting"]
     assert "predicts no better for it" in cards["gradients-and-loss"]
     assert "at T = 0.7 is 4.0 times as close" in cards["temperature-closest"]
     assert cards["claims-judged"].startswith("1 of 2 published claims hold")
@@ -116,4 +116,5 @@ def test_the_samples_are_those_of_the_temperature_study():
     assert summary.summary_samples(results) is None
     items = [{"label": "RNN", "text": "ANNA:\nso", "prompt": "ANNA:\n"}]
     results["samples"]["side-by-side"] = items
-    assert summary.summary_samples(results).items == items and summary.summary_samples(results).columns
+    shown = summary.summary_samples(results)
+    assert shown and shown.items == items and shown.columns

@@ -104,13 +104,13 @@ def label_curves(ax: Axes, records: Records, c: str) -> None:
 BEFORE_BEST = 4  # epochs that the closer look shows before the first best one
 
 
-def look_closer(ax: Axes, records: Records) -> None:
-    """Limit a panel to the epochs around the best ones, and to the losses of all marks in it."""
-    marked = [float(y) for line in ax.lines if line.get_marker() not in ("None", ".") for y in line.get_ydata()]
-    pad = 0.08 * (max(marked) - min(marked)) + MARGIN / 10
+def look_closer(ax: Axes, records: Records, losses: Sequence[float]) -> None:
+    """Limit a panel to the epochs around the best ones, and to what the runs reach there and to more `losses`."""
+    shown = [*losses, *(r[key] for r in records for key in ("val_loss_best", "val_loss_last"))]
+    pad = 0.08 * (max(shown) - min(shown)) + MARGIN / 10
     first = min(r["best_epoch"] for r in records) - BEFORE_BEST
     ax.set_xlim(max(1, first) - 0.5, max(r["epochs"] for r in records) + 0.7)
-    ax.set_ylim(min(marked) - pad, max(marked) + pad)
+    ax.set_ylim(min(shown) - pad, max(shown) + pad)
 
 
 def curve_rows(records: Records) -> list[dict]:
@@ -169,7 +169,7 @@ def loss_curves(records: Records) -> Figure:
     if known:
         closer.plot(known["epochs"], known["val_loss_last"], **STUDYS_MARK)
         entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
-    look_closer(closer, runs)
+    look_closer(closer, runs, [known["val_loss_last"]] if known else [])
     closer.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     closer.set_xlabel("epoch")
     for ax in (whole, closer):
