@@ -79,7 +79,7 @@ def test_text_has_the_same_bytes_on_every_system(path):
     assert [ast.unparse(call) for call in calls if encodings_missed(call)] == []
 
 
-ROOMS = ("losses", "temperature", "meaning", "gradients", "cells")
+ROOMS = ("losses", "temperature", "meaning", "gradients", "cells", "cure", "benchmark")
 
 # Each module imports only what stands above it. A package's __main__ stands last in it.
 ORDER = """
@@ -96,7 +96,9 @@ charlm.temperature.words charlm.temperature.figures
 charlm.meaning charlm.meaning.measures charlm.meaning.words charlm.meaning.figures
 charlm.gradients charlm.gradients.measures charlm.gradients.words charlm.gradients.figures
 charlm.cells charlm.cells.measures charlm.cells.words charlm.cells.figures
-charlm.claims charlm.studies charlm.ways charlm.cards charlm.summary
+charlm.cure charlm.cure.measures charlm.cure.words charlm.cure.figures
+charlm.benchmark charlm.benchmark.measures charlm.benchmark.words charlm.benchmark.figures
+charlm.claims charlm.studies charlm.ways charlm.cards charlm.summary charlm.benchmark.__main__
 charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.render charlm.report.page
 charlm.report.pdf charlm.report.place charlm.report.make
 charlm.report.__main__

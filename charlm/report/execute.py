@@ -58,6 +58,8 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
         ("2_loss_comparison", common, {"figure", "table", "finding"}),
         ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
         ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
+        ("7_the_cure", {"corpus": corpus}, {"finding"}),
+        *([("8_benchmark", {}, {"finding", "results"})] if corpus == Study.corpus else []),
         ("5_gradients", common, {"figure", "table", "finding"}),
         ("3_temperature_study", common, {"figure", "table", "samples"}),
         ("0_summary", {"results": results}, {"finding", "table"}),

@@ -269,6 +269,17 @@ def test_the_pdf_has_the_same_numbers_texts_and_no_code(built):
     assert "Less asked for." not in before and "Less asked for." in appendix
 
 
+def test_the_pdf_says_what_it_is_and_is_tagged_for_screen_readers(built):
+    pdf = PdfReader(built[0] / "report.pdf")
+    root = pdf.trailer["/Root"]
+    assert pdf.metadata.title == "The title & <b>all</b>" and pdf.metadata.author == "charlm contributors"
+    assert root["/Lang"] == "en" and root["/MarkInfo"]["/Marked"] and "/StructTreeRoot" in root
+    assert [entry.title for entry in pdf.outline if not isinstance(entry, list)][-2:] == [
+        "Provenance",
+        "Appendix: tables and methods",
+    ]
+
+
 HELLO = "# T\n\nIn Chinese \u4f60\u597d, in Korean \uc548\ub155\ud558\uc138\uc694, a tag \U000e0041 and é → ∑."
 
 
@@ -330,6 +341,19 @@ def test_a_font_of_the_system_is_used_where_it_has_them(tmp_path, monkeypatch):
 def test_a_document_that_would_come_out_wrong_is_refused(markdown, message):
     with pytest.raises(ReportError, match=re.escape(message)):
         pandoc(f"# T\n\n{markdown}", "html5", "report.html", "", "--mathml")
+
+
+def test_a_section_that_shows_nothing_is_left_out_and_a_chapter_that_has_none_left_too():
+    chapters = [
+        "# Title",
+        "# One\n\n## Without an answer?\n\n::: {.code}\n    code\n:::\n\n## Shown?\n\nprose",
+        "# Two\n\nprose of its own\n\n## Not made?\n\n::: {.fold}\nfolded\n:::",
+        "# Three\n\nprose alone",
+    ]
+    page = pandoc("\n\n".join(chapters), "html5", "report.html", "", "--mathml")
+    found = re.findall(r"<h[23][^>]*>([^<]*)<", page)
+    assert [heading.strip() for heading in found if heading.strip()] == ["One", "Shown?", "Three"]
+    assert not {"Not made?", "prose of its own", "Without an answer?"} & set(re.findall(r"[^<>]+", page))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -311,6 +311,25 @@ local function sections_of(blocks)
   return sections
 end
 
+-- A section that shows nothing is left out: of a study that was not made, or a question that this text does not answer. So is
+-- a chapter that has no section left.
+local function showing(sections)
+  local kept = pandoc.List {}
+  local has_sections, has_kept = false, false -- of the chapter that is looked at, from its end
+  for i = #sections, 1, -1 do
+    local section = sections[i]
+    if section.level > 1 then
+      local shows = section.answer or #section.text > 0
+      if shows then kept:insert(1, section) end
+      has_sections, has_kept = true, has_kept or shows
+    else
+      if has_kept or not has_sections then kept:insert(1, section) end
+      has_sections, has_kept = false, false
+    end
+  end
+  return kept
+end
+
 local function heading(section)
   local above = section.answer and section.question
   if html then
@@ -360,6 +379,7 @@ end
 local function arrange(doc)
   local sections, questions = sections_of(doc.blocks), {}
   local opening = table.remove(sections, 1)
+  sections = showing(sections)
   -- The code of screen one and of the heads of chapters folds with that of the section that comes next.
   local all = { opening, table.unpack(sections) }
   for i, section in ipairs(all) do
