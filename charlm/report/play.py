@@ -19,6 +19,7 @@ from charlm.corpus import CORPORA
 from charlm.meaning.measures import score
 from charlm.ngram import NGram
 from charlm.records import finished, of_cell
+from charlm.report.collect import write_figure
 from charlm.report.render import TEMPLATES
 from charlm.report.stand_in import reading_figure, stored_samples
 from charlm.runs import folder
@@ -262,9 +263,8 @@ def check_size(page: Path) -> None:
 
 def write_reading(play: Play, figures: Path) -> None:
     """The files of the figure that stands in the page's place."""
-    figures.mkdir(exist_ok=True)
-    (figures / f"{play.reading.id}.svg").write_text(play.reading.svg, "utf-8", newline="\n")
-    (figures / f"{play.reading.id}.png").write_bytes(play.reading.png)
+    it = play.reading
+    write_figure(figures, it.id, it.svg, it.png, it.narrow, it.rows)
 
 
 def add_play(play: Play, results: dict) -> None:
