@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-<<<<<<< HEAD
 from chromium import start_chromium
-=======
->>>>>>> 5904af10444ae95aaa9bbd5b272fc92565a749c0
 from playwright.sync_api import sync_playwright
 from project_files import ROOT
 
@@ -18,33 +15,12 @@ from charlm.report.page import words_open
 
 PAGE = Path(os.environ.get("CHARLM_PAGE") or ROOT / "report" / "report.html").resolve()
 HEIGHT = 900
-PLACES = (  # a name on the path, or where Chrome's and Edge's installers put them
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
-    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
-)
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, PLACES)), None)
 
-<<<<<<< HEAD
-=======
-# Continuous integration has to have one.
-if not CHROMIUM and os.environ.get("CI") != "true":
-    why = "how the page looks and works was left out, for want of a Chromium (CHROMIUM=path names one)"
-    pytest.skip(why, allow_module_level=True)
-
->>>>>>> 5904af10444ae95aaa9bbd5b272fc92565a749c0
 
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-<<<<<<< HEAD
         browser = start_chromium(playwright)
-=======
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
->>>>>>> 5904af10444ae95aaa9bbd5b272fc92565a749c0
         yield browser
         browser.close()
 
