@@ -13,10 +13,10 @@ def start_chromium(playwright: Playwright) -> Browser:
     """A Chromium: the one that CHROMIUM names, one on the path, or Chrome or Edge where their installers put them.
     Continuous integration has to have one."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    ways = [{"executable_path": path}] if path else [{"channel": "chrome"}, {"channel": "msedge"}]
-    for way in ways:
+    channels = [None] if path else ["chrome", "msedge"]
+    for channel in channels:
         try:
-            return playwright.chromium.launch(args=["--no-sandbox"], **way)
+            return playwright.chromium.launch(args=["--no-sandbox"], executable_path=path, channel=channel)
         except Error as error:
             failed = str(error).splitlines()[0]
     if os.environ.get("CI") == "true":
