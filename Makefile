@@ -1,4 +1,5 @@
-# Everything a reader runs. Each target sets up .venv by itself; nothing needs root, LaTeX, Node or a browser.
+# Everything a reader runs. Each target sets up .venv by itself; nothing needs root, LaTeX or Node, and a browser only the tests
+# of the page, which make test leaves out and says so where there is none.
 # Written for GNU make 3.81 (macOS) and a POSIX shell; the checkout's path may hold spaces.
 
 # The first Python that is new enough, and not too new for the wheels in requirements.lock.

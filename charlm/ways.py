@@ -62,7 +62,7 @@ def ways_to_compare(results: dict) -> list[Comparison]:
     ways = [_of_epoch(results, epoch) for epoch in ("last", "best")]
     for id, name in COMPARISONS.items():
         values = results["findings"].get(id, {}).get("values", {})
-        if "lstm_minus_rnn" in values:
+        if "lstm_minus_rnn" in values and "losses" in values:
             ways.append(_of_comparison(values, name))
     return [way for way in ways if {"rnn", "lstm"} <= way.losses.keys()]
 

@@ -52,22 +52,21 @@ def what_the_cure_does(without: Records, treated: Records) -> Finding | None:
     found = differences(without, treated)
     if not found:
         return None
-    helped, sentences = [], []
+    helped, falls, gaps = [], [], []
     values: dict = {}
     for cell, e in found.items():
         judged = stats.judged_lower(e)
         if judged == "confirmed":
             helped.append(cell.upper())
-        gaps = [stats.seed_estimate(of_cell(runs, cell), measures.gap_at_best) for runs in (without, treated)]
-        name = cell.upper()
-        words = stats.difference_in_words(e, "without it")
-        sentences.append(f"The {name}'s best loss is {words}.")
+        before, after = (stats.seed_estimate(of_cell(runs, cell), measures.gap_at_best) for runs in (without, treated))
+        falls.append(f"{e.known_mean:+.3f} ({cell.upper()})".replace("-", "−"))
+        gaps.append(f"{before.known_mean:.2f} to {after.known_mean:.2f} ({cell.upper()})")
         values[cell] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}
-        values[cell] |= {"gap_without": gaps[0].mean, "gap_with": gaps[1].mean}
-    values["helped"] = _listed(helped)
-    values["sentences"] = " ".join(sentences)
+        values[cell] |= {"gap_without": before.mean, "gap_with": after.mean}
+    values |= {"helped": _listed(helped), "falls": _listed(falls), "gaps": _listed(gaps)}
+    text = "The best validation loss changes by {falls} nats, and the recorded gap to training there from {gaps}."
     heading = "It lowers the best loss of the {helped}" if helped else "It lowers no cell's best loss for certain"
-    return Finding("cure", "{sentences}", values, heading=heading)
+    return Finding("cure-effect", text, values, heading=heading)
 
 
 def _listed(names: list[str]) -> str:

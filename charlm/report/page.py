@@ -51,7 +51,7 @@ def in_both_schemes(svg: str) -> str:
     colours = sorted({"000000", "ffffff", *re.findall(r"(?:fill|stroke): #([0-9a-f]{6})\b", svg)})
     light = "".join(f"--c{c}:#{c};" for c in colours)
     dark = "".join(f"--c{c}:#{dark_colour(c)};" for c in colours)
-    style = f"<style>:root{{{light}fill:var(--c000000)}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    style = f"<style>:root{{{light}fill:var(--c000000)}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
     svg = re.sub(r"(fill|stroke): #([0-9a-f]{6})\b", r"\1: var(--c\2)", svg)
     return re.sub(r"<svg\b[^>]*>", lambda tag: tag[0] + style, svg, count=1)
 

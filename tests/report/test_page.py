@@ -33,7 +33,7 @@ def test_a_drawing_has_its_colours_for_both_schemes():
     svg = in_both_schemes('<?xml version="1.0"?>\n<svg width="1"><path style="fill: #bf4900; stroke: #222222"/></svg>')
     assert 'style="fill: var(--cbf4900); stroke: var(--c222222)"' in svg
     light, dark = re.search(
-        r"<svg width=\"1\"><style>(.*)@media \(prefers-color-scheme:dark\)(.*)</style>", svg
+        r"<svg width=\"1\"><style>(.*)@media screen and \(prefers-color-scheme:dark\)(.*)</style>", svg
     ).groups()
     assert "--cbf4900:#bf4900;" in light and f"--cbf4900:#{dark_colour('bf4900')};" in dark
 
