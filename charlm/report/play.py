@@ -280,14 +280,14 @@ def add_play(play: Play, results: dict) -> None:
 
 def _about(content: Content) -> str:
     models = content["models"]
-    named = " and ".join(f"{cell.upper()}, seed {m['seed']}, epoch {m['epoch']}" for cell, m in models.items())
+    named = "; ".join(f"{cell.upper()}: seed {m['seed']}, epoch {m['epoch']}" for cell, m in models.items())
     losses = "; ".join(
-        f"{cell.upper()} {m['measured']['float32']:.5f} before and {m['measured']['float16']:.5f} after"
+        f"{cell.upper()} {m['measured']['float32']:.5f} before and {m['measured']['float16']:.5f} after it"
         for cell, m in models.items()
     )
     return (
         f"In this page are trained models of this report: of each cell the run with the lowest validation loss ({named}). Their "
-        f"weights are rounded to float16; the loss on held-out text, in nats per character: {losses}. They run here, in your "
+        f"weights are rounded to float16; their loss on held-out text, in nats per character, is {losses}. They run here, in your "
         f"browser, and nothing that you type leaves this page."
         + "".join(f" Left out: {why}." for why in content["missing"])
     )

@@ -606,7 +606,7 @@ function play() {
 
   function fail(why) {
     at("failed").textContent = `The models cannot run in this browser: ${why}`;
-    at("failed").hidden = false;
+    at("failed").hidden = live.hidden = document.getElementById("play-instead").hidden = false;
   }
 
   worker.onmessage = ({ data: { id, answer, error } }) => {
