@@ -305,7 +305,7 @@ def _write(content: Content) -> str:
 
 def _read(content: Content) -> str:
     rows = [cell.upper() for cell in content["models"]]
-    text = "How much does each character of a text surprise a model? The colour is its surprise in nats, −ln p, "
+    text = "How much does each character of a text surprise a model? The colour is its surprise in nats, −ln\u00a0p, "
     if "order" in content:
         counted = "LSTM" if "lstm" in content["models"] else rows[0]
         text += f"under {', '.join(rows)} and a model that only counts (interpolated Kneser-Ney of order {content['order']}, counted by "
