@@ -96,6 +96,13 @@ def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) ->
     return canvas, list(axes[:, 0])
 
 
+def overview_and_detail(height: float, sharex: bool = False) -> tuple[Canvas, Axes, Axes]:
+    """A canvas so many inches high with a panel for all, and below it a higher one for a closer look."""
+    canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
+    whole, closer = canvas.subplots(2, 1, sharex=sharex, height_ratios=(2, 3))
+    return canvas, whole, closer
+
+
 def count_axis(ax: Axes) -> None:
     """Whole numbers along the x axis, at round steps."""
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))

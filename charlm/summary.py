@@ -64,7 +64,7 @@ def _what_chance_does(results: dict, values: dict) -> str:
 
 
 # What the verdict on "the LSTM is better" says of a way to compare, as a part of a sentence.
-WINNERS = {"confirmed": "the LSTM", "refuted": "the RNN", "no difference that matters": "neither"}
+WINNER = {"confirmed": "the LSTM", "refuted": "the RNN", "no difference that matters": "neither"}
 
 
 def _what_holds(ways: list[Comparison]) -> str:
@@ -76,8 +76,8 @@ def _what_holds(ways: list[Comparison]) -> str:
     }
     said: list[str] = []
     for way in ways:
-        if way.name in told and way.verdict in WINNERS:
-            said.append(f"{WINNERS[way.verdict]}{'' if said else ' wins'} {told[way.name]}")
+        if way.name in told and way.verdict in WINNER:
+            said.append(f"{WINNER[way.verdict]}{'' if said else ' wins'} {told[way.name]}")
     if not said:
         return f"No difference is judged, for want of {MIN_SEEDS} seeds, or it is too close to call." if ways else ""
     return f"Over seeds, {', '.join(said)}."

@@ -27,6 +27,7 @@ from charlm.drawing import (
     legend_entry,
     name_cells,
     nothing_drawn,
+    overview_and_detail,
     panels,
     seeds_and_mean,
     styled,
@@ -154,14 +155,14 @@ def loss_curves(records: Records) -> Figure:
     note = diverged_note(records)
     if not runs:
         return nothing_drawn(note, f"loss-curves-{cell}")
-    canvas, (whole, closer) = panels(2, 2.0)
+    canvas, whole, closer = overview_and_detail(4.4)
     draw_curves(whole, runs, c)
     draw_validation(closer, runs, c)
     for ax in (whole, closer):
         ax.grid(axis="y")
         ax.set_ylabel("loss (nats)")
     whole.set_title(f"{name}, {counted(len(runs), 'seed')}", color=c)
-    whole.margins(x=0.02, y=0.2)  # room for a name below the lower curve
+    whole.margins(x=0.02, y=0.4)  # room for a name below the lower curve
     label_curves(whole, runs, c)
     closer.set_title("validation loss, the epochs around the best", color=c)
     entries = marks()
