@@ -13,7 +13,7 @@ REPORT = $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:
 	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"} $${STUDIES:+"--studies=$$STUDIES"}
 
 .DELETE_ON_ERROR:
-.PHONY: help report quick benchmark test bench tidy lab corpus clean clean-runs lock
+.PHONY: help report quick pages benchmark test bench tidy lab corpus clean clean-runs lock
 
 help:
 	@echo 'make report      train what is missing, execute the notebooks, write report/report.html and report.pdf'
@@ -27,6 +27,7 @@ help:
 	@echo 'make tidy        format the code, and clear what running left in the notebooks'
 	@echo 'make lab         JupyterLab in notebooks/'
 	@echo 'make corpus      fetch and verify the two corpora of the study (the others do it when they need it)'
+	@echo 'make pages       the notebooks, executed at their quick defaults, as web pages in build/pages (or OUT=elsewhere)'
 	@echo 'make clean       remove what can be made again in a minute; spares .venv, corpora and trained runs'
 	@echo 'make clean-runs  remove the trained runs'
 	@echo 'make lock        pin again what pyproject.toml pulls in (requirements.lock)'
@@ -39,6 +40,9 @@ report: .venv/ready
 
 quick: .venv/ready
 	@$(REPORT) --quick
+
+pages: .venv/ready
+	@$(VENV_PYTHON) -m charlm.report.notebook_pages "$${OUT:-build/pages}"
 
 benchmark: .venv/ready
 	@$(VENV_PYTHON) -m charlm.benchmark $${CELL:+"--cell=$$CELL"} $${SEED:+"--seed=$$SEED"}

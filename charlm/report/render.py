@@ -32,8 +32,9 @@ In a copy of the project, `make report` trains what is missing, executes the not
 # one document
 
 
-def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str:
-    """The Markdown of the report: the last notebook, then the others, then the provenance and the references."""
+def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict, play: str = "") -> str:
+    """The Markdown of the report: the last notebook, in which what can be tried has its place, then the others, then the
+    provenance and the references."""
     seen: set[Path] = set()
     text: list[str] = []
     provenance: list[str] = []
@@ -47,6 +48,8 @@ def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str
                 continue
             if "references" in tags:
                 references += [line for line in cell.source.splitlines() if line.startswith("- ")]
+            elif "play" in tags:
+                text.append(play)
             elif "provenance" in tags:
                 provenance.append(as_markdown(cell, job.parameters))
             else:
@@ -97,25 +100,35 @@ def how_to_cite() -> str:
 
 
 def as_markdown(cell: NotebookNode, parameters: dict) -> str:
-    """A cell of an executed notebook: what it shows, and for the filter to fold away, its code."""
+    """A cell of an executed notebook: what it shows, and for the filter to fold away, its code. In a lesson the code is what
+    there is to read, and stands with what it gives."""
     tags = cell.metadata.get("tags", [])
     if cell.cell_type == "code":
         shown = "\n\n".join(filter(None, map(shown_output, cell.outputs)))
+        source = code_and_log(cell, parameters)
     else:
         shown = cell.source
+        source = ""
+    if "lesson" in tags:
+        return boxed(".fold .lesson", f"{source}\n\n{shown}")
     for tag in ("fold", "aside"):
         if tag in tags and shown:
             shown = boxed(f".{tag}", shown)
-    if cell.cell_type != "code" or not cell.source.strip():
-        return shown
+    return f"{shown}\n\n" + boxed(".code", source) if source else shown
+
+
+def code_and_log(cell: NotebookNode, parameters: dict) -> str:
+    """The source of a cell of code, with the parameters of this report, and what it printed; empty for an empty cell."""
     source = cell.source
-    if "parameters" in tags:
+    if not source.strip():
+        return ""
+    if "parameters" in cell.metadata.get("tags", []):
         given = {k: v.name if isinstance(v, Path) else v for k, v in parameters.items()}
         source += "\n\n# in this report\n" + "\n".join(f"{k} = {v!r}" for k, v in given.items())
     # The kernel cuts a stream where it pleases: joined, it is the same every time.
     log = "".join(o.text for o in cell.outputs if o.output_type == "stream" and o.name == "stdout")
     log = visible(re.sub(r"[^\n]*\r(?!\n)", "", log.replace("\r\n", "\n"))).rstrip("\n")
-    return f"{shown}\n\n" + boxed(".code", fenced(source, "python") + (f"\n{fenced(log)}" if log else ""))
+    return fenced(source, "python") + (f"\n{fenced(log)}" if log else "")
 
 
 def shown_output(output: NotebookNode) -> str:

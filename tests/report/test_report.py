@@ -21,7 +21,7 @@ from charlm.report.collect import SCHEMA, as_csv, collect_results
 from charlm.report.execute import ReportError
 from charlm.report.make import build_report
 from charlm.report.pdf import make_pdf
-from charlm.report.render import pandoc
+from charlm.report.render import as_markdown, pandoc
 from charlm.show import boxed
 
 SHOWN_HOSTILE = HOSTILE.replace("\0", "⟨U+0000⟩").replace("\u202e", "⟨U+202E⟩")
@@ -244,6 +244,18 @@ def test_code_and_log_are_folded_away_and_hidden_cells_are_gone(page):
     assert "runs: 2" in page.text and "working" not in page.text.replace('"working"', "")
     assert "not for readers" not in page.text
     assert page.text.count("Told once") == 1 + 1  # contents and section
+
+
+def test_in_a_lesson_the_code_stands_with_what_it_gives():
+    output = nbformat.v4.new_output("stream", name="stdout", text="a bar: █")
+    tags = {"tags": ["lesson"]}
+    lesson = nbformat.v4.new_code_cell("print('a bar:', '█')", metadata=tags, outputs=[output])
+    cells = [nbformat.v4.new_markdown_cell("# How?"), nbformat.v4.new_markdown_cell("A step.", metadata=tags), lesson]
+    markdown = "\n\n".join(["# Title\n\n", *(as_markdown(cell, {}) for cell in cells)])
+    html = pandoc(markdown, "html5", "report.html", "")
+    (fold,) = re.findall(r"<details.*?</details>", html, re.S)
+    assert "All of it, step by step" in fold
+    assert fold.index("A step.") < fold.index("print") < fold.index("a bar: █")
 
 
 def test_parameters_are_shown_without_folders(page):

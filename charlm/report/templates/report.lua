@@ -295,6 +295,7 @@ local function sections_of(blocks)
       if kind == 'code' then
         section.code:extend(block.content)
       elseif kind == 'fold' then
+        section.lesson = section.lesson or block.classes:includes 'lesson'
         for _, inside in ipairs(block.content) do
           if kind_of(inside) == 'code' then section.code:extend(inside.content) else section.fold:insert(inside) end
         end
@@ -407,7 +408,7 @@ local function arrange(doc)
   if html then doc.meta.contents = pandoc.MetaBlocks(contents(sections)) end
   local appendix = pandoc.Blocks {}
   doc.blocks = pandoc.Blocks {}
-  for number, section in ipairs(sections) do
+  for _, section in ipairs(sections) do
     local text = shaped(section.text, section, questions, false)
     local fold = shaped(section.fold, section, questions, true)
     anchors[section.id] = true
@@ -416,14 +417,11 @@ local function arrange(doc)
     doc.blocks:extend(answer(section))
     doc.blocks:extend(text)
     if html then
-      local folds = details('how', 'How it was measured, and the numbers', fold)
+      local summary = section.lesson and 'All of it, step by step' or 'How it was measured, and the numbers'
+      local folds = details('how', summary, fold)
       folds:extend(details('code', 'Code', section.code, 'code-' .. section.id))
       if #folds > 0 then doc.blocks:extend(wrap('<div class="folds">', folds, '</div>')) end
       doc.blocks:insert(raw '</section>')
-      if number == 1 then -- screen two stands apart: the page may show more after it
-        doc.meta.first = pandoc.MetaBlocks(doc.blocks)
-        doc.blocks = pandoc.Blocks {}
-      end
     elseif #fold > 0 then
       appendix:extend(wrap('#heading(level: 2, outlined: false)[', { pandoc.Plain(section.heading) }, ']'))
       appendix:extend(fold)
