@@ -32,7 +32,7 @@ def check_notebook(**given: object) -> None:
                 raise CharlmError(f"{name} = {value!r:.80}: needs a whole number from {low} to {high}")
         elif name in REAL_NUMBERS:
             low, high = REAL_NUMBERS[name]
-            if type(value) not in (int, float) or not low <= value <= high:
+            if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
                 raise CharlmError(f"{name} = {value!r:.80}: needs a number from {low:g} to {high:g}")
         elif type(value) is not str:
             raise CharlmError(f"{name} = {value!r:.80}: needs text; quote it (papermill: -r {name} TEXT)")

@@ -19,6 +19,7 @@ from charlm.corpus import CORPORA
 from charlm.meaning.measures import score
 from charlm.ngram import NGram
 from charlm.records import finished, of_cell
+from charlm.report.collect import write_figure
 from charlm.report.render import TEMPLATES
 from charlm.report.stand_in import reading_figure, stored_samples
 from charlm.runs import folder
@@ -262,9 +263,8 @@ def check_size(page: Path) -> None:
 
 def write_reading(play: Play, figures: Path) -> None:
     """The files of the figure that stands in the page's place."""
-    figures.mkdir(exist_ok=True)
-    (figures / f"{play.reading.id}.svg").write_text(play.reading.svg, "utf-8", newline="\n")
-    (figures / f"{play.reading.id}.png").write_bytes(play.reading.png)
+    it = play.reading
+    write_figure(figures, it.id, it.svg, it.png, it.narrow, it.rows)
 
 
 def add_play(play: Play, results: dict) -> None:
@@ -279,14 +279,14 @@ def add_play(play: Play, results: dict) -> None:
 
 def _about(content: Content) -> str:
     models = content["models"]
-    named = " and ".join(f"{cell.upper()}, seed {m['seed']}, epoch {m['epoch']}" for cell, m in models.items())
+    named = "; ".join(f"{cell.upper()}: seed {m['seed']}, epoch {m['epoch']}" for cell, m in models.items())
     losses = "; ".join(
-        f"{cell.upper()} {m['measured']['float32']:.5f} before and {m['measured']['float16']:.5f} after"
+        f"{cell.upper()} {m['measured']['float32']:.5f} before and {m['measured']['float16']:.5f} after it"
         for cell, m in models.items()
     )
     return (
         f"In this page are trained models of this report: of each cell the run with the lowest validation loss ({named}). Their "
-        f"weights are rounded to float16; the loss on held-out text, in nats per character: {losses}. They run here, in your "
+        f"weights are rounded to float16; their loss on held-out text, in nats per character, is {losses}. They run here, in your "
         f"browser, and nothing that you type leaves this page."
         + "".join(f" Left out: {why}." for why in content["missing"])
     )
@@ -304,7 +304,7 @@ def _write(content: Content) -> str:
 
 def _read(content: Content) -> str:
     rows = [cell.upper() for cell in content["models"]]
-    text = "How much does each character of a text surprise a model? The colour is its surprise in nats, −ln p, "
+    text = "How much does each character of a text surprise a model? The colour is its surprise in nats, −ln\u00a0p, "
     if "order" in content:
         counted = "LSTM" if "lstm" in content["models"] else rows[0]
         text += f"under {', '.join(rows)} and a model that only counts (interpolated Kneser-Ney of order {content['order']}, counted by "

@@ -168,17 +168,10 @@ def pandoc(markdown: str, to: str, template: str, subtitle: str, *options: str) 
     """The document in another format. Raises ReportError with the first line of what pandoc or the filter says."""
     command = [pypandoc.get_pandoc_path(), "--from", READER, "--to", to, "--standalone", "--fail-if-warnings"]
     command += ["--template", TEMPLATES / template, "--lua-filter", TEMPLATES / "report.lua"]
-    command += [
-        "--metadata",
-        f"subtitle={subtitle}",
-        "--metadata",
-        f"author={', '.join(read_citation()['authors'])}",
-        "--wrap",
-        "none",
-        "--eol",
-        "lf",
-        *options,
-    ]
+    command += ["--wrap", "none", "--eol", "lf", *options]
+    citation = read_citation()
+    metadata = {"subtitle": subtitle, "author": ", ".join(citation["authors"]), "date": citation.get("date-released")}
+    command += [f"--metadata={name}:{value}" for name, value in metadata.items() if value]
     done = subprocess.run(command, input=markdown.encode(), capture_output=True)
     if done.returncode:
         said = [

@@ -515,7 +515,7 @@ def test_the_loss_of_the_rounded_weights_stands_beside_that_of_the_originals(mad
         record = next(r for r in runs[1] if r["run_id"] == model["run"])
         assert model["measured"]["float32"] == pytest.approx(record["val_loss_best"], abs=0.02)
         assert model["measured"]["float16"] == pytest.approx(model["measured"]["float32"], abs=0.01)
-        assert f"{model['measured']['float16']:.5f} after" in play.play_section(made.content)
+        assert f"{model['measured']['float16']:.5f} after it" in play.play_section(made.content)
 
 
 def test_a_text_of_your_own_stays_at_home(runs, tiny, tiny_text, tmp_path):

@@ -203,13 +203,14 @@ def test_steps_of_here_and_of_workers_are_heard_of(tiny, tiny_config, tmp_path, 
 
 class Terminal(io.TextIOWrapper):
     def __init__(self, encoding):
-        super().__init__(io.BytesIO(), encoding=encoding, write_through=True)
+        self.bytes = io.BytesIO()
+        super().__init__(self.bytes, encoding=encoding, write_through=True)
 
     def isatty(self):
         return True
 
     def shown(self):
-        return self.buffer.getvalue().decode(self.encoding)
+        return self.bytes.getvalue().decode(self.encoding)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
@@ -267,7 +268,7 @@ def outputs(kernel, metadata):
     """What a kernel sends for a cell that comes with these metadata."""
     message = kernel.session.msg("execute_request", {"code": LAB, "silent": False}, metadata=metadata)
     kernel.shell_channel.send(message)
-    found = []
+    found: list[dict] = []
     while True:
         it = kernel.get_iopub_msg(timeout=60)
         if it["parent_header"].get("msg_id") == message["header"]["msg_id"]:

@@ -232,8 +232,8 @@ function engine() {
       this.context = new Int32Array(most); // of each gram: the gram without its last character,
       this.last = new Int32Array(most); // that character,
       this.length = new Uint8Array(most);
-      this.occurs = new Float64Array(most); // how often it occurs,
-      this.precedes = new Float64Array(most); // and how many different characters (or starts) stand before it
+      this.occurs = new Int32Array(most); // how often it occurs,
+      this.precedes = new Int32Array(most); // and how many different characters (or starts) stand before it
       this.grams = 1; // the empty one is number 0
       this.count(sequences);
       this.sumUp();
@@ -543,9 +543,6 @@ function engine() {
       const done = cells.every((cell) => read(cell, characters, until));
       return { done, rows: done ? Object.fromEntries(cells.map((cell) => [cell, reading[cell].places])) : null };
     },
-    count() {
-      return { counted: Boolean(count()) };
-    },
   };
 
   self.onmessage = ({ data: { id, ask, given } }) => {
@@ -555,7 +552,6 @@ function engine() {
       self.postMessage({ id, error: String(error) });
     }
   };
-  return { uniform, distribution, answers };
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -606,7 +602,7 @@ function play() {
 
   function fail(why) {
     at("failed").textContent = `The models cannot run in this browser: ${why}`;
-    at("failed").hidden = false;
+    at("failed").hidden = live.hidden = document.getElementById("play-instead").hidden = false;
   }
 
   worker.onmessage = ({ data: { id, answer, error } }) => {
@@ -822,7 +818,7 @@ function play() {
     playing = false;
     showText();
     at("summary").textContent = said ?? summary();
-    at("command").textContent = command();
+    at("command").replaceChildren(...command().flatMap((part, i) => [i ? " " : "", element("span", {}, part)]));
     at("verse").ariaBusy = "false";
     showMeasures();
     keepAddress();
@@ -869,7 +865,7 @@ function play() {
       at("seed").value = settings.seed;
       again();
     });
-    at("copy").addEventListener("click", () => copy(command(), "The command"));
+    at("copy").addEventListener("click", () => copy(command().join(" "), "The command"));
     at("copy-address").addEventListener("click", () => {
       writeAddress();
       copy(location.href, "The address");
@@ -910,12 +906,12 @@ function play() {
 
   const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`; // for a POSIX shell
 
-  function command() {
-    const parts = ["python generate.py --weights float16", `--run ${content.models[settings.cell].run}`, `--prompt=${shell(settings.prompt)}`,
+  function command() { // in parts, within which no line is broken where it can be helped
+    const parts = ["python generate.py", "--weights float16", `--run ${content.models[settings.cell].run}`, `--prompt=${shell(settings.prompt)}`,
       `--length ${written?.length || settings.length}`, `--temperature ${settings.temperature}`];
     if (settings["top-k"]) parts.push(`--top-k ${settings["top-k"]}`);
     if (settings["top-p"] < 1) parts.push(`--top-p ${settings["top-p"]}`);
-    return [...parts, `--seed ${settings.seed}`].join(" ");
+    return [...parts, `--seed ${settings.seed}`];
   }
 
   async function copy(text, what) {
