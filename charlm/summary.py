@@ -47,7 +47,7 @@ def _what_was_done(results: dict, values: dict) -> str:
     if {"rnn", "lstm"} <= published_numbers(results["runs"]).keys():
         difference = PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"]
         values["difference"] = abs(difference)
-        return "The study trained each cell once, and the LSTM won by {difference:.4f} nats."
+        return "The source study trained each cell once; the LSTM won by {difference:.4f} nats."
     return f"An RNN and an LSTM learnt to predict {{corpus}} character by character, with {_seeds(values)}."
 
 

@@ -58,7 +58,7 @@ def test_the_title_is_the_finding(results, title):
 def test_the_standfirst_says_what_was_claimed_what_chance_does_and_what_holds():
     said = summary.summary_title(found(losing("lstm", 0.1), tuned=losing("rnn", 0.1), enough_seeds=LUCK)).filled
     assert said == (
-        "The study trained each cell once, and the LSTM won by 0.0057 nats. Chance makes two runs differ that much in 54% of "
+        "The source study trained each cell once; the LSTM won by 0.0057 nats. Chance makes two runs differ that much in 54% of "
         "cases. Over seeds, the RNN wins at the last epoch, the RNN at the best, the LSTM with its own learning rate."
     )
     assert len(said.split()) <= 45

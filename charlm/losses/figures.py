@@ -86,7 +86,7 @@ def draw_validation(ax: Axes, records: Records, c: str) -> None:
 def _draw_curve(ax: Axes, records: Records, key: str, color: str, ls: Dashes) -> None:
     mark = "." if max(r["epochs"] for r in records) == 1 else None  # a line of one point cannot be seen
     for r in records:
-        ax.plot(range(1, r["epochs"] + 1), r[key], color=color, lw=0.9, alpha=0.55, marker=mark)
+        ax.plot(range(1, r["epochs"] + 1), r[key], color=color, lw=0.9, alpha=0.7, marker=mark)
     mean = mean_curve(records, key)
     ax.plot(range(1, len(mean) + 1), mean, color=color, ls=ls, lw=2)
 

@@ -80,7 +80,7 @@ def _draw_orders(ax: Axes, by_seed: Records, key: str, ls: Dashes, c: str) -> No
     """Losses by order, each seed thin and the mean bold."""
     losses = [r[key] for r in by_seed]  # (orders,) each
     for of_seed in losses:
-        ax.plot(EVERY_ORDER, of_seed, color=c, lw=0.9, alpha=0.55)
+        ax.plot(EVERY_ORDER, of_seed, color=c, lw=0.9, alpha=0.7)
     ax.plot(EVERY_ORDER, np.mean(losses, axis=0), "o", ls=ls, color=c, lw=2, ms=4)
 
 
@@ -128,7 +128,7 @@ def _draw_positions(ax: Axes, ours: Records, key: str, ls: Dashes, c: str) -> np
     losses = [r[key] for r in ours]  # (time,) each
     read = range(1, 1 + len(losses[0]))
     for of_seed in losses:
-        ax.plot(read, of_seed, color=c, lw=0.9, alpha=0.45)
+        ax.plot(read, of_seed, color=c, lw=0.8, alpha=0.6)
     mean = np.mean(losses, axis=0)
     ax.plot(read, mean, color=c, lw=2, ls=ls, marker="." if len(read) == 1 else None)
     return mean
