@@ -36,7 +36,6 @@ def results_of(records):
     real = {"text": "real", "temperature": None, **dict.fromkeys(measures, 0.75)}
     values = {
         "against-counting": {"order": 4},
-        "chosen-run": {"cell": "LSTM", "run": records[-1]["run_id"]},
         "temperature-closest": {"best": 0.7, "low": 0.6, "high": 0.8},
         "temperature-words": {"low": 1.6, "high": 0.5},
         "temperature-texts": {"length": 64},

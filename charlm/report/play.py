@@ -194,8 +194,7 @@ def temperature_evidence(results: dict) -> Content:
     drawn = [{k: r.get(k) for k in ("temperature", *names)} for r in rows if r.get("temperature") is not None]
     real = next(({k: r.get(k) for k in names} for r in rows if r.get("text") == "real"), None)
     return {
-        "run": _value(results, "chosen-run", "run"),
-        "cell": _value(results, "chosen-run", "cell"),
+        "cell": folder.best_record(results["runs"])["cell"].upper(),  # that run wrote the texts
         "closest": {k: _value(results, "temperature-closest", k) for k in ("best", "low", "high")},
         "half": _value(results, "temperature-words", "low"),
         "rest": _value(results, "temperature-words", "high"),
