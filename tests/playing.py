@@ -31,7 +31,7 @@ def start(playwright):
 
 def results_of(records):
     """What results.json would hold of these runs, as far as the page reads it."""
-    measures = ("words", "judge", "distinct", "copied", "headings")
+    measures = ("words", "copied", "headings")
     drawn = [{"text": "drawn", "temperature": t, **dict.fromkeys(measures, 0.5)} for t in (0.5, 1.0, 2.0)]
     real = {"text": "real", "temperature": None, **dict.fromkeys(measures, 0.75)}
     values = {
