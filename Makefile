@@ -1,4 +1,5 @@
-# Everything a reader runs. Each target sets up .venv by itself; nothing needs root, LaTeX, Node or a browser.
+# Everything a reader runs. Each target sets up .venv by itself; nothing needs root, LaTeX or Node, and a browser only the tests
+# of the page, which make test leaves out and says so where there is none.
 # Written for GNU make 3.81 (macOS) and a POSIX shell; the checkout's path may hold spaces.
 
 # The first Python that is new enough, and not too new for the wheels in requirements.lock.
@@ -12,18 +13,21 @@ REPORT = $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:
 	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"} $${STUDIES:+"--studies=$$STUDIES"}
 
 .DELETE_ON_ERROR:
-.PHONY: help report quick test bench tidy lab corpus clean clean-runs lock
+.PHONY: help report quick pages benchmark test bench tidy lab corpus clean clean-runs lock
 
 help:
 	@echo 'make report      train what is missing, execute the notebooks, write report/report.html and report.pdf'
 	@echo '                 SEEDS=1 EPOCHS=2 CORPUS=my.txt OUT=elsewhere: each is optional, alone or together'
 	@echo '                 STUDIES=all (or names: see charlm/studies.py) makes the long studies again, which takes hours'
 	@echo 'make quick       the same on a small scale, about a minute, into build/'
+	@echo 'make benchmark   one row of the benchmark on all of tiny shakespeare, trained and measured: half an hour or more'
+	@echo '                 CELL=lstm SEED=0: rnn, lstm or gru, and any seed'
 	@echo 'make test        format, lint, types, names that a system lacks, corpus, tests'
 	@echo 'make bench       measure the speed, under ten minutes, into build/bench.md (QUICK=1: under two)'
 	@echo 'make tidy        format the code, and clear what running left in the notebooks'
 	@echo 'make lab         JupyterLab in notebooks/'
 	@echo 'make corpus      fetch and verify the two corpora of the study (the others do it when they need it)'
+	@echo 'make pages       the notebooks, executed at their quick defaults, as web pages in build/pages (or OUT=elsewhere)'
 	@echo 'make clean       remove what can be made again in a minute; spares .venv, corpora and trained runs'
 	@echo 'make clean-runs  remove the trained runs'
 	@echo 'make lock        pin again what pyproject.toml pulls in (requirements.lock)'
@@ -36,6 +40,12 @@ report: .venv/ready
 
 quick: .venv/ready
 	@$(REPORT) --quick
+
+pages: .venv/ready
+	@$(VENV_PYTHON) -m charlm.report.notebook_pages "$${OUT:-build/pages}"
+
+benchmark: .venv/ready
+	@$(VENV_PYTHON) -m charlm.benchmark $${CELL:+"--cell=$$CELL"} $${SEED:+"--seed=$$SEED"}
 
 test: corpus
 	$(VENV_PYTHON) -m ruff format --check .

@@ -1,4 +1,4 @@
-"""What was tried to train faster, and lost: `python benchmarks/tried.py` prints the ratios that the README quotes.
+"""What was tried to train faster, and lost: `python benchmarks/tried.py` prints the ratios that docs/speed.md quotes.
 
 Each is the old time over the new, one thread, in turns (see bench.py); above 1 the attempt is faster.
 """

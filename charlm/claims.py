@@ -1,20 +1,22 @@
 """The claims of the source study, one by one: each is judged here and nowhere else, those about text from measured
 texts, the others from what the notebooks of a report found.
 
-A claim is {"claim", "published", "measured", "interval": [low, high] or None, "n": runs or texts, "verdict"}. A claim that
-does not apply to a corpus or a configuration is left out.
+A claim is {"claim", "measure": of what measured is the number, "unit": a key of FORMS, "published", "measured",
+"interval": [low, high] or None, "of": what the interval is of, "n": runs or texts, "verdict"}. Where a claim has several parts,
+measured is of the one that decides. A claim that does not apply to a corpus or a configuration is left out.
 """
 
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from scipy.special import stdtrit
 
 from charlm import stats
 from charlm.protocol import PUBLISHED
 from charlm.records import Records, cells_in, crossing_epoch, of_cell, published_numbers
-from charlm.show import Finding, Table, make_table
+from charlm.show import Finding, Table, Tiles, make_table
 from charlm.stats import MARGIN, MIN_SEEDS, Estimate, Interval, Key
 from charlm.temperature.measures import (
     AS_RANDOM,
@@ -56,10 +58,26 @@ def text_claim_rule() -> Finding:
     return Finding("temperature-claim-rule", TEXT_CLAIM_RULE, values)
 
 
-def _verdict(holds: Sequence[bool], opposite: Sequence[bool]) -> str:
-    if any(opposite):
-        return "refuted"
-    return "confirmed" if all(holds) else "too close to call"
+@dataclass(frozen=True)
+class Part:
+    """One part of a claim: a number with its interval, whether the part holds, and whether its opposite does."""
+
+    measure: str
+    measured: float
+    interval: tuple[float, float]
+    holds: bool
+    opposite: bool
+
+
+def _decisive(parts: Sequence[Part]) -> tuple[Part, str]:
+    """The part that decides, the first of equals, and the verdict."""
+    for part in parts:
+        if part.opposite:
+            return part, "refuted"
+    for part in parts:
+        if not part.holds:
+            return part, "too close to call"
+    return parts[0], "confirmed"
 
 
 def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
@@ -68,54 +86,49 @@ def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
     if not shares:
         return None
     upper, lower = shares
-    judged = _verdict(
-        holds=[upper.low > UPPER, lower.high < LOWER],
-        opposite=[upper.high < UPPER, lower.low > LOWER],
+    measure = "texts that begin with a name after {} case"
+    of_upper = (upper.low, upper.high)
+    of_lower = (lower.low, lower.high)
+    part, judged = _decisive(
+        [
+            Part(measure.format("upper"), upper.rate, of_upper, upper.low > UPPER, upper.high < UPPER),
+            Part(measure.format("lower"), lower.rate, of_lower, lower.high < LOWER, lower.low > LOWER),
+        ]
     )
-    measured = (
-        f"{upper.rate:.1%} of the texts after upper case begin with one, {lower.rate:.1%} after lower case (95% interval "
-        f"{lower.low:.1%} to {lower.high:.1%})"
-    )
-    return _claim(
-        claim="Upper-case prompts give speaker names, lower-case ones do not.",
-        published="upper case: names; lower case: prose",
-        measured=measured,
-        interval=(upper.low, upper.high),
-        n=upper.total + lower.total,
-        judged=judged if min(upper.total, lower.total) >= MIN_TEXTS else "not judged",
-    )
+    n = upper.total + lower.total
+    if min(upper.total, lower.total) < MIN_TEXTS:
+        judged = "not judged"
+    text = "Upper-case prompts give speaker names, lower-case ones do not"
+    published = "upper case: names; lower case: prose"
+    return _claim(text, part.measure, "share", published, part.measured, part.interval, "share of texts", n, judged)
 
 
 def claim_words(measured: Measured) -> dict | None:
     """At the study's temperatures. None where there are no words to look up."""
-    relative = {}
-    for t in STUDY_TEMPERATURES:
+    parts = []
+    for t in sorted(
+        STUDY_TEMPERATURES, key=lambda t: abs(math.log(t / 1.4))
+    ):  # from the edge between the parts outwards
         share = relative_words(measured, t)
         if share is None:
             return None
-        relative[t] = share
-    holds, opposite = [], []
-    for t, (_, low, high) in relative.items():
+        rate, low, high = share
+        measure = f"real words at T = {t:g}, relative to real text"
         if t <= 1:
-            holds.append(low > AS_REAL)
-            opposite.append(high < AS_REAL)
+            parts.append(Part(measure, rate, (low, high), low > AS_REAL, high < AS_REAL))
         elif t >= 2:
-            holds.append(high < AS_RANDOM)
-            opposite.append(low > AS_RANDOM)
-    judged = _verdict(holds, opposite)
-    one, *interval = relative[1.0]
-    two, low, high = relative[2.0]
-    text = f"{one:.1%} of real text's rate at T = 1, {two:.1%} at T = 2 (95% interval {low:.1%} to {high:.1%})"
+            parts.append(Part(measure, rate, (low, high), high < AS_RANDOM, low > AS_RANDOM))
+    part, judged = _decisive(parts)
+    measure = part.measure
     if not words_tell(measured):
         judged = "not judged"
-        text = f"real text has no more real words than its shuffled characters; {text}"
+        measure += "; that has no more of them than its shuffled characters"
+    if measured.n < MIN_TEXTS:
+        judged = "not judged"
+    text = "Words are real up to T = 1 and look random from T = 2"
+    published = "real up to T = 1, random from T = 2"
     return _claim(
-        claim="Words are real up to T = 1 and look random from T = 2.",
-        published="real up to T = 1, random from T = 2",
-        measured=text,
-        interval=interval,
-        n=measured.n,
-        judged=judged if measured.n >= MIN_TEXTS else "not judged",
+        text, measure, "share", published, part.measured, part.interval, "ratio of shares", measured.n, judged
     )
 
 
@@ -126,17 +139,14 @@ def claim_best(near: Closest | None, measured: Measured) -> dict | None:
     least, limit = BEST_RANGE
     inside = least <= near.low and near.high < limit
     outside = near.high < least or near.low >= limit
-    text = f"closest to real text at T = {near.best:g}"
+    interval = (near.low, near.high)
+    part, judged = _decisive([Part("T at which text is closest to real text", near.best, interval, inside, outside)])
+    measure = part.measure
     if not near.learnt:
-        text += ", but no closer than the shuffled characters of real text"
-    return _claim(
-        claim="0.5 ≤ T < 1 is best.",
-        published="0.5 ≤ T < 1",
-        measured=text,
-        interval=(near.low, near.high),
-        n=measured.n,
-        judged=_verdict([inside], [outside]) if near.learnt and measured.n >= MIN_TEXTS else "not judged",
-    )
+        measure += ", but no closer than its shuffled characters"
+    if not near.learnt or measured.n < MIN_TEXTS:
+        judged = "not judged"
+    return _claim("0.5 ≤ T < 1 is best", measure, "T", "0.5 ≤ T < 1", near.best, interval, "that T", measured.n, judged)
 
 
 def claims_about_texts(
@@ -148,28 +158,30 @@ def claims_about_texts(
 
 
 def text_claim_table(claims: list[dict]) -> Table:
+    """The claims about text; their numbers have no one format."""
     lines = []
     for c in claims:
-        shown = {key: c[key] for key in ("claim", "published", "measured")}
-        low, high = c["interval"] or (None, None)
-        lines.append(shown | {"low": low, "high": high, "texts": c["n"], "verdict": c["verdict"]})
-    caption = (
-        "The source study's claims about text, and what was measured. Low and high are the 95% interval of the first "
-        "number measured. The study had one sample of each kind. Texts: behind each number, or, where prompts are "
-        "compared, behind both together."
-    )
+        low, high = c["interval"]
+        line = {key: c[key] for key in ("claim", "measure", "unit", "published", "measured")}
+        lines.append(line | {"low": low, "high": high, "of": c["of"], "texts": c["n"], "verdict": c["verdict"]})
+    caption = "The source study's claims about text, and what was measured, with its 95% interval."
     return make_table("temperature-claims", lines, caption, formats=dict.fromkeys(("low", "high"), "{:.3f}"))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # claims about losses, from what the notebooks found
 
+VERDICTS = ("confirmed", "refuted", "no difference that matters", "too close to call", "not judged")
+ONE_MORE, MEAN = "one more run", "mean difference"  # what an interval is of
+# How the numbers of a claim are written, by their unit.
+FORMS = {"nats": ".4f", "difference": "+.4f", "epoch": ".1f", "share": ".1%", "T": "g"}
+PUBLISHED_FORMS = {"epoch": "d"}
+
 CLAIM_RULE = f"""\
 A published number comes from one run. It is *confirmed* where it lies within the 95% prediction interval for one more run
 of ours (mean ± t · s · √(1 + 1/n) over n seeds), *refuted* where it lies outside, and *not judged* under {MIN_SEEDS}
-seeds. Differences are judged by the rule that stands with the loss comparison (both parts have
-to hold where a claim has two); claims about text by a rule of their own, which stands with the temperature study. That the size of the
-training set causes the gap is *refuted* where the training loss on as many chunks as there are for validation is the same
+seeds. Differences are judged by [the rule of verdicts](#verdict-rule) (both parts have
+to hold where a claim has two). That the size of the training set causes the gap is *refuted* where the training loss on as many chunks as there are for validation is the same
 as on all of them, the interval of the difference lying inside ±{MARGIN:g}, and *confirmed* where it lies above."""
 
 
@@ -179,22 +191,23 @@ def claim_rule() -> Finding:
 
 def published_claims(records: Records) -> list[dict]:
     """Every published number of a run against the runs that follow the study's protocol."""
-    fields: tuple[tuple[str, str, Key], ...] = (
-        ("stops at epoch", "epochs", "epochs"),
-        ("training loss, last epoch", "train_loss_last", "train_loss_last"),
-        ("validation loss, last epoch", "val_loss_last", "val_loss_last"),
-        ("first epoch with validation above training", "crossing_epoch", crossing_epoch),
+    fields: tuple[tuple[str, str, Key, str, str], ...] = (
+        ("stops at epoch", "epochs", "epochs", "epoch, mean", "epoch"),
+        ("training loss, last epoch", "train_loss_last", "train_loss_last", "mean, nats", "nats"),
+        ("validation loss, last epoch", "val_loss_last", "val_loss_last", "mean, nats", "nats"),
+        ("first epoch with validation above training", "crossing_epoch", crossing_epoch, "epoch, mean", "epoch"),
     )
     claims = []
     for cell, known in published_numbers(records).items():
-        for name, field, key in fields:
+        for name, field, key, measure, unit in fields:
             e = stats.seed_estimate(of_cell(records, cell), key)
             interval = one_more_run(e)
             judged = "not judged"
             if interval is not None:
                 low, high = interval
                 judged = "confirmed" if low <= known[field] <= high else "refuted"
-            claims.append(_claim(f"{cell.upper()}: {name}", known[field], e.mean, interval, e.n, judged))
+            text = f"{cell.upper()}: {name}"
+            claims.append(_claim(text, measure, unit, known[field], e.mean, interval, ONE_MORE, e.n, judged))
     return claims
 
 
@@ -214,8 +227,9 @@ def better_cell_claims(records: Records) -> list[dict]:
     claims = []
     for epoch, published in (("last", round(difference, 4)), ("best", "the LSTM is better")):
         e = stats.lstm_minus_rnn(records, epoch)
+        text = f"The LSTM has the lower validation loss, {epoch} epoch"
         judged = stats.judged_lower(e)
-        claims.append(_claim(f"LSTM − RNN, validation loss, {epoch} epoch", published, e.mean, e.interval, e.n, judged))
+        claims.append(_claim(text, "LSTM − RNN, nats", "difference", published, e.mean, e.interval, MEAN, e.n, judged))
     return claims
 
 
@@ -230,12 +244,20 @@ def overfitting_claims(results: dict) -> list[dict]:
         if not gap["seeds"]:
             continue
         both = stats.verdict_of_both(gap["verdict"], rise["verdict"])
-        text = f"{cell}: 512 / 0.002 overfits (wider gap to training, and a rise above its best)"
-        claims.append(_claim(text, "overfits", gap["estimate"], _interval(gap), gap["seeds"], both))
+        # The weaker part decides.
+        row, measure = (gap, "gap to training, {}") if gap["verdict"] == both else (rise, "rise above its best")
+        text = f"{cell}: 512 / 0.002 overfits"
+        measure = f"{measure.format('larger − smaller model')}, nats"
+        claims.append(_of_row(text, measure, "overfits", row, both))
         for epoch, row in (("last", last), ("best", best)):
-            text = f"{cell}: validation loss, {epoch} epoch, is higher with 512 / 0.002"
-            claims.append(_claim(text, "higher", row["estimate"], _interval(row), row["seeds"], row["verdict"]))
+            text = f"{cell}: 512 / 0.002 has the higher validation loss, {epoch} epoch"
+            claims.append(_of_row(text, "larger − smaller model, nats", "higher", row, row["verdict"]))
     return claims
+
+
+def _of_row(text: str, measure: str, published: str, row: dict, judged: str) -> dict:
+    """A claim on the difference in a row of a table."""
+    return _claim(text, measure, "difference", published, row["estimate"], _interval(row), MEAN, row["seeds"], judged)
 
 
 def gap_cause_claims(results: dict) -> list[dict]:
@@ -250,8 +272,10 @@ def gap_cause_claims(results: dict) -> list[dict]:
         judged = stats.verdict(interval, n, claimed_sign=1)
         if judged == "no difference that matters":
             judged = "refuted"
-        text = f"{cell.upper()}: the gap comes from the size of the training set (training loss, equal part − all)"
-        claims.append(_claim(text, "is the cause", values[f"{cell}_size_mean"], interval, n, judged))
+        text = f"{cell.upper()}: the gap comes from the size of the training set"
+        measure = "training loss, equal part − all, nats"
+        mean = values[f"{cell}_size_mean"]
+        claims.append(_claim(text, measure, "difference", "is the cause", mean, interval, MEAN, n, judged))
     return claims
 
 
@@ -259,7 +283,8 @@ def shown_text_claims(results: dict) -> list[dict]:
     """What is said of prompts and temperatures, as the temperature study judged it."""
     claims = []
     for r in results["tables"].get("temperature-claims", []):
-        claims.append(_claim(r["claim"], r["published"], r["measured"], _interval(r), r["texts"], r["verdict"]))
+        told = (r["claim"], r["measure"], r["unit"], r["published"], r["measured"])
+        claims.append(_claim(*told, _interval(r), r["of"], r["texts"], r["verdict"]))
     return claims
 
 
@@ -269,17 +294,23 @@ def _interval(row: dict) -> Interval | None:
 
 def _claim(
     claim: str,
+    measure: str,
+    unit: str,
     published: str | float,
-    measured: str | float | None,
-    interval: Sequence[float | None] | None,
+    measured: float | None,
+    interval: Sequence[float] | None,
+    of: str,
     n: int,
     judged: str,
 ) -> dict:
     return {
         "claim": claim,
+        "measure": measure,
+        "unit": unit,
         "published": published,
         "measured": measured,
         "interval": None if interval is None else list(interval),
+        "of": of,
         "n": n,
         "verdict": judged,
     }
@@ -302,40 +333,94 @@ def all_claims(results: dict) -> list[dict]:
     ]
 
 
+def what_became_of_them(claims: list[dict]) -> Finding:
+    """How many claims hold, and why two that seem to contradict each other do not."""
+    if not claims:
+        text = "The claims are about another text and other settings."
+        return Finding("claims-judged", text, {}, "No claim of the study can be judged here")
+    counts = Counter(c["verdict"] for c in claims)
+    values: dict[str, float | str] = {"n": len(claims)}
+    values["counts"] = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+    text = " ".join(filter(None, [_losses_and_difference(claims, values), _far_and_confirmed(claims, values)]))
+    return Finding("claims-judged", text, values, "Of the study's {n} claims: {counts}")
+
+
+def _losses_and_difference(claims: list[dict], values: dict) -> str:
+    """Both losses may be confirmed and their difference refuted."""
+    known = {c["claim"]: c for c in claims}
+    losses = [known.get(f"{cell}: validation loss, last epoch") for cell in ("RNN", "LSTM")]
+    difference = known.get("The LSTM has the lower validation loss, last epoch")
+    if not difference or difference["verdict"] != "refuted":
+        return ""
+    if any(loss is None or loss["verdict"] != "confirmed" for loss in losses):
+        return ""
+    low, high = difference["interval"]
+    values |= {"half": (high - low) / 2}
+    values["one"] = max((c["interval"][1] - c["interval"][0]) / 2 for c in losses if c)
+    return (
+        "Both published losses are confirmed and their difference is refuted: one run may fall ±{one:.3f} nats from our mean, "
+        "while the mean difference is known to ±{half:.3f}."
+    )
+
+
+def _far_and_confirmed(claims: list[dict], values: dict) -> str:
+    """A published value may lie far from the mean of few seeds and be confirmed."""
+    far: tuple[float, float, dict] | None = None
+    for c in claims:
+        if c["of"] != ONE_MORE or c["verdict"] != "confirmed":
+            continue
+        low, high = c["interval"]
+        reach = float(stdtrit(c["n"] - 1, 0.975)) * math.sqrt(1 + 1 / c["n"])  # in standard deviations
+        away = abs(c["published"] - c["measured"]) / ((high - low) / 2) * reach if high > low else 0.0
+        if away > max(2.0, far[0] if far else 0.0):
+            far = (away, reach, c)
+    if not far:
+        return ""
+    values["away"], values["reach"], claim = far
+    values |= {"which": claim["claim"], "seeds": claim["n"]}
+    return (
+        "A value {away:.1f} standard deviations away ({which}) is confirmed too: from {seeds} seeds, one more run is known no "
+        "better than to ±{reach:.1f} of them."
+    )
+
+
+def _by_verdict(claims: list[dict]) -> list[dict]:
+    return sorted(claims, key=lambda c: VERDICTS.index(c["verdict"]))
+
+
 def claim_table(claims: list[dict]) -> Table | None:
-    """The claims as readers see them; None where no claim applies."""
+    """The claims as readers see them, grouped by verdict; None where no claim applies."""
     if not claims:
         return None
-
     rows = []
-    for c in claims:
-        form = _number_form(c)
+    for c in _by_verdict(claims):
+        form = FORMS[c["unit"]]
         ends = [_number(x, form) for x in c["interval"] or ()]
         rows.append(
             {
                 "claim": c["claim"],
-                "published": _number(c["published"], form),
-                "measured": c["measured"] and _number(c["measured"], form),
-                "95% interval": "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}".join(ends) or None,
+                "what is measured": c["measure"],
+                "published": _number(c["published"], PUBLISHED_FORMS.get(c["unit"], form)),
+                "measured": None if c["measured"] is None else _number(c["measured"], form),
+                "95% interval": "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}".join(dict.fromkeys(ends)) or None,
+                "interval of": c["of"],
                 "n": c["n"],
                 "verdict": c["verdict"],
             }
         )
-    counts = Counter(c["verdict"] for c in claims)
-    verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
-    caption = (
-        f"The claims of the source study, one by one: {verdicts}. Losses in nats per character; n: runs, or texts for the "
-        "claims about text."
-    )
-    return make_table("claims", rows, caption)
+    caption = "The study's claims by verdict; where one has several parts, the numbers are of the part that decides. n: runs or texts."
+    return make_table("claims", rows, caption, groups="verdict", row_ids="claim")
 
 
-def _number_form(claim: dict) -> str:
-    """How the numbers of a claim are written: shares and temperatures of text, epochs, losses."""
-    if isinstance(claim["measured"], str):
-        return ".1%" if "%" in claim["measured"] else ".3g"
-    return ".1f" if isinstance(claim["published"], int) else ".4f"
+def claim_tiles(claims: list[dict]) -> Tiles | None:
+    if not claims:
+        return None
+    items = [
+        {"label": c["claim"], "verdict": c["verdict"], "target": f"claim-{i}"}
+        for i, c in enumerate(_by_verdict(claims), 1)
+    ]
+    return Tiles("claims", items)
 
 
 def _number(value: str | float, form: str) -> str:
-    return f"{value:{form}}".replace("-", "−") if isinstance(value, float) else str(value)
+    return value if isinstance(value, str) else f"{value:{form}}".replace("-", "−")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial, wraps
 from types import FrameType
 
@@ -93,6 +94,20 @@ def set_up_output() -> None:
         elif hasattr(stream, "reconfigure"):
             own = stream.isatty() or "PYTHONIOENCODING" in os.environ
             stream.reconfigure(encoding=stream.encoding if own else "utf-8", errors="backslashreplace")
+
+
+@dataclass(frozen=True)
+class Say:
+    """Prints lines on standard output or error; what they quote may come from anywhere."""
+
+    stream: str = "stdout"
+
+    def __call__(self, line: str) -> None:
+        print(inline(line), file=getattr(sys, self.stream), flush=True)
+
+    def is_terminal(self) -> bool:
+        """Whether somebody looks, and lines can be written over."""
+        return getattr(sys, self.stream).isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def _let_go_of_output() -> None:

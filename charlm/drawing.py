@@ -3,15 +3,15 @@
 A figure function gives the drawing, a caption with the finding, a text that says what is seen, and the rows of numbers
 behind it. All sentences are computed from the data.
 
-A figure is 5.2 inches wide with letters of 10 points, so that it can be read on a phone: panels stand below each
-other. Nothing here touches pyplot or global state, and the same numbers give the same bytes.
+A figure is 4.4 inches wide with letters of 10 points at least, so that it can be read on a phone, where an inch is some 80
+pixels: panels stand below each other. Nothing here touches pyplot or global state, and the same numbers give the same bytes.
 """
 
 import io
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib import rc_context, style
+from matplotlib import rc_context, rcParams, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
@@ -23,8 +23,10 @@ from charlm.stats import Estimate
 # ---------------------------------------------------------------------------------------------------------------------
 # style
 
-WIDTH = 5.2  # inches
-INK, GREY, FAINT, ACCENT = "#222222", "#5A5A5A", "#B5B5B5", "#6A3D9A"
+WIDTH = 4.4  # inches
+SMALL = (2.6, 1.25)  # inches: a drawing on a card
+# On a dark page a filter turns lightness around: a grey is dark enough here to be light enough there.
+INK, GREY, FAINT, BAND, ACCENT = "#222222", "#5A5A5A", "#8A8A8A", "#E2E2E2", "#6A3D9A"
 # Apart for colour-blind readers too, and dark enough on white to set text in.
 COLOURS = {"rnn": "#BF4900", "lstm": "#0068A8", "gru": "#007A5A"}
 LEVEL = COLOURS["gru"]  # of real text
@@ -62,7 +64,10 @@ STYLE = {
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
-    "legend.fontsize": 9,
+    "legend.fontsize": 10,
+    "legend.handlelength": 1.6,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.2,
     "svg.fonttype": "path",
 }
 styled = style.context(["default", STYLE])  # from the defaults: a reader's own settings change no figure
@@ -91,6 +96,13 @@ def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) ->
     return canvas, list(axes[:, 0])
 
 
+def overview_and_detail(height: float, sharex: bool = False) -> tuple[Canvas, Axes, Axes]:
+    """A canvas so many inches high with a panel for all, and below it a higher one for a closer look."""
+    canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
+    whole, closer = canvas.subplots(2, 1, sharex=sharex, height_ratios=(2, 3))
+    return canvas, whole, closer
+
+
 def count_axis(ax: Axes) -> None:
     """Whole numbers along the x axis, at round steps."""
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
@@ -103,13 +115,28 @@ def label_point(
     ax.annotate(label, point, xytext=beside, textcoords="offset points", color=c, **style)
 
 
-def legend_entry(label: str, c: str, **style: Any) -> Line2D:
+def label_right(ax: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
+    """Names (text, height, colour) at the right of a panel whose limits are set, each at its height or as near as there is
+    room for a line of text.
+    """
+    ax.autoscale_view()  # what is to be seen is not settled before
+    right = ax.get_xlim()[1]
+    to_share = ax.transData + ax.transAxes.inverted()
+    line = 14 / 72 * rcParams["figure.dpi"] / ax.bbox.height  # of 14 points, as a share of the panel
+    above = -1.0
+    for text, y, c in sorted(ends, key=lambda end: end[1]):
+        share = float(to_share.transform((right, y))[1])
+        above = max(share, above + line)
+        ax.text(1.02, above, text, color=c, transform=ax.transAxes, va="center")
+
+
+def legend_entry(label: str, color: str, **style: Any) -> Line2D:
     """A line, or with ls="" a marker, as the legend shows it."""
-    return Line2D([], [], color=c, label=label, **style)
+    return Line2D([], [], color=color, label=label, **style)
 
 
-def legend_below(canvas: Canvas, entries: Sequence[Line2D], columns: int, **spacing: float) -> None:
-    canvas.legend(handles=list(entries), loc="outside lower center", ncols=columns, **spacing)
+def legend_below(canvas: Canvas, entries: Sequence[Line2D], columns: int) -> None:
+    canvas.legend(handles=list(entries), loc="outside lower center", ncols=columns)
 
 
 def draw_seeds(ax: Axes, cell: str, e: Estimate, at: float, beside: float) -> None:
@@ -144,11 +171,15 @@ def nothing_drawn(note: str, id: str) -> Figure:
     return finish(canvas, id, f"No run finished. {note}", "No run finished, nothing is drawn.", [])
 
 
-def finish(canvas: Canvas, id: str, caption: str, alt: str, rows: list[dict]) -> Figure:
-    """Draw to SVG, and to PNG at twice the pixels of a plain screen."""
+def as_svg(canvas: Canvas, salt: str) -> str:
     svg = io.StringIO()
-    png = io.BytesIO()
-    with rc_context({"svg.hashsalt": id}):  # without it the ids inside are random
+    with rc_context({"svg.hashsalt": salt}):  # without it the ids inside are random
         canvas.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return svg.getvalue()
+
+
+def finish(canvas: Canvas, id: str, caption: str, alt: str, rows: list[dict], **more: Any) -> Figure:
+    """Draw to SVG, and to PNG at twice the pixels of a plain screen. more: the other fields of a Figure."""
+    png = io.BytesIO()
     canvas.savefig(png, format="png", dpi=192, metadata={"Software": None})
-    return Figure(id, svg.getvalue(), png.getvalue(), caption.strip(), alt.strip(), rows)
+    return Figure(id, as_svg(canvas, id), png.getvalue(), caption.strip(), alt.strip(), rows, **more)

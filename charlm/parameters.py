@@ -7,14 +7,16 @@ from IPython import get_ipython
 from charlm.protocol import MOST_SEEDS
 from charlm_core import CELLS, RANGES, CharlmError
 
+OF_CONFIG = ("hidden_size", "layers", "batch_size", "chunk_length", "epochs", "patience", "seed")
 WHOLE_NUMBERS = {  # the smallest and the largest
+    **{name: RANGES[name] for name in OF_CONFIG},
     "seeds": (1, MOST_SEEDS),
-    "epochs": RANGES["epochs"],
     "length": (1, 100_000),
     "samples": (1, 10_000),
     "passage": (1, 10_000),
     "sampling_seed": (0, 2**32 - 1),
 }
+REAL_NUMBERS = {"learning_rate": RANGES["learning_rate"]}
 
 
 def check_notebook(**given: object) -> None:
@@ -28,6 +30,10 @@ def check_notebook(**given: object) -> None:
             low, high = WHOLE_NUMBERS[name]
             if type(value) is not int or not low <= value <= high:
                 raise CharlmError(f"{name} = {value!r:.80}: needs a whole number from {low} to {high}")
+        elif name in REAL_NUMBERS:
+            low, high = REAL_NUMBERS[name]
+            if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+                raise CharlmError(f"{name} = {value!r:.80}: needs a number from {low:g} to {high:g}")
         elif type(value) is not str:
             raise CharlmError(f"{name} = {value!r:.80}: needs text; quote it (papermill: -r {name} TEXT)")
         elif name == "cell" and value not in CELLS:

@@ -109,3 +109,9 @@ def diverged_note(records: Records) -> str:
 
 def counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def span(values: Sequence[int | float], form: str = "{:g}") -> str:
+    """'28' or '28 to 31'."""
+    ends = dict.fromkeys((form.format(min(values)), form.format(max(values))))
+    return " to ".join(ends)

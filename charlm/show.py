@@ -24,6 +24,7 @@ import pandas as pd
 from charlm.printable import inline, visible
 
 MISSING = "–"  # what a table cell or a finding shows where there is no number
+ICONS = {"confirmed": "✓", "refuted": "✗", "no difference that matters": "≈", "too close to call": "?"}
 Bundle = tuple[dict, dict]  # what a cell shows by MIME type, and its metadata
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -108,19 +109,29 @@ class _Fill(string.Formatter):
         return escape_markdown(show_value(value, f"{{:{spec}}}" if spec else "{}"))
 
 
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def verdict_icon(verdict: str) -> str:
+    """The sign that stands before a verdict, so that it is told from others without colour."""
+    return "▲" if verdict.endswith(" is better") else ICONS.get(verdict, MISSING)
+
+
 def _check_id(id: str) -> None:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id):
         raise ValueError(f"id {id!r}: use lower-case letters, digits and single hyphens")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# the five things a cell can show
+# the things a cell can show
 
 
 @dataclass(frozen=True)
 class Figure:
     """A drawing in two formats. caption (Markdown) says what is found in it, alt (plain text) what is seen in
-    it, rows are the numbers drawn: a list of dicts, one a point.
+    it, rows are the numbers drawn: a list of dicts, one a point. wide: it takes the width of the page, not of the text.
+    narrow: the same as SVG for a phone, its panels below each other.
     """
 
     id: str
@@ -129,33 +140,43 @@ class Figure:
     caption: str
     alt: str
     rows: list[dict] = field(default_factory=list)
+    wide: bool = False
+    narrow: str = ""
 
     def __post_init__(self) -> None:
         _check_id(self.id)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
-        source = base64.b64encode(self.svg.encode()).decode()
+        source = _base64(self.svg.encode())
         page = (
             f'<figure><img style="max-width: 100%" src="data:image/svg+xml;base64,{source}" '
             f'alt="{html.escape(self.alt)}"><figcaption>{html.escape(self.caption)}</figcaption></figure>'
         )
         caption = _one_line(self.caption)
+        classes = ".figure" + " .wide" * self.wide + " .narrow" * bool(self.narrow)
         data = {
             "text/html": page,
-            "text/markdown": boxed(f"#fig-{self.id} .figure", f"{caption}\n\n{fenced(inline(self.alt))}"),
+            "text/markdown": boxed(f"#fig-{self.id} {classes}", f"{caption}\n\n{fenced(inline(self.alt))}"),
             "image/svg+xml": self.svg,
-            "image/png": base64.b64encode(self.png).decode(),
+            "image/png": _base64(self.png),
             "text/plain": self.alt,
         }
-        facts = {"kind": "figure", "id": self.id, "caption": self.caption, "alt": self.alt}
-        return data, {"charlm": facts | {"rows": plain(self.rows)}}
+        narrow = {"narrow": self.narrow} if self.narrow else {}
+        return data, {"charlm": {"kind": "figure", "id": self.id} | self._facts | narrow}
+
+    @property
+    def _facts(self) -> dict:
+        return {"caption": self.caption, "alt": self.alt, "rows": plain(self.rows)}
 
 
 @dataclass(frozen=True)
 class Table:
     """The columns of a frame; its index is not shown. formats gives a column its format string, as in
     {"loss": "{:.4f}"}; columns of numbers are set to the right. Cells and column names are plain text,
-    caption and note (a line under the table) are Markdown.
+    caption and note (a line under the table) are Markdown. A column "verdict" gets its icons.
+
+    groups names a column: rows that have the same there stand together under it. row_ids="claim" makes the rows
+    targets of links: #claim-1, #claim-2, ... in the order of the frame.
     """
 
     id: str
@@ -163,9 +184,15 @@ class Table:
     caption: str
     formats: dict[str, str] = field(default_factory=dict)
     note: str = ""
+    groups: str = ""
+    row_ids: str = ""
 
     def __post_init__(self) -> None:
         _check_id(self.id)
+        if self.row_ids:
+            _check_id(self.row_ids)
+        if self.groups and self.groups not in self.frame.columns:
+            raise ValueError(f"table {self.id}: groups names a column that the frame lacks: {self.groups}")
         if len(set(map(str, self.frame.columns))) < len(self.frame.columns):
             raise ValueError(f"table {self.id}: two columns of one name in {list(self.frame.columns)}")
         unknown = [c for c in self.formats if c not in self.frame.columns]
@@ -177,6 +204,10 @@ class Table:
         forms = [self.formats.get(c, "{}") for c in self.frame.columns]
         values = [plain(list(row)) for row in self.frame.itertuples(index=False)]
         cells = [list(map(show_value, row, forms)) for row in values]
+        for row in cells:
+            for column, text in enumerate(row):
+                if columns[column] == "verdict" and text != MISSING:
+                    row[column] = f"{verdict_icon(text)} {text}"
         right = [_holds_numbers(column) for column in zip(*values, strict=True)] or [False] * len(columns)
         data = {
             "text/html": self._html(columns, cells, right),
@@ -203,24 +234,38 @@ class Table:
         def line(texts: Iterable[str]) -> str:
             return "| " + " | ".join(texts) + " |\n"
 
-        head, *body = [line(map(escape_markdown, texts)) for texts in [columns, *cells]]
+        order = list(range(len(cells)))
+        attributes = f"#tbl-{self.id} .table"
+        if self.groups:
+            group = columns.index(self.groups)
+            found = list(dict.fromkeys(row[group] for row in cells))
+            order.sort(key=lambda i: found.index(cells[i][group]))
+            attributes += f' groups="{group + 1}"'
+        if self.row_ids:
+            attributes += f' rows="{" ".join(f"{self.row_ids}-{i + 1}" for i in order)}"'
+        head, *body = [line(map(escape_markdown, texts)) for texts in [columns, *(cells[i] for i in order)]]
         rule = line("---:" if r else ":---" for r in right)
         table = head + rule + "".join(body)
-        return boxed(f"#tbl-{self.id} .table", f"{_one_line(self.caption)}\n\n{table}\n{self.note}\n")
+        return boxed(attributes, f"{_one_line(self.caption)}\n\n{table}\n{self.note}\n")
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Generated texts, shown to the letter: items are dicts of a label, a text, and the numbers behind it."""
+    """Generated texts, shown to the letter: items are dicts of a label, a text, and the numbers behind it; where the text
+    begins with what was given and not drawn, that as prompt; verse: the text is set as verse. columns: side by side.
+    """
 
     id: str
     items: list[dict]
     caption: str
+    columns: bool = False
 
     def __post_init__(self) -> None:
         _check_id(self.id)
         if any("label" not in item or "text" not in item for item in self.items):
             raise ValueError(f"samples {self.id}: each item needs a label and a text")
+        if not all(item["text"].startswith(item.get("prompt", "")) for item in self.items):
+            raise ValueError(f"samples {self.id}: a text does not begin with its prompt")
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         pairs = [(inline(i["label"]), visible(i["text"])) for i in self.items]
@@ -229,9 +274,14 @@ class Samples:
             f'<pre dir="auto" style="white-space: pre-wrap">{html.escape(text)}</pre></figure>'
             for label, text in pairs
         )
-        texts = [boxed(".sample", f"{escape_markdown(label)}\n\n{fenced(text)}") for label, text in pairs]
+        texts = []
+        for item, (label, text) in zip(self.items, pairs, strict=True):
+            verse = " .verse" if item.get("verse") else ""
+            given = len(visible(item.get("prompt", "")))
+            texts.append(boxed(f'.sample{verse} prompt="{given}"', f"{escape_markdown(label)}\n\n{fenced(text)}"))
+        classes = ".samples .columns" if self.columns else ".samples"
         data = {
-            "text/markdown": boxed(f"#smp-{self.id} .samples", "\n\n".join([_one_line(self.caption), *texts])),
+            "text/markdown": boxed(f"#smp-{self.id} {classes}", "\n\n".join([_one_line(self.caption), *texts])),
             "text/html": f"<div>{page}<p>{html.escape(self.caption)}</p></div>",
             "text/plain": "\n".join(f"{label}\n{textwrap.indent(text, '    ')}" for label, text in pairs),
         }
@@ -242,12 +292,14 @@ class Samples:
 @dataclass(frozen=True)
 class Finding:
     """A sentence that follows from numbers. text is a template of str.format in Markdown, filled from values:
-    Finding("gap", "The gap is {gap:.4f} nats.", {"gap": 0.0123}).
+    Finding("gap", "The gap is {gap:.4f} nats.", {"gap": 0.0123}). heading, one such line without a full stop, becomes the
+    heading of its section, whose question then stands below it.
     """
 
     id: str
     text: str
     values: dict
+    heading: str = ""
 
     def __post_init__(self) -> None:
         _check_id(self.id)
@@ -255,11 +307,64 @@ class Finding:
     @property
     def filled(self) -> str:
         """The sentence as Markdown, its values escaped."""
-        return _Fill().vformat(self.text, (), self.values)
+        return self._fill(self.text)
+
+    def _fill(self, template: str) -> str:
+        return _Fill().vformat(template, (), self.values)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         facts = {"kind": "finding", "id": self.id, "text": self.filled, "values": plain(self.values)}
-        return {"text/markdown": self.filled, "text/plain": html.unescape(self.filled)}, {"charlm": facts}
+        told = self.filled
+        if self.heading:
+            facts["heading"] = _one_line(self._fill(self.heading))
+            told = f"**{facts['heading']}.** {told}"
+        return {"text/markdown": told, "text/plain": html.unescape(told)}, {"charlm": facts}
+
+
+@dataclass(frozen=True)
+class Cards:
+    """What the report found, each in one sentence: items are dicts of a text (Markdown), the section that it leads to (the
+    id of the finding that heads it), and a small figure or None.
+    """
+
+    id: str
+    items: list[dict]
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+        for item in self.items:
+            _check_id(item["section"])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        listed = "\n".join(f"- {_one_line(item['text'])}" for item in self.items)
+        items = []
+        for item in self.items:
+            figure = item["figure"]
+            drawn = figure and {"id": figure.id, "svg": figure.svg, "png": _base64(figure.png)} | figure._facts
+            items.append({"text": item["text"], "section": item["section"], "figure": drawn})
+        data = {"text/markdown": listed, "text/plain": html.unescape(listed)}
+        return data, {"charlm": {"kind": "cards", "id": self.id, "items": items}}
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """A strip of verdicts: items are dicts of a label and a verdict (plain text), and the target of its link, an id."""
+
+    id: str
+    items: list[dict]
+
+    def __post_init__(self) -> None:
+        _check_id(self.id)
+        for item in self.items:
+            _check_id(item["target"])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
+        lines = [f"{verdict_icon(i['verdict'])} {i['label']}: {i['verdict']}" for i in self.items]
+        data = {
+            "text/markdown": "\n".join(f"- {escape_markdown(line)}" for line in lines),
+            "text/plain": "\n".join(map(inline, lines)),
+        }
+        return data, {"charlm": {"kind": "tiles", "id": self.id, "items": plain(self.items)}}
 
 
 @dataclass(frozen=True)
@@ -291,8 +396,16 @@ FORMATS = {
 }
 
 
-def make_table(id: str, rows: list[dict], caption: str, note: str = "", formats: dict[str, str] | None = None) -> Table:
+def make_table(
+    id: str,
+    rows: list[dict],
+    caption: str,
+    note: str = "",
+    formats: dict[str, str] | None = None,
+    groups: str = "",
+    row_ids: str = "",
+) -> Table:
     """Table with the formats that FORMATS (or formats, first) has for its columns."""
     frame = pd.DataFrame(rows, dtype=object)  # so that None stays None, and whole numbers beside it stay whole
     formats = {c: f for c, f in (FORMATS | (formats or {})).items() if c in frame.columns}
-    return Table(id, frame, caption, formats, note)
+    return Table(id, frame, caption, formats, note, groups, row_ids)

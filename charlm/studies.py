@@ -13,13 +13,22 @@ from itertools import product
 from pathlib import Path
 
 import charlm_core as core
+from charlm.benchmark.measures import (
+    CUT,
+    TUNING_CUT,
+    best_dynamic_rate,
+    best_short_run,
+    with_benchmark_losses,
+    with_dynamic_rates,
+)
 from charlm.cells.measures import best_rates
-from charlm.corpus import CORPORA, ROOT
+from charlm.corpus import CORPORA, ROOT, load_corpus
+from charlm.cure.measures import best_dropout, with_training_at_rest
 from charlm.device import resolved_config
 from charlm.gradients.measures import with_gradient_curves
-from charlm.meaning.measures import with_measured_losses
+from charlm.meaning.measures import with_counting, with_measured_losses
 from charlm.protocol import Study
-from charlm.records import Record, counted
+from charlm.records import Record, Records, counted
 from charlm.runs.files import write_whole
 from charlm.runs.folder import Run, run_record
 from charlm.runs.identity import training_code_hash
@@ -37,6 +46,15 @@ LEARNING_RATES = {
     "lstm": (0.001, 0.002, 0.004, 0.008, 0.016),
     "gru": (0.001, 0.002, 0.004),
 }
+# Against overfitting: what others do to larger networks, and the dropouts to choose from (W. Zaremba et al., arXiv
+# 1409.2329, have 0.5 and 0.65 for larger ones).
+CURE = replace(LARGER, weight_decay=0.01, schedule="cosine", clip=1.0, epochs=20, patience=4, precision="bfloat16")
+DROPOUTS = (0.5, 0.4, 0.2)
+# The same against the number that everybody quotes: the state goes on from window to window, on the first nine tenths.
+BENCHMARK = replace(
+    CURE, chunk_length=128, split="sequential", carry=True, cut=CUT, dropout=0.5, epochs=20, patience=20
+)
+SHORT = replace(BENCHMARK, cut=TUNING_CUT, characters=CUT, epochs=4, patience=4)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # which runs a study is made of
@@ -117,12 +135,71 @@ def sequential(corpus: Corpus) -> list[Config]:
     return [Config(cell=cell, seed=seed, split="sequential") for cell, seed in every]
 
 
-CONFIGURATIONS = {
-    f.__name__: f for f in (precision, precision_larger, cells, parameters, learning_rates, tuned, split, sequential)
-}
+def dropout(corpus: Corpus) -> list[Config]:
+    """The larger LSTM with three dropouts, to choose one of them."""
+    every = product(range(10, 13), DROPOUTS)
+    return [replace(CURE, cell="lstm", dropout=share, seed=seed) for seed, share in every]
+
+
+def cure(corpus: Corpus) -> list[Config]:
+    """The three cells with the dropout that the study of that name found best, on other seeds; and the GRU without, which
+    precision_larger does not have. None where that study was not made."""
+    chosen = best_dropout(read_study("dropout", corpus).runs)
+    if chosen is None:
+        return []
+    every = product(STUDIED_CELLS, range(5))
+    treated = [replace(CURE, cell=cell, dropout=chosen, seed=seed) for cell, seed in every]
+    return treated + [replace(LARGER, cell="gru", precision="bfloat16", seed=seed) for seed in range(5)]
+
+
+def more_text(corpus: Corpus) -> list[Config]:
+    """The larger LSTM on the study's text, and on twice and four times as many characters of the text that it is the
+    beginning of; what is added is for training alone."""
+    n = CORPORA[Study.corpus]["characters"]
+    base = replace(LARGER, cell="lstm", precision="bfloat16", validation_characters=n)
+    return [replace(base, characters=times * n, seed=seed) for times, seed in product((1, 2, 4), range(3))]
+
+
+def tuning(corpus: Corpus) -> list[Config]:
+    """Short runs on the first nine tenths alone, whose last tenth is validation text: to choose dropout and learning
+    rate."""
+    return [SHORT, replace(SHORT, learning_rate=2 * SHORT.learning_rate), replace(SHORT, dropout=0.4)]
+
+
+def benchmark(corpus: Corpus) -> list[Config]:
+    """Three seeds of the LSTM with what the short runs found best, on all of the first nine tenths; none where they were
+    not made."""
+    chosen = best_short_run(read_study("tuning", corpus).runs)
+    if chosen is None:
+        return []
+    base = replace(BENCHMARK, dropout=chosen["dropout"], learning_rate=chosen["learning_rate"])
+    return [replace(base, seed=seed) for seed in range(3)]
+
+
+def _with_counting_and_rest(runs: Records, corpus: Corpus) -> list[Record]:
+    return with_training_at_rest(with_counting(runs, corpus), corpus)
+
+
+def _with_losses_on_the_last_tenth(runs: Records, corpus: Corpus) -> list[Record]:
+    rate = best_dynamic_rate(read_study("tuning", corpus).runs)
+    return with_benchmark_losses(runs, corpus, rate)
+
+
+ALL = (precision, precision_larger, cells, parameters, learning_rates, tuned, split, sequential)
+ALL += (dropout, cure, more_text, tuning, benchmark)
+CONFIGURATIONS = {f.__name__: f for f in ALL}
+WHOLE_TEXT = "tiny-shakespeare"  # which the source study's text is the beginning of
+OF_WHOLE_TEXT = ("more_text", "tuning", "benchmark")
+GOES_ON_FROM = {"tuned": "learning_rates", "cure": "dropout", "benchmark": "tuning"}
 TIMED = ("cells", "parameters", "tuned")  # whose cells are compared in seconds too
 # What is measured on a study's trained models, since their weights are not kept.
-STUDY_MEASURES = {"cells": with_gradient_curves, "sequential": with_measured_losses}
+STUDY_MEASURES = {
+    "cells": with_gradient_curves,
+    "sequential": with_measured_losses,
+    "cure": _with_counting_and_rest,
+    "tuning": with_dynamic_rates,
+    "benchmark": _with_losses_on_the_last_tenth,
+}
 
 
 def check_names(names: Sequence[str]) -> list[str]:
@@ -148,10 +225,16 @@ class Made:
 
 
 def make_study(name: str, corpus: Corpus, say: Callable[[str], None] = print, folder: Path = STUDIES) -> Made:
-    """Train what a study lacks, and write studies/<name>.json where the corpus is that of the report."""
+    """Train what a study lacks, and write studies/<name>.json where the corpus is that of the report. A study of the whole
+    of its text is made for that report alone."""
+    if name in OF_WHOLE_TEXT:
+        if not is_of_study(corpus):
+            say(f"{name}: is about {WHOLE_TEXT} alone, so there is nothing to make for {corpus.name}")
+            return Made(name, corpus.sha256)
+        corpus = load_corpus(WHOLE_TEXT)
     configs = CONFIGURATIONS[name](corpus)
     if not configs:
-        raise CharlmError(f"the study {name} goes on from another: make report STUDIES='learning_rates {name}'")
+        raise CharlmError(f"the study {name} goes on from another: make report STUDIES='{GOES_ON_FROM[name]} {name}'")
     runs = train_sweep(configs, corpus, say=say)
     if name in STUDY_MEASURES:
         runs = [plain(r) for r in STUDY_MEASURES[name](runs, corpus)]
@@ -160,12 +243,22 @@ def make_study(name: str, corpus: Corpus, say: Callable[[str], None] = print, fo
         kinds = {f"{c.cell}-{c.hidden_size}": c for c in configs}
         seconds = {kind: epoch_seconds(config, corpus) for kind, config in kinds.items()}
     made = Made(name, corpus.sha256, runs, seconds)
-    if corpus.sha256 == CORPORA[Study.corpus]["sha256"]:
+    if corpus.sha256 == CORPORA[corpus_of(name)]["sha256"]:
         folder.mkdir(exist_ok=True)
         text = json.dumps(asdict(made), indent=1, allow_nan=False)
         write_whole(folder / f"{name}.json", f"{text}\n".encode())
         say(f"studies/{name}.json: {counted(len(runs), 'run')}")
     return made
+
+
+def is_of_study(corpus: Corpus) -> bool:
+    """Whether it is the source study's text."""
+    return corpus.sha256 == CORPORA[Study.corpus]["sha256"]
+
+
+def corpus_of(name: str) -> str:
+    """The name of the corpus of which this study is kept."""
+    return WHOLE_TEXT if name in OF_WHOLE_TEXT else Study.corpus
 
 
 def epoch_seconds(config: Config, corpus: Corpus) -> float:
@@ -204,7 +297,7 @@ def made_with(made: Made) -> Finding:
     id = f"study-{made.study.replace('_', '-')}"
     records = made.runs
     if not records:
-        text = f"The study *{{name}}* has not been made for this corpus: `make report STUDIES={made.study}` makes it."
+        text = f"*{{name}}* was not made for this corpus: `make report STUDIES={made.study}` makes it."
         return Finding(id, text, {"name": made.study})
     current = all(r["code"] == training_code_hash(r["cell"]) for r in records)
     seconds = sum(r["seconds"] for r in records)
@@ -216,10 +309,7 @@ def made_with(made: Made) -> Finding:
         "hours": seconds / 3600,
         "cpu": ", ".join(processors),
         "precision": ", ".join(precisions),
-        "code": "with today's training code" if current else "with training code that has changed since",
+        "code": "today's training code" if current else "training code that has changed since",
     }
-    text = (
-        "Study *{name}*: {runs} runs, {hours:.1f} hours of one core of {cpu} with other work beside, in {precision}, made once "
-        "{code} and kept in studies/."
-    )
+    text = "*{name}*: {runs} runs, {hours:.1f} hours of a core of {cpu} with other work beside, {precision}, {code}."
     return Finding(id, text, values)

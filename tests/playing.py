@@ -1,32 +1,13 @@
-"""A page with tiny models in it, and a Chromium to open it in."""
+"""A page with tiny models in it."""
 
 import base64
 import hashlib
-import os
 import re
-import shutil
 from dataclasses import replace
 
-import pytest
-from playwright.sync_api import Error
-
 from charlm.report import play
-from charlm.report.render import make_html
+from charlm.report.page import make_html
 from charlm.runs.sweep import train_sweep
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-
-def start(playwright):
-    """A Chromium: the one that CHROMIUM names, or one on the path. Continuous integration has to have one."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    try:
-        return playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-    except Error as error:
-        said = str(error).splitlines()[0]
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"no Chromium to try the models in: {said}")
-    pytest.skip("left out: the models in the page, for want of a Chromium (CHROMIUM=path names one)")
 
 
 def results_of(records):

@@ -70,11 +70,11 @@ def test_float32_training_gives_the_losses_of_the_plain_formulation(cell, tiny):
         assert loss.item() == pytest.approx(plain.step(one_hot, targets.T), rel=1e-5)
 
 
-def test_the_readme_quotes_the_committed_benchmarks():
+def test_the_page_on_speed_quotes_the_committed_benchmarks():
     intel, amd = (
         json.loads((ROOT / "benchmarks" / f"{name}.json").read_text("utf-8")) for name in ("intel-xeon", "amd-epyc")
     )
-    speed = re.search(r"<!-- speed -->\n(.*?)<!-- /speed -->", (ROOT / "README.md").read_text("utf-8"), re.S)[1]
+    speed = re.search(r"<!-- speed -->\n(.*?)<!-- /speed -->", (ROOT / "docs" / "speed.md").read_text("utf-8"), re.S)[1]
     _, _, *rows = [line.strip("| ").split(" | ") for line in speed.splitlines() if line.startswith("|")]
     for measured, column in ((intel, 2), (amd, 3)):
         quoted = [row[column] for row in rows if row[column] != "–"]

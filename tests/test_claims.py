@@ -50,7 +50,7 @@ def test_the_prediction_interval_by_hand():
 )
 def test_that_the_lstm_is_better_is_judged_by_the_rule_for_differences(lstm, verdict):
     judged = claims.better_cell_claims(runs_at("val_loss_last", rnn=[1.6] * len(lstm), lstm=lstm))
-    assert found(judged, "LSTM − RNN, validation loss, last epoch")["verdict"] == verdict
+    assert found(judged, "The LSTM has the lower validation loss, last epoch")["verdict"] == verdict
     assert judged[0]["published"] == -0.0057
 
 
@@ -78,6 +78,8 @@ def test_overfitting_needs_a_wider_gap_and_a_rise(gap, rise, verdict):
     judged = claims.overfitting_claims({"tables": {"overfitting": rows}})
     assert [c["verdict"] for c in judged] == [verdict, "refuted", "confirmed"]
     assert all(c["n"] == 3 and c["interval"] == [0.0, 0.2] for c in judged)
+    # The numbers are of the part that decides.
+    assert ("rise above its best" in judged[0]["measure"]) == (gap != verdict)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +102,12 @@ def test_the_cause_of_the_gap(low, high, n, verdict):
 def test_claims_about_text_come_from_the_temperature_study():
     rows = [
         {
-            "claim": "0.5 ≤ T < 1 is best.",
+            "claim": "0.5 ≤ T < 1 is best",
+            "measure": "T at which text is closest to real text",
+            "unit": "T",
             "published": "so",
-            "measured": "T = 0.7",
+            "measured": 0.7,
+            "of": "that T",
             "low": 0.6,
             "high": 0.8,
             "texts": 40,
@@ -115,18 +120,71 @@ def test_claims_about_text_come_from_the_temperature_study():
 def test_the_table_counts_the_verdicts_and_rounds_what_is_measured():
     judged = claims.better_cell_claims(runs_at("val_loss_last", rnn=[1.6, 1.6, 1.6], lstm=[1.7, 1.71, 1.69]))
     table = claims.claim_table(judged)
-    assert "1 refuted" in table.caption
-    first = table.frame.to_dict("records")[0]
-    assert (first["published"], first["measured"]) == ("−0.0057", "0.1000")
+    assert "1 refuted" in claims.what_became_of_them(judged).values["counts"]
+    rows = table.frame.to_dict("records")
+    assert ("−0.0057", "+0.1000", "mean difference") in [
+        (r["published"], r["measured"], r["interval of"]) for r in rows
+    ]
 
 
 def test_the_printed_rule_names_its_thresholds():
     assert f"±{MARGIN:g}" in claims.claim_rule().filled and f"under {MIN_SEEDS}\nseeds" in claims.claim_rule().filled
 
 
-def test_the_interval_of_a_share_is_in_percent_like_the_share():
-    claim = {"claim": "c", "published": "p", "n": 500, "verdict": "confirmed", "interval": [0.639, 0.743]}
-    shown = [
-        claims.claim_table([claim | {"measured": m}]).frame.to_dict("records")[0] for m in ("69.3% begin", "T = 0.7")
+CLAIM = {
+    "claim": "c",
+    "measure": "m",
+    "unit": "share",
+    "published": "p",
+    "measured": 0.693,
+    "interval": [0.639, 0.743],
+    "of": "share of texts",
+    "n": 500,
+    "verdict": "confirmed",
+}
+
+
+def test_numbers_are_written_as_their_unit_is():
+    other = CLAIM | {"unit": "T", "measured": 0.7, "interval": [0.7, 0.7]}
+    epoch = CLAIM | {"unit": "epoch", "published": 28, "measured": 32.8, "interval": [28.8, 36.8]}
+    rows = claims.claim_table([CLAIM, other, epoch]).frame.to_dict("records")
+    assert [(r["published"], r["measured"], r["95% interval"]) for r in rows] == [
+        ("p", "69.3%", "63.9%\u00a0to\u00a074.3%"),
+        ("p", "0.7", "0.7"),
+        ("28", "32.8", "28.8\u00a0to\u00a036.8"),
     ]
-    assert [r["95% interval"] for r in shown] == ["63.9%\u00a0to\u00a074.3%", "0.639\u00a0to\u00a00.743"]
+
+
+def test_claims_stand_by_verdict_and_their_tiles_lead_to_their_rows():
+    judged = [CLAIM | {"claim": v, "verdict": v} for v in ("refuted", "confirmed", "not judged", "confirmed")]
+    table, tiles = claims.claim_table(judged), claims.claim_tiles(judged)
+    assert list(table.frame["verdict"]) == ["confirmed", "confirmed", "refuted", "not judged"]
+    assert [(t["label"], t["target"]) for t in tiles.items][2] == ("refuted", "claim-3")
+    assert (table.groups, table.row_ids) == ("verdict", "claim")
+    assert claims.claim_tiles([]) is None
+
+
+def test_why_both_losses_hold_and_their_difference_does_not_is_said_where_it_is_so():
+    held = runs_at("val_loss_last", rnn=[1.58, 1.61, 1.64], lstm=[1.5951, 1.625, 1.6549])
+    judged = [*claims.published_claims(held), *claims.better_cell_claims(held)]
+    verdicts = [
+        found(judged, start)["verdict"]
+        for start in ("RNN: validation loss", "LSTM: validation loss", "The LSTM has the lower validation loss, last")
+    ]
+    assert verdicts == ["confirmed", "confirmed", "refuted"]
+    assert "their difference is refuted" in claims.what_became_of_them(judged).filled
+    assert "difference" not in claims.what_became_of_them(claims.published_claims(held)).filled
+
+
+def test_a_value_far_from_the_mean_that_is_confirmed_is_explained():
+    far = runs_at("val_loss_last", rnn=[1.6059 - 0.03, 1.6059 - 0.02, 1.6059 - 0.04])
+    finding = claims.what_became_of_them(claims.published_claims(far))
+    assert finding.values["away"] == pytest.approx(3.0)
+    assert finding.values["reach"] == pytest.approx(4.302652729911275 * (4 / 3) ** 0.5)
+    near = runs_at("val_loss_last", rnn=[1.60, 1.61, 1.62])
+    near = [r | {"epochs": 28, "train_loss_last": 1.3844 + 0.001 * (r["seed"] - 1)} for r in near]
+    assert "away" not in claims.what_became_of_them(claims.published_claims(near)[1:3]).values
+
+
+def test_of_another_text_it_is_said_that_no_claim_can_be_judged():
+    assert "No claim" in claims.what_became_of_them([]).heading

@@ -22,7 +22,7 @@ COMMANDS = ["generate.py", *(f"charlm/{name}.py" for name in ("corpus", "runs/__
 @pytest.mark.parametrize("path", COMMANDS)
 def test_a_command_is_ready_to_be_stopped_before_it_imports_anything_else(path):
     first, ready = ast.parse((ROOT / path).read_text("utf-8")).body[1:3]
-    assert ast.unparse(first) == "from charlm.command import begin, command, complain"
+    assert ast.unparse(first).startswith("from charlm.command import ")
     assert ast.unparse(ready) == "if __name__ == '__main__':\n    begin()"
 
 

@@ -10,14 +10,16 @@ import pytest
 from synthetic import make_measured, make_record, make_runs
 
 import charlm.cells.figures
+import charlm.losses.figures
 from charlm import stats
-from charlm.cells.figures import cells_compared, loss_by_learning_rate
-from charlm.drawing import COLOURS, GREY, INK, WIDTH, panels
-from charlm.gradients.figures import gradient_norms, label_ends
+from charlm.cards import small_figures
+from charlm.cells.figures import loss_by_learning_rate
+from charlm.cells.words import comparison
+from charlm.drawing import COLOURS, GREY, INK, WIDTH, label_right, panels
+from charlm.gradients.figures import gradient_norms
 from charlm.gradients.measures import factor, falls
 from charlm.gradients.words import two_digits
-from charlm.losses.figures import loss_comparison, loss_curves, mean_curve, overfitting_curves, seed_differences
-from charlm.losses.words import rnn_or_lstm
+from charlm.losses.figures import loss_comparison, loss_curves, mean_curve, overfitting_curves
 from charlm.meaning.figures import gap_steps, loss_by_position, ngram_floor
 from charlm.records import of_cell
 from charlm.show import Figure
@@ -30,6 +32,7 @@ from charlm.temperature.figures import (
 )
 from charlm.temperature.measures import TEXT_MEASURES, Closest, Measured, closest_temperature, values_of_way
 from charlm.temperature.texts import GRID, REAL, SHUFFLED, TOP_K, TOP_P
+from charlm.ways import comparison_figure
 
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or an empty axis is only a warning to matplotlib
 
@@ -88,14 +91,13 @@ def wordless(figure, missing=("words", "headings")):
 
 VOCAB = "\n abcdefghijklmnopqrstuvw"
 CASES = {
-    "curves": lambda: loss_curves(make_runs()),
-    "curves of one cell": lambda: loss_curves(make_runs(["gru"])),
+    "curves": lambda: loss_curves(make_runs(["lstm"])),
+    "curves of another corpus": lambda: loss_curves(make_runs(["gru"], corpus="my.txt")),
     "curves of one run": lambda: loss_curves(make_runs(["lstm"], 1)),
-    "curves of two epochs": lambda: loss_curves(make_runs(max_epochs=2)),
-    "curves of one epoch": lambda: loss_curves(make_runs(seeds=1, max_epochs=1)),
+    "curves of two epochs": lambda: loss_curves(make_runs(["rnn"], max_epochs=2)),
+    "curves of one epoch": lambda: loss_curves(make_runs(["rnn"], 1, max_epochs=1)),
     "curves of an unknown cell": lambda: loss_curves([make_record("rnn", 0) | {"cell": "own"}]),
-    "curves with a diverged run": lambda: loss_curves([*make_runs(), DIVERGED]),
-    "curves of a dead cell": lambda: loss_curves([DEAD, *make_runs(["lstm"])]),
+    "curves with a diverged run": lambda: loss_curves([*make_runs(["rnn"]), DIVERGED]),
     "curves of nothing finished": lambda: loss_curves([DEAD]),
     "overfitting": lambda: overfitting_curves(make_runs(seeds=2), big()),
     "overfitting of one epoch": lambda: overfitting_curves(make_runs(max_epochs=1), big(max_epochs=1)),
@@ -105,9 +107,6 @@ CASES = {
     "comparison of one run": lambda: loss_comparison(make_runs(["gru"], 1, corpus="my.txt")),
     "comparison, diverged": lambda: loss_comparison([*make_runs(), DIVERGED]),
     "comparison of nothing finished": lambda: loss_comparison([DEAD]),
-    "difference": lambda: seed_differences(make_runs()),
-    "difference of one seed": lambda: seed_differences(make_runs(seeds=1)),
-    "difference without an RNN": lambda: seed_differences(make_runs(["lstm", "gru"])),
     "distribution": lambda: temperature_distribution(VOCAB, distributions(25), "A"),
     "distribution of two": lambda: temperature_distribution("ab", distributions(2, [1]), "a"),
     "distribution, greedy": lambda: temperature_distribution("ab", {0: np.array([1.0, 0])}, "a"),
@@ -153,6 +152,7 @@ def test_every_figure_is_whole(case):
     assert "<dc:date>" not in figure.svg
     assert not re.search(r'href="(?!#)', figure.svg)  # nothing from elsewhere
     assert figure.png.startswith(b"\x89PNG")
+    assert len(figure.caption.split()) <= 40 or "diverged" in figure.caption
     for text in (figure.caption, figure.alt):
         assert text
         assert text == text.strip()
@@ -163,7 +163,6 @@ def test_every_figure_is_whole(case):
 REPEATED = [
     "curves",
     "comparison",
-    "difference",
     "distribution",
     "temperatures",
     "distance",
@@ -208,24 +207,28 @@ def test_colours_are_dark_enough_to_set_text_in(color):
 def test_loss_curves_say_where_the_runs_were_best_and_stopped():
     records = make_runs(["rnn"], 4)
     figure = loss_curves(records)
-    best = np.mean([r["val_loss_best"] for r in records])
     assert figure.id == "loss-curves-rnn"
-    assert f"RNN, 4 seeds: validation loss is lowest at epoch 23 to 26 (mean {best:.4f})" in figure.caption
-    assert "training ends at epoch 28 to 31, where validation loss lies" in figure.caption
-    assert "above training loss in the mean." in figure.caption
+    assert "RNN: lowest at epoch 23 to 26, the end at 28 to 31;" in figure.caption
 
 
-def test_loss_curves_of_short_runs_claim_no_crossing():
-    caption = loss_curves(make_runs(["gru"], 1, max_epochs=2)).caption
-    assert "below training loss in the mean. It is never above." in caption
+def test_the_closer_look_has_every_mark_and_little_else(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(charlm.losses.figures, "finish", lambda canvas, *rest: drawn.append(canvas))
+    records = make_runs(["rnn"], 4)
+    loss_curves(records)
+    closer = drawn[0].axes[1]
+    low, high = closer.get_ylim()
+    marks = [r[key] for r in records for key in ("val_loss_best", "val_loss_last")] + [1.6059]
+    assert low < min(marks) and max(marks) < high and high - low < 1.5 * (max(marks) - min(marks))
+    first, last = closer.get_xlim()
+    assert first > min(r["best_epoch"] for r in records) - 6 and last > max(r["epochs"] for r in records)
 
 
 def test_loss_curves_carry_every_epoch_of_every_run():
-    records = make_runs(seeds=2)
+    records = make_runs(["lstm"], 2)
     figure = loss_curves(records)
-    assert figure.id == "loss-curves"
     assert len(figure.rows) == sum(r["epochs"] for r in records)
-    assert [r["val_loss"] for r in figure.rows if (r["cell"], r["seed"]) == ("lstm", 1)] == records[3]["val_loss"]
+    assert [r["val_loss"] for r in figure.rows if r["seed"] == 1] == records[1]["val_loss"]
 
 
 def test_the_mean_curve_ends_where_the_first_run_stops():
@@ -240,7 +243,6 @@ def test_the_mean_curve_ends_where_the_first_run_stops():
     [
         "curves with a diverged run",
         "comparison, diverged",
-        "curves of a dead cell",
         "overfitting, diverged",
         "n-gram floor, diverged",
         "positions, diverged",
@@ -263,19 +265,10 @@ def test_the_comparison_gives_the_means_and_every_run():
     assert len(figure.rows) == 2 * len(records)
 
 
-def test_the_difference_is_captioned_with_its_verdicts():
-    records = make_runs()
-    figure = seed_differences(records)
-    for epoch in ("last", "best"):
-        assert rnn_or_lstm(records, epoch).filled in figure.caption
-    values = stats.lstm_minus_rnn(records, "best").values
-    assert {r["seed"]: r["lstm_minus_rnn"] for r in figure.rows if r["epoch"] == "best"} == values
-
-
 def test_overfitting_names_both_configurations():
     figure = overfitting_curves(make_runs(seeds=2), big())
-    for name in ("RNN 256 / 0.001, 2 seeds", "LSTM 512 / 0.002, 2 seeds"):
-        assert name in figure.caption
+    for name in ("RNN 256 / 0.001: mean", "LSTM 512 / 0.002: mean"):
+        assert name in figure.alt
     assert {(r["cell"], r["hidden_size"]) for r in figure.rows} == {
         ("rnn", 256),
         ("rnn", 512),
@@ -316,23 +309,20 @@ def test_characters_are_named_when_they_cannot_be_seen(c, name):
 
 def test_temperature_curves_say_both_ends_and_real_text():
     figure = CASES["temperatures"]()
-    assert "Entropy: 1.01 at T = 0.1 and 2.00 at T = 10;" in figure.caption
-    assert "judge's loss (nats): 0.10 at T = 0.1 and 10.00 at T = 10, 0.70 in real text" in figure.caption
+    assert "entropy: 1.01 at T = 0.1 and 2.00 at T = 10;" in figure.alt
+    assert "judge's loss (nats): 0.10 at T = 0.1 and 10.00 at T = 10, 0.70 in real text" in figure.alt
     assert [r["text"] for r in figure.rows] == ["drawn"] * len(GRID) + ["real", "shuffled"]
     assert figure.rows[3]["judge"] == pytest.approx(0.4)
 
 
 def test_a_measure_that_real_text_lacks_has_no_panel():
-    caption = CASES["no words, no speakers"]().caption
-    assert "words" not in caption and "speaker" not in caption and "longest copy" in caption
+    alt = CASES["no words, no speakers"]().alt
+    assert "words" not in alt and "speaker" not in alt and "longest copy" in alt
 
 
 def test_the_distance_says_where_it_is_smallest():
     figure = CASES["distance"]()
-    assert (
-        "closest to real text at T = 0.7 (distance 0.00; 95% interval of this temperature 0.7, shaded)"
-        in figure.caption
-    )
+    assert figure.caption.startswith("Smallest at T = 0.7 (95% interval 0.7, shaded).")
     assert [r["temperature"] for r in figure.rows] == [*GRID, None]
 
 
@@ -345,14 +335,14 @@ def test_quality_over_diversity_has_every_setting_up_to_a_temperature_of_two_and
 
 def test_the_ngram_floor_says_the_best_order_and_every_cell():
     figure = ngram_floor(make_measured(seeds=3))
-    assert "is 1.5000, at order 3; RNN 1.6010, LSTM 1.6010." in figure.caption
+    assert "Counting is best at order 3, 1.5000; RNN 1.6010, LSTM 1.6010." in figure.caption
     assert len(figure.rows) == 3 * 8
     assert {r["ngram"] for r in figure.rows if r["order"] == 2} == {2.0}
 
 
 def test_loss_by_position_says_both_ends_of_both_ways_to_read():
     figure = loss_by_position(make_measured(["rnn"], 1))
-    assert "RNN: from 2.40 to 1.40 from a zero state, from 1.55 to 1.55 with the state carried on" in figure.caption
+    assert "RNN: from 2.40 to 1.40 from a zero state, from 1.55 to 1.55 with the state carried on" in figure.alt
     assert [r["zero"] for r in figure.rows] == pytest.approx([2.4, 1.6, 1.4, 1.4, 1.4, 1.4])
 
 
@@ -361,14 +351,14 @@ def test_the_gap_gives_every_loss_of_every_run():
     figure = gap_steps(runs)
     validation = [r["value"] for r in figure.rows if r["loss"] == "validation"]
     assert validation == [r["last_validation"] for r in runs]
-    assert f"validation {np.mean(validation):.4f}" in figure.caption
+    assert f"validation {np.mean(validation):.4f}" in figure.alt
     assert len(figure.rows) == 4 * 2
 
 
 def test_gradients_say_the_ratio_of_each_cell_and_carry_every_norm():
     figure = CASES["gradients"]()
     ratio = factor(falls(norms("rnn")["rnn"]).mean)
-    assert f"after: RNN {two_digits(ratio)}, LSTM" in figure.caption
+    assert f"after: RNN {two_digits(ratio)}, LSTM" in figure.alt
     assert len(figure.rows) == 3 * 3 * 30 + 2 * 3 * 30 + 2 * 3 * 100
     first = next(
         r for r in figure.rows if (r["measured"], r["cell"], r["seed"], r["steps_back"]) == ("after", "lstm", 2, 3)
@@ -377,13 +367,13 @@ def test_gradients_say_the_ratio_of_each_cell_and_carry_every_norm():
 
 
 def test_gradients_without_a_finished_run_say_so():
-    assert "after: no run finished" in CASES["gradients of nothing finished"]().caption
+    assert "after: no run finished" in CASES["gradients of nothing finished"]().alt
 
 
 def test_names_of_lines_that_end_together_stand_apart():
     _, (ax,) = panels(1, 2)
     ax.set(yscale="log", ylim=(1e-6, 1))
-    label_ends(ax, {"rnn": 1e-3, "lstm": 1e-3, "gru": 0.1})
+    label_right(ax, [("RNN", 1e-3, INK), ("LSTM", 1e-3, INK), ("GRU", 0.1, INK)])
     heights = {text.get_text(): text.get_position()[1] for text in ax.texts}
     assert heights["RNN"] == pytest.approx(0.5)
     assert heights["LSTM"] - heights["RNN"] > 0.1
@@ -411,10 +401,79 @@ def test_one_loss_far_above_hides_none_of_the_others(monkeypatch):
     assert low < 1.5 < 1.6 < top < 3.0
 
 
-def test_compared_cells_have_a_panel_for_each_comparison():
-    figure = cells_compared({"one size": make_runs(seeds=3), "one count": make_runs(["rnn"], 3)})
-    assert {(r["group"], r["cell"]) for r in figure.rows} == {
-        ("one size", "rnn"),
-        ("one size", "lstm"),
-        ("one count", "rnn"),
+# -----------------------------------------------------------------------------
+# all ways to compare
+
+
+def found_in(runs, compared=None, **findings):
+    """What the notebooks found, as far as the figure of all ways needs it. compared: the runs of more comparisons by id."""
+    told = {id: {"values": comparison(records, id, "").values} for id, records in (compared or {}).items()}
+    return {"runs": runs, "findings": told | findings, "figures": {}, "samples": {}, "study": {"corpus": "c"}}
+
+
+COUNTED = {"values": {"floor": 1.52, "order": 6, "seeds": [0, 1, 2, 3, 4], "rnn_mean": 0.07, "lstm_mean": 0.08}}
+
+
+def all_ways(**findings):
+    three = make_runs(["rnn", "lstm", "gru"], 5)
+    return found_in(make_runs(), {"same-hidden-size": three, "tuned": make_runs(seeds=3)}, **findings)
+
+
+def test_every_way_to_compare_has_a_row_for_each_cell():
+    figure = comparison_figure(all_ways(**{"against-counting": COUNTED}))
+    rows = [(r["way"], r["cell"]) for r in figure.rows]
+    assert rows == [
+        ("the study's settings, last epoch", "rnn"),
+        ("the study's settings, last epoch", "lstm"),
+        ("the study's settings, best epoch", "rnn"),
+        ("the study's settings, best epoch", "lstm"),
+        ("same hidden size", "rnn"),
+        ("same hidden size", "lstm"),
+        ("same hidden size", "gru"),
+        ("each with its own learning rate", "rnn"),
+        ("each with its own learning rate", "lstm"),
+        ("counting", "6-gram"),
+    ]
+    assert figure.wide and figure.narrow.lstrip().startswith("<?xml") and "4 ways to compare" in figure.caption
+
+
+def test_a_row_says_its_verdict_and_how_far_a_cell_may_lie_from_the_rnn():
+    runs = make_runs()
+    figure = comparison_figure(found_in(runs))
+    e = stats.lstm_minus_rnn(runs, "best")
+    row = next(r for r in figure.rows if r["way"].endswith("best epoch") and r["cell"] == "lstm")
+    assert (row["minus_rnn_low"], row["minus_rnn_high"]) == e.interval
+    assert row["verdict"] == stats.judged_lower(e) == "confirmed"
+    assert "the LSTM is better" in figure.alt
+
+
+def test_a_cure_gets_its_row_once_it_is_found():
+    cured = found_in(make_runs(), {"cure": make_runs(seeds=4)})
+    assert "overfitting cured" in {r["way"] for r in comparison_figure(cured).rows}
+
+
+def test_one_seed_is_drawn_without_bars_and_not_judged():
+    figure = comparison_figure(found_in(make_runs(seeds=1)))
+    assert {r["verdict"] for r in figure.rows} == {"not judged"}
+    assert {r["minus_rnn_low"] for r in figure.rows} == {None}
+
+
+def test_without_both_cells_there_is_no_way_to_compare():
+    assert comparison_figure(found_in(make_runs(["rnn"]))) is None
+    assert comparison_figure(found_in([DEAD, *make_runs(["lstm"])])) is None
+
+
+def test_cards_have_figures_as_far_as_there_are_numbers():
+    assert small_figures(found_in(make_runs())) == {}
+    seeds = {"values": {"unpaired_sd": 0.01, "difference": 0.0057, "one": 0.57, "paired": 9}}
+    results = all_ways(**{"against-counting": COUNTED, "enough-seeds": seeds})
+    results["figures"] = {
+        "gradient-norms": {"rows": drawn_norms("rnn").rows},
+        "temperature-distance": {"rows": CASES["distance"]().rows},
     }
+    for row in results["figures"]["gradient-norms"]["rows"]:
+        row["measured"] = "after training"
+    figures = small_figures(results)
+    assert set(figures) == {"enough-seeds", "against-counting", "gradients-and-loss", "temperature-closest"}
+    assert "57% of it lie beyond" in figures["enough-seeds"].alt
+    assert "counting 1.520" in figures["against-counting"].alt

@@ -79,7 +79,7 @@ def test_text_has_the_same_bytes_on_every_system(path):
     assert [ast.unparse(call) for call in calls if encodings_missed(call)] == []
 
 
-ROOMS = ("losses", "temperature", "meaning", "gradients", "cells")
+ROOMS = ("losses", "temperature", "meaning", "gradients", "cells", "cure", "benchmark")
 
 # Each module imports only what stands above it. A package's __main__ stands last in it.
 ORDER = """
@@ -88,16 +88,20 @@ charlm.printable charlm.command charlm.options
 charlm.device charlm.corpus charlm.sampling charlm.ngram charlm.text
 charlm.protocol charlm.parameters charlm.records charlm.stats
 charlm.show charlm.drawing
-charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.embedded charlm.runs.folder charlm.runs.inventory
-charlm.runs.sweep charlm.runs.__main__
-charlm.losses charlm.losses.words charlm.losses.figures
-charlm.temperature charlm.temperature.texts charlm.temperature.measures charlm.temperature.words charlm.temperature.figures
+charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.embedded charlm.runs.folder
+charlm.runs.inventory
+charlm.runs.progress charlm.runs.sweep charlm.runs.__main__
+charlm.losses charlm.losses.words charlm.losses.figures charlm.losses.live
+charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.temperature.measures
+charlm.temperature.words charlm.temperature.figures
 charlm.meaning charlm.meaning.measures charlm.meaning.words charlm.meaning.figures
 charlm.gradients charlm.gradients.measures charlm.gradients.words charlm.gradients.figures
 charlm.cells charlm.cells.measures charlm.cells.words charlm.cells.figures
-charlm.claims charlm.studies charlm.summary
-charlm.report charlm.report.execute charlm.report.collect charlm.report.render charlm.report.stand_in charlm.report.play
-charlm.report.place charlm.report.make
+charlm.cure charlm.cure.measures charlm.cure.words charlm.cure.figures
+charlm.benchmark charlm.benchmark.measures charlm.benchmark.words charlm.benchmark.figures
+charlm.claims charlm.studies charlm.ways charlm.cards charlm.summary charlm.benchmark.__main__
+charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.render charlm.report.page
+charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place charlm.report.make charlm.report.notebook_pages
 charlm.report.__main__
 generate
 """.split()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
-from charlm.show import Figure, Finding, Results, Samples, Table, boxed, escape_markdown, fenced, plain
+from charlm.show import Cards, Figure, Finding, Results, Samples, Table, Tiles, boxed, escape_markdown, fenced, plain
 
 HOSTILE = "`a` $x$ <script>alert(1)</script> | ]]> \\ {{ y }} *b* _i_ [l](http://x.y) #let\n::: div\n```\0\u202e"
 
@@ -56,6 +56,25 @@ def test_without_a_format_a_value_is_shown_plainly(value, text):
     assert f">{text}</td>" in data["text/html"]
 
 
+def test_a_verdict_has_a_sign_before_it():
+    verdicts = ["confirmed", "refuted", "no difference that matters", "too close to call", "not judged"]
+    frame = pd.DataFrame({"verdict": [*verdicts, "the LSTM is better", None]}, dtype=object)
+    data, facts = shown(Table("t", frame, ""))
+    signs = [line.split()[1] for line in data["text/markdown"].splitlines() if line.startswith("| ")][2:]
+    assert signs == ["✓", "✗", "≈", "?", "–", "▲", "–"]
+    assert facts["rows"][0] == {"verdict": "confirmed"}
+
+
+def test_rows_of_a_group_stand_together_and_keep_their_ids():
+    frame = pd.DataFrame({"x": ["a", "b", "c"], "kind": ["odd", "even", "odd"]})
+    data, facts = shown(Table("t", frame, "", groups="kind", row_ids="claim"))
+    assert '{#tbl-t .table groups="2" rows="claim-1 claim-3 claim-2"}' in data["text/markdown"]
+    assert [line[2] for line in data["text/markdown"].splitlines() if line.startswith("| ")][2:] == ["a", "c", "b"]
+    assert [row["x"] for row in facts["rows"]] == ["a", "b", "c"]
+    with pytest.raises(ValueError, match="groups names a column that the frame lacks: sort"):
+        Table("t", frame, "", groups="sort")
+
+
 def test_a_table_without_rows_can_be_shown():
     data, facts = shown(Table("empty", pd.DataFrame(columns=["a", "b"]), "Nothing."))
     assert facts["rows"] == []
@@ -78,6 +97,17 @@ def test_samples_keep_the_text_to_the_letter_and_show_what_would_act():
         Samples("prompts", [{"text": "a"}], "")
 
 
+def test_what_a_sample_was_given_is_marked_by_its_length_as_shown():
+    data, facts = shown(
+        Samples("s", [{"label": "l", "text": "\0ab", "prompt": "\0a", "verse": True}], "", columns=True)
+    )
+    assert "#smp-s .samples .columns" in data["text/markdown"]
+    assert f'{{.sample .verse prompt="{len("⟨U+0000⟩a")}"}}' in data["text/markdown"]
+    assert facts["items"] == [{"label": "l", "text": "\0ab", "prompt": "\0a", "verse": True}]
+    with pytest.raises(ValueError, match="does not begin with its prompt"):
+        Samples("s", [{"label": "l", "text": "ab", "prompt": "b"}], "")
+
+
 def test_a_finding_is_filled_from_its_values_with_their_text_escaped():
     data, facts = shown(
         Finding("gap", "**{who}**: {gap:+.2f} of {n}, {none}", {"who": "*R*", "gap": -0.5, "n": 3, "none": None})
@@ -86,6 +116,34 @@ def test_a_finding_is_filled_from_its_values_with_their_text_escaped():
     assert facts["values"] == {"who": "*R*", "gap": -0.5, "n": 3, "none": None}
     with pytest.raises(KeyError):
         shown(Finding("gap", "{absent}", {}))
+
+
+def test_a_finding_may_have_a_heading_filled_from_the_same_values():
+    data, facts = shown(Finding("gap", "By {gap:.1f}.", {"gap": 0.5, "who": "_R_"}, "The {who}\nis better"))
+    assert facts["heading"] == "The &#95;R&#95; is better"
+    assert data["text/markdown"] == "**The &#95;R&#95; is better.** By 0.5."
+
+
+def test_cards_carry_their_figures_with_their_numbers():
+    figure = Figure("card-seeds", "<svg/>", b"png", "c", "a", [{"x": 1}])
+    items: list[dict] = [
+        {"text": "Seeds *matter*.", "section": "seeds", "figure": figure},
+        {"text": "So.", "section": "b", "figure": None},
+    ]
+    data, facts = shown(Cards("cards", items))
+    assert data["text/markdown"] == "- Seeds *matter*.\n- So."
+    first, second = facts["items"]
+    assert first["figure"]["id"] == "card-seeds" and first["figure"]["rows"] == [{"x": 1}]
+    assert second == {"text": "So.", "section": "b", "figure": None}
+
+
+def test_tiles_show_verdicts_with_their_signs_and_their_text_escaped():
+    data, facts = shown(Tiles("tiles", [{"label": "<b>", "verdict": "refuted", "target": "claim-1"}]))
+    assert data["text/plain"] == "✗ <b>: refuted"
+    assert "<" not in data["text/markdown"]
+    assert facts["items"] == [{"label": "<b>", "verdict": "refuted", "target": "claim-1"}]
+    with pytest.raises(ValueError, match="lower-case letters"):
+        Tiles("tiles", [{"label": "a", "verdict": "refuted", "target": "a b"}])
 
 
 def test_results_show_only_what_they_hold():

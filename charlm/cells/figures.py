@@ -1,57 +1,20 @@
 """Figures of the fair comparison."""
 
-import textwrap
-
-from matplotlib.figure import Figure as Canvas
-
 from charlm import stats
 from charlm.cells import measures
 from charlm.drawing import (
-    WIDTH,
     colour,
     dashes,
-    draw_seeds,
     finish,
     label_point,
     legend_below,
     legend_entry,
     marker,
-    name_cells,
     panels,
-    seeds_and_mean,
     styled,
 )
 from charlm.records import Records, cells_in, diverged_note, finished, of_cell
 from charlm.show import Figure
-
-
-@styled
-def cells_compared(groups: dict[str, Records]) -> Figure | None:
-    """Best validation loss of every run, a panel for each group of records: {title: records}. None without records."""
-    groups = {title: records for title, records in groups.items() if finished(records)}
-    if not groups:
-        return None
-    canvas = Canvas(figsize=(WIDTH, 3.6), layout="constrained")
-    axes = canvas.subplots(1, len(groups), sharey=True, squeeze=False)[0]
-    rows, means, notes = [], [], []
-    for ax, (title, records) in zip(axes, groups.items(), strict=True):
-        shown = cells_in(finished(records))
-        for i, cell in enumerate(shown):
-            e = stats.seed_estimate(of_cell(records, cell), "val_loss_best")
-            draw_seeds(ax, cell, e, i, i + 0.27)
-            rows += [{"group": title, "cell": cell, "seed": s, "val_loss": v} for s, v in e.values.items()]
-            means.append(f"{cell.upper()} {e.mean:.4f} ({title})")
-        ax.set_title(textwrap.fill(title, 17), fontsize=9)
-        ax.grid(axis="y")
-        ax.set_xlim(-0.5, len(shown) - 0.2)
-        name_cells(ax, {cell: cell.upper() for cell in shown})
-        notes.append(diverged_note(records))
-    axes[0].set_ylabel("best validation loss\n(nats per character)")
-    legend_below(canvas, seeds_and_mean(), 2)
-    said = f"Mean over seeds: {'; '.join(means)}."
-    caption = " ".join(["Validation loss of every run at its best epoch.", said, *filter(None, notes)])
-    return finish(canvas, "cells-compared", caption, f"Dots for the validation loss of each run. {said}", rows)
-
 
 OFF_SCALE = 0.15  # nats above the lowest loss: where a panel of learning rates ends
 
@@ -90,14 +53,11 @@ def loss_by_learning_rate(records: Records) -> Figure | None:
     ax.minorticks_off()
     ax.set_xlim(ticks[0] * 0.85, ticks[-1] * 1.35)
     ax.set_xlabel("learning rate (logarithmic)")
-    ax.set_ylabel("best validation loss\n(nats per character)")
+    ax.set_ylabel("best validation loss (nats)")
     ax.grid()
     if any(row["val_loss"] > top for row in rows):
         ax.set_ylim(top=top)  # not before every run is drawn: it ends the scaling of the axis
     legend_below(canvas, entries, len(entries))
     said = f"Lowest mean: {'; '.join(lowest)}." if lowest else "At every learning rate a run diverged."
-    caption = (
-        f"Best validation loss by learning rate; every dot is a run, an arrow names a loss above the panel. {said} "
-        f"{diverged_note(records)}"
-    )
+    caption = f"Every dot is a run, an arrow names a loss above the panel. {said} {diverged_note(records)}"
     return finish(canvas, "learning-rates", caption, f"A line for each cell over the learning rate. {said}", rows)

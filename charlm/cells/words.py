@@ -1,15 +1,18 @@
 """Tables and sentences of the fair comparison."""
 
 import math
+from collections.abc import Iterable
 from itertools import chain
+from typing import Any
 
 from scipy.special import ndtr
 
 from charlm import stats
 from charlm.cells import measures
 from charlm.cells.measures import COMPARED_LOSS, PARTS, POWER, PUBLISHED_DIFFERENCE
-from charlm.records import Records, cells_in, counted, diverged_note, finished, of_cell
+from charlm.records import Record, Records, cells_in, counted, diverged_note, finished, of_cell
 from charlm.show import Finding, Table, make_table
+from charlm.stats import Estimate
 
 # ---------------------------------------------------------------------------------------------------------------------
 # cells
@@ -32,44 +35,95 @@ def _note(records: Records) -> str:
     return " ".join(filter(None, [cut_short(records), diverged_note(records)]))
 
 
-def cell_table(records: Records, id: str, epoch_seconds: dict[str, float]) -> Table | None:
-    """Parameters, time and loss of each cell. epoch_seconds: of an epoch of "<cell>-<hidden size>" with nothing else
-    running, one thread."""
-    if not records:
+def cell_table(compared: dict[str, tuple[Records, dict[str, float]]]) -> Table | None:
+    """Parameters, time and loss of each cell in every comparison: {what is alike in it: its runs, and the seconds that one
+    epoch of each "<cell>-<hidden size>" takes with nothing else running, on one thread}."""
+    rows, notes = [], []
+    for alike, (records, epoch_seconds) in compared.items():
+        for cell in cells_in(records):
+            rows.append({"alike": alike} | _cell_row(of_cell(records, cell), epoch_seconds))
+        notes.append(diverged_note(records))
+    if not rows:
         return None
-    rows = []
-    for cell in cells_in(records):
-        runs = of_cell(records, cell)
-        first = runs[0]
-        e = stats.seed_estimate(runs, COMPARED_LOSS)
-        epochs = stats.seed_estimate(runs, "epochs")
-        each = epoch_seconds.get(f"{cell}-{first['hidden_size']}")
-        row = {"cell": cell.upper(), "hidden size": first["hidden_size"], "parameters": first["parameters"]}
-        row |= {"seeds": e.n, "validation, best": e.mean, "standard deviation": e.sd}
-        row |= {"95% from": e.low, "to": e.high, "epochs": epochs.mean}
-        rows.append(row | {"seconds": each and epochs.mean and each * epochs.mean})
     caption = (
-        "Validation loss at the best epoch in nats per character: mean, standard deviation and 95% interval over seeds. "
-        "Seconds: of a whole training on one core, from epochs timed with nothing else running."
+        "Best validation loss in nats: mean, standard deviation and 95% interval over seeds. Seconds: of a whole training on "
+        "one core with nothing else running."
     )
     formats = {"parameters": "{:,}", "95% from": "{:.4f}", "to": "{:.4f}", "epochs": "{:.1f}", "seconds": "{:.0f}"}
-    return make_table(id, rows, caption, _note(records), formats)
+    return make_table("cells", rows, caption, " ".join(filter(None, dict.fromkeys(notes))), formats)
 
 
-def pair_findings(records: Records, id: str, alike: str) -> Finding | None:
-    """Every two cells compared, in words. alike: what the cells share."""
+def _cell_row(runs: Records, epoch_seconds: dict[str, float]) -> dict:
+    first = runs[0]
+    e = stats.seed_estimate(runs, COMPARED_LOSS)
+    epochs = stats.seed_estimate(runs, "epochs")
+    each = epoch_seconds.get(f"{first['cell']}-{first['hidden_size']}")
+    row = {"cell": first["cell"].upper(), "hidden size": first["hidden_size"], "parameters": first["parameters"]}
+    row |= {"seeds": e.n, "validation, best": e.mean, "standard deviation": e.sd}
+    row |= {"95% from": e.low, "to": e.high, "epochs": epochs.mean}
+    return row | {"seconds": each and epochs.mean and each * epochs.mean}
+
+
+def comparison(records: Records, id: str, way: str) -> Finding:
+    """Which cell is better than which, in one way to compare them: "At the same hidden size". With intervals it is
+    pair_findings() that says it. records may be empty."""
+    if not records:
+        return Finding(id, f"{way}: no run of this corpus.", {}, f"{way}: not compared")
+    differences = measures.pairwise_differences(records)
+    losses: dict[str, float] = {}
+    for cell in cells_in(records):
+        mean = stats.seed_estimate(of_cell(records, cell), COMPARED_LOSS).mean
+        if mean is not None:
+            losses[cell] = mean
+    values: dict[str, Any] = {"losses": losses, "seeds": sorted({r["seed"] for r in finished(records)})}
+    for (a, b), e in differences.items():
+        values[f"{b}_minus_{a}"] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high}
+        values[f"{b}_minus_{a}"]["verdict"] = stats.judged_lower(e)
+    first = next(iter(losses), "")
+    against = [f"{b.upper()} {e.mean:+.4f}" for (a, b), e in differences.items() if a == first and e.mean is not None]
+    text = f"Best validation loss less the {first.upper()}'s: {', '.join(against)} nats.".replace("-", "−")
+    if not against:
+        text = "No seed finished in two cells."
+    between = differences.get(("rnn", "lstm"))
+    if between and stats.judged_lower(between) not in ("confirmed", "refuted"):
+        text += f" Between RNN and LSTM: {stats.judged_lower(between)}."
+    return Finding(id, text, values, f"{way} {_order(differences)}")
+
+
+def _order(differences: dict[tuple[str, str], Estimate]) -> str:
+    """Who is better than whom, of {(a, b): loss of b − a}, as the end of a sentence."""
+    beats: dict[str, set[str]] = {}
+    for (a, b), e in differences.items():
+        judged = stats.judged_lower(e)
+        if judged in ("confirmed", "refuted"):
+            winner, loser = (b, a) if judged == "confirmed" else (a, b)
+            beats.setdefault(winner, set()).add(loser)
+    if not beats:
+        return "no cell is shown to be better"
+    said = []
+    for losers in dict.fromkeys(frozenset(cells) for cells in beats.values()):
+        winners = [cell for cell, beaten in beats.items() if beaten == losers]
+        verb = "is" if len(winners) == 1 else "are"
+        said.append(f"{_all_of(winners)} {verb} better than {_all_of(losers)}")
+    return ", ".join(said)
+
+
+def _all_of(cells: Iterable[str]) -> str:
+    """'the RNN', 'the RNN and the LSTM'."""
+    return " and ".join(f"the {name}" for name in sorted(cell.upper() for cell in cells))
+
+
+def pair_findings(records: Records, id: str) -> Finding | None:
+    """Every two cells compared, with intervals."""
     if not records:
         return None
     lines = []
-    values: dict[str, str | dict] = {"alike": alike}
     for (a, b), e in measures.pairwise_differences(records).items():
         judged = stats.judged_lower(e)
         lead = {"confirmed": f"the {b.upper()} is better", "refuted": f"the {a.upper()} is better"}.get(judged, judged)
         words = stats.difference_in_words(e, f"the {a.upper()}'s")
         lines.append(f"- {a.upper()} or {b.upper()}: **{lead}**; the {b.upper()}'s loss is {words}.")
-        values[f"{b}_minus_{a}"] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}
-    paragraphs = ["**At the same {alike}**, at the best epoch, seed by seed:", "\n".join(lines), cut_short(records)]
-    return Finding(id, "\n\n".join(filter(None, paragraphs)), values)
+    return Finding(f"{id}-pairs", "\n\n".join(filter(None, ["\n".join(lines), cut_short(records)])), {})
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -89,33 +143,33 @@ def rate_table(records: Records) -> Table | None:
             row = {"cell": cell.upper(), "learning rate": rate, "seeds": e.n, "validation, best": e.mean}
             row |= {"standard deviation": e.sd, "epochs": stats.seed_estimate(runs, "epochs").mean}
             rows.append(row | {"lowest": rate == chosen.get(cell)})
-    caption = (
-        "Validation loss at the best epoch in nats per character, by learning rate. A cell's lowest mean is chosen on the "
-        "validation loss that is shown, so it is a little too good, for each cell alike."
-    )
+    caption = "Validation loss at the best epoch in nats per character, by learning rate."
     return make_table("learning-rates", rows, caption, _note(records), {"learning rate": "{:g}", "epochs": "{:.1f}"})
 
 
-def tuned_cells(swept: Records, records: Records) -> Finding | None:
-    """The cells against each other, each at its own best learning rate of those swept: the runs of `records`, of other
-    seeds, or without any those of the sweep itself."""
+def runs_at_own_rate(swept: Records, records: Records) -> list[Record]:
+    """The runs of each cell at its own best learning rate of those swept: `records`, of other seeds, or without any those
+    of the sweep itself."""
+    if records:
+        return list(records)
+    own = []
+    for cell, rate in measures.best_rates(swept).items():
+        own += measures.at_rate(of_cell(swept, cell), rate)
+    return own
+
+
+def chosen_rates(swept: Records, records: Records) -> Finding:
+    """The learning rate that suits each cell, and what the choice is worth. Both may be empty."""
     chosen = measures.best_rates(swept)
     if not chosen:
-        return None
-    own = list(records)
-    if not own:
-        for cell, rate in chosen.items():
-            own += measures.at_rate(of_cell(swept, cell), rate)
-    finding = pair_findings(own, "tuned", "hidden size, each with the learning rate that suits it best")
-    if finding is None:
-        return None
-    rates = [f"{cell.upper()} {rate:g}" for cell, rate in chosen.items()]
-    values = finding.values | {"at": ", ".join(rates), "seeds": len({r["seed"] for r in swept})}
+        return Finding("chosen-rates", "No learning rates were tried on this corpus.", {}, "Not known for this text")
+    values = {"at": ", ".join(f"{cell.upper()} {rate:g}" for cell, rate in chosen.items())}
+    values["seeds"] = str(len({r["seed"] for r in swept}))
     if records:
-        text = "The rates ({at}) were chosen on {seeds} other seeds, so these losses are not the luck of that choice."
+        text = "Chosen on {seeds} seeds; the cells are compared on others, so what they reach is not the luck of the choice."
     else:
-        text = "The rates ({at}) were chosen on these very losses, so each is a little too good."
-    return Finding("tuned", f"{finding.text}\n\n{text}", values)
+        text = "Chosen on the very losses that are compared, so each is a little too good."
+    return Finding("chosen-rates", text, values, "The rate that suits each best: {at}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -142,24 +196,49 @@ def spread_table(records: Records) -> Table | None:
                 row |= {part: sd, f"{part}, 95%": f"{low:.4f} to {high:.4f}"}
         rows.append(row)
     caption = (
-        "What moves the best validation loss: standard deviation (nats per character) due to the split of the corpus alone, "
-        "to the seed of weights and order alone, and to the two together, from every split trained with every seed. 95%: of "
-        "what so few splits and seeds would find if these were the true ones."
+        "What moves the best validation loss: standard deviation (nats) due to the split of the corpus alone, to the seed of "
+        "weights and order alone, and to the two together. 95%: what so few splits and seeds would find if these were true."
     )
     return make_table("spread", rows, caption, diverged_note(records), dict.fromkeys(PARTS, "{:.4f}"))
 
 
-def enough_seeds(records: Records) -> Finding | None:
+def what_luck_is(records: Records) -> Finding:
+    """Whether the split moves a loss more than the seed of weights and order does. records may be empty."""
+    id = "luck"
+    shares = {}
+    for cell in cells_in(records):
+        by_pair = {pair: r[COMPARED_LOSS] for pair, r in measures.crossed(of_cell(records, cell)).items()}
+        if measures.is_whole(by_pair):
+            shares[cell] = measures.spread(by_pair)
+    if not shares:
+        return Finding(
+            id, "No split met every seed of weights on this corpus.", {}, "What makes a run lucky is not known"
+        )
+    larger = {cell: max(("split", "seed"), key=lambda part: parts[part][0]) for cell, parts in shares.items()}
+    values = {f"{cell}_{part}": parts[part][0] for cell, parts in shares.items() for part in PARTS}
+    said = {
+        "split": "the split of the corpus more than the seed of the weights",
+        "seed": "the seed more than the split",
+    }
+    kinds = set(larger.values())
+    heading = "The luck of a run is " + (said[kinds.pop()] if len(kinds) == 1 else "not the same in each cell")
+    sds = [f"{parts['split'][0]:.4f} and {parts['seed'][0]:.4f} ({cell.upper()})" for cell, parts in shares.items()]
+    text = (
+        "Every split met every seed. Standard deviation of the best loss due to the split and to the seed: "
+        f"{'; '.join(sds)}. So few of each leave wide intervals."
+    )
+    return Finding(id, text, values, heading)
+
+
+def enough_seeds(records: Records) -> Finding:
     """How many seeds tell RNN and LSTM apart at the difference that the source study published, with and without
-    pairing."""
-    if not records:
-        return None
+    pairing. records may be empty."""
     differences = stats.paired_difference(of_cell(records, "lstm"), of_cell(records, "rnn"), COMPARED_LOSS)
     rnn = stats.seed_estimate(of_cell(records, "rnn"), COMPARED_LOSS)
     lstm = stats.seed_estimate(of_cell(records, "lstm"), COMPARED_LOSS)
     if differences.sd is None or rnn.sd is None or lstm.sd is None:
-        text = "How many seeds are needed is not known: fewer than two finished in both cells."
-        return Finding("enough-seeds", text, {})
+        text = "Fewer than two seeds finished in both cells."
+        return Finding("enough-seeds", text, {}, "How many seeds are needed is not known")
     unpaired_sd = math.hypot(rnn.sd, lstm.sd)  # of the difference between a run of each, without a shared split
     by_chance = float(2 * ndtr(-PUBLISHED_DIFFERENCE / unpaired_sd)) if unpaired_sd else 0.0
     values = {
@@ -172,10 +251,9 @@ def enough_seeds(records: Records) -> Finding | None:
         "n": differences.n,
         "one": by_chance,
     }
+    heading = "Chance alone makes {difference:.4f} nats between two runs in {one:.0%} of cases"
     text = (
-        "**How many seeds it takes.** To find a difference of {difference:.4f} nats with a probability of {power:.0%} it takes "
-        "{paired} seeds when the cells share their splits (standard deviation of a pair's difference {paired_sd:.4f}), and "
-        "{unpaired} when they do not ({unpaired_sd:.4f}); both standard deviations are from {n} seeds. Between one run and one "
-        "run without a shared split, chance alone makes a difference at least as large in {one:.0%} of the cases."
+        "That is the difference the study found. To find one as large with a probability of {power:.0%} takes {paired} seeds "
+        "where the cells share their splits, as here, and {unpaired} where they do not, by what {n} seeds differ."
     )
-    return Finding("enough-seeds", text, values)
+    return Finding("enough-seeds", text, values, heading)

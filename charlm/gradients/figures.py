@@ -11,8 +11,10 @@ from charlm.drawing import (
     GREY,
     INK,
     colour,
+    dashes,
     finish,
     label_point,
+    label_right,
     legend_below,
     legend_entry,
     marker,
@@ -38,22 +40,13 @@ def relative(curve: np.ndarray) -> np.ndarray:
     return np.where(curve > 0, curve, np.nan) / (near if near > 0 else np.nan)
 
 
-def label_ends(ax: Axes, ends: dict[str, float]) -> None:
-    """The cells' names at the right of the panel, each at the height where its line ends or as near as there is room."""
-    low, high = np.log(ax.get_ylim())
-    above = -np.inf
-    for cell, y in sorted(ends.items(), key=lambda item: item[1]):
-        above = max((np.log(y) - low) / (high - low), above)  # as a share of the panel
-        ax.text(1.02, above, cell.upper(), color=colour(cell), transform=ax.transAxes, va="center")
-        above += 0.11
-
-
 def _draw_norms(ax: Axes, cell: str, curves: dict[int, np.ndarray]) -> np.ndarray:
     """A cell's curves, each seed thin and the geometric mean bold. Returns the mean, (steps back,)."""
     each = np.array([relative(curve) for curve in curves.values()])  # (seeds, steps back)
     mean = np.exp(np.log(each).mean(axis=0))
-    ax.plot(each.T, color=colour(cell), lw=0.7, alpha=0.4)
-    ax.plot(mean, color=colour(cell), lw=2)
+    ax.plot(each.T, color=colour(cell), lw=0.9, alpha=0.45)
+    # Lines may lie on each other: a broken one shows what is under it.
+    ax.plot(mean, color=colour(cell), lw=2.4, ls=dashes(cell))
     ax.plot(FAR, mean[FAR], marker(cell), color=colour(cell), ms=6.5, mec="white", mew=0.6, zorder=3)
     return mean
 
@@ -61,7 +54,8 @@ def _draw_norms(ax: Axes, cell: str, curves: dict[int, np.ndarray]) -> np.ndarra
 @styled
 def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
     """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: curves}."""
-    canvas, axes = panels(len(measured), 2.4, sharey=True)
+    canvas, axes = panels(len(measured), 1.65, sharey=True)
+    axes[0].set_yscale("log")
     ends: list[dict[str, float]] = [{} for _ in axes]
     said, rows = [], []
     for ax, end, (name, by_cell) in zip(axes, ends, measured.items(), strict=True):
@@ -88,25 +82,25 @@ def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
             )
         ax.set_title(name)
         ax.axhline(VANISHED, color=GREY, lw=1, ls=DASHED)
+        ax.update_datalim([(NEAR, 1.0)])  # in view even where every norm is zero
         ax.set_xlim(0, max(longest - 1, 1))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         ax.grid()
-    axes[0].set_yscale("log")
     axes[0].yaxis.set_major_formatter(lambda y, _: power_of_ten(y))
     for ax, end in zip(axes, ends, strict=True):
-        label_ends(ax, end)
+        label_right(ax, [(cell.upper(), y, colour(cell)) for cell, y in end.items()])
     axes[-1].set_xlabel("k, steps back")
-    canvas.supylabel(f"norm of the gradient, relative to k = {NEAR}", fontsize=10)
+    canvas.supylabel(f"gradient, relative to k = {NEAR}", fontsize=10)
     entries = [
-        legend_entry(f"mean, marked at k = {FAR}", GREY, marker="o", ms=6.5, mec="white", lw=2),
-        legend_entry("one seed", GREY, lw=0.7),
-        legend_entry(f"ratio {VANISHED:g}", GREY, lw=1, ls=DASHED),
+        legend_entry("mean", GREY, marker="o", ms=6.5, mec="white", lw=2),
+        legend_entry("one seed", GREY, lw=0.9),
+        legend_entry(f"{VANISHED:g}: vanished below", GREY, lw=1, ls=DASHED),
     ]
     legend_below(canvas, entries, 3)
     finding = f"At k = {FAR} it is, {'; '.join(said)}."
     caption = (
-        "How much the loss of a character depends on the input k steps before it: norm of the gradient, median over windows "
-        f"of text, relative to k = {NEAR}. Each seed thin, the geometric mean bold. {finding}"
+        "How much the loss of a character depends on the input k steps before it; seeds thin, their geometric mean bold, "
+        f"judged at the mark (k = {FAR})."
     )
     alt = f"Lines of the norm of the gradient, relative to k = {NEAR}, on a logarithmic axis. {finding}"
     return finish(canvas, "gradient-norms", caption, alt, rows)

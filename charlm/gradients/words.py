@@ -25,6 +25,34 @@ seeds, claimed to be above 1; an interval wholly inside a factor of {FACTOR_MARG
 numbers in this rule were chosen before the first measurement."""
 
 
+def how_far_back(after: Curves) -> Finding:
+    """Whether the gradients of the trained cells vanish, and whether the LSTM's falls less than the RNN's; with intervals it
+    is vanishing()."""
+    if not after:
+        return Finding("gradients", "No run finished.", {}, "Whether the gradient vanishes is not known")
+    falls = {cell: measures.falls(curves) for cell, curves in after.items()}
+    verdicts = {cell: measures.vanishes(e) for cell, e in falls.items()}
+    gone = [cell.upper() for cell, judged in verdicts.items() if judged == "confirmed"]
+    if set(verdicts.values()) <= {"not judged"}:
+        heading = "Whether the gradient vanishes is not judged"
+    elif len(gone) == len(verdicts):
+        heading = "After training every cell's gradient vanishes"
+    elif gone:
+        heading = f"After training the gradient of the {' and the '.join(gone)} vanishes"
+    else:
+        heading = "After training no cell's gradient is shown to vanish"
+    if {"rnn", "lstm"} <= after.keys():
+        less = {"confirmed": ", the LSTM's more slowly than the RNN's", "refuted": ", the LSTM's faster than the RNN's"}
+        heading += less.get(_falls_less(after, "lstm"), "") if gone else ""
+    shares = [f"{two_digits(10.0**e.mean)} ({cell.upper()})" for cell, e in falls.items() if e.mean is not None]
+    text = (
+        "{far} steps back, the gradient of the loss is {shares} of what it is {near} step back; below {vanished:g} it counts "
+        "as vanished."
+    )
+    values = {"far": FAR, "near": NEAR, "vanished": VANISHED, "shares": ", ".join(shares) or "not known"}
+    return Finding("gradients", text, values, heading)
+
+
 def gradient_rule() -> Finding:
     return Finding(
         "gradients-rule", GRADIENT_RULE, {"near": NEAR, "far": FAR, "vanished": VANISHED, "margin": FACTOR_MARGIN}
@@ -89,9 +117,8 @@ def gradient_table(measured: dict[str, Curves], runs: Records = ()) -> Table:
             row = {"measured": name, "cell": cell.upper(), "seeds": e.n, f"norm at {NEAR}": measures.factor(near.mean)}
             rows.append(row | _factors("ratio", e) | {"half": reached(curves, 0.5), "a tenth": reached(curves, 0.1)})
     caption = (
-        f"The norm of the gradient at the input (nats). Norm at {NEAR} step back and ratio of that at {FAR} to it: geometric "
-        "means over seeds, the ratio with its 95% interval. Half, a tenth: the first step back whose norm is at most that "
-        f"part of the one at {NEAR}, over the seeds."
+        f"Norm of the gradient at the input (nats) {NEAR} step back, and ratio of that at {FAR} to it with its 95% interval. "
+        f"Half, a tenth: the first step back where it is at most that part of the one at {NEAR}, over the seeds."
     )
     formats = dict.fromkeys((f"norm at {NEAR}", "ratio", "low", "high"), "{:.2g}")
     return make_table("gradients", rows, caption, diverged_note(runs), formats)
@@ -105,14 +132,14 @@ def vanishing(measured: Curves, when: str) -> Finding:
     for cell, e in falls.items():
         judged = measures.vanishes(e)
         values[cell] = _factors("ratio", e) | {"verdict": judged}
-        lines.append(f"- {cell.upper()}: ratio {ratio_in_words(e)}. That its gradient vanishes: *{judged}*.")
+        lines.append(f"- {cell.upper()}: ratio {ratio_in_words(e)}; that its gradient vanishes is *{judged}*.")
     others = [cell for cell in falls if cell != "rnn"] if "rnn" in falls else []
     for cell in others:
         e = measures.quotient(falls[cell], falls["rnn"])
         judged = measures.falls_less(e)
         values[f"{cell}_over_rnn"] = _factors("quotient", e) | {"verdict": judged}
         lines.append(
-            f"- The {cell.upper()}'s ratio is {ratio_in_words(e)} times the RNN's. That its gradient falls less: *{judged}*."
+            f"- The {cell.upper()}'s ratio is {ratio_in_words(e)} times the RNN's; that its gradient falls less is *{judged}*."
         )
     if {"rnn", "lstm"} <= falls.keys():
         stays = measures.vanishes(falls["lstm"], claimed=False)
@@ -171,34 +198,56 @@ def by_replacement(replaced: Curves, after: Curves) -> Finding:
 
 # What a longer reach and the verdict on the loss say together.
 PAYS_OFF = {
-    "confirmed": "It has both the longer reach and the lower loss; that the one causes the other is not shown by this.",
-    "too close to call": "Whether that loss is the lower one is too close to call, and with it whether the reach pays off.",
+    "confirmed": "The LSTM has both the longer reach and the lower loss",
+    "too close to call": "Whether the LSTM's longer reach pays off is too close to call",
 }
-NO_PAY = "Its longer reach does not show as a lower loss on this text."
+NO_PAY = "The LSTM's longer reach does not show as a lower loss"
+
+
+# What the verdict on "the first has the lower loss" says of the two.
+BY_LOSS = {
+    "confirmed": "{0} is better",
+    "refuted": "{1} is better",
+    "no difference that matters": "no difference that matters",
+    "too close to call": "it is too close to call",
+    "not judged": "it is not judged",
+}
 
 
 def reach_and_loss(after: Curves, runs: Records) -> Finding:
-    """Whether the LSTM, where its gradient falls less than the RNN's, has the lower loss too: both at the best epoch."""
+    """Whether the LSTM, where its gradient falls less than the RNN's, has the lower loss too: both at the best epoch. With
+    intervals the losses are in losses_beside()."""
+    id, unknown = "gradients-and-loss", "Whether reaching further pays off is not judged"
     if not {"rnn", "lstm"} <= after.keys():
-        text = "**Does reaching further pay off?** Not judged: it needs a finished run of both cells."
-        return Finding("gradients-and-loss", text, {"reach": "not judged", "loss": "not judged"})
+        return Finding(
+            id, "It needs a finished run of both cells.", {"reach": "not judged", "loss": "not judged"}, unknown
+        )
     reach = _falls_less(after, "lstm")
-    difference = stats.lstm_minus_rnn(runs, "best")
-    loss = stats.judged_lower(difference)
-    rnns = "the RNN's"
-    words = f"the LSTM's validation loss at the best epoch is {stats.difference_in_words(difference, rnns)}"
-    if "not judged" in (reach, loss):
-        text = f"Not judged, for want of {MIN_SEEDS} seeds; {words}."
-    elif reach != "confirmed":
-        text = f"That the LSTM's gradient falls less than the RNN's is *{reach}*, so there is no longer reach to pay off; {words}."
-    else:
-        text = f"The LSTM's gradient falls less than the RNN's, and {words}. {PAYS_OFF.get(loss, NO_PAY)}"
+    loss = stats.judged_lower(stats.lstm_minus_rnn(runs, "best"))
     values = {"reach": reach, "loss": loss}
+    text = f"RNN or LSTM, by the loss at the best epoch: {BY_LOSS[loss].format('the LSTM', 'the RNN')}."
+    if "not judged" in (reach, loss):
+        heading = unknown
+    elif reach != "confirmed":
+        heading = "The LSTM is not shown to reach further, so there is nothing to pay off"
+    else:
+        heading = PAYS_OFF.get(loss, NO_PAY)
+    if loss == reach == "confirmed":
+        text += " That the one causes the other is not shown by this."
     grus = stats.paired_difference(of_cell(runs, "gru"), of_cell(runs, "rnn"), "val_loss_best")
     if "gru" in after and grus.n:
-        values["gru_reach"] = _falls_less(after, "gru")
-        text += (
-            f" That the GRU's gradient falls less than the RNN's is *{values['gru_reach']}*; its validation loss at the best "
-            f"epoch is {stats.difference_in_words(grus, rnns)}."
-        )
-    return Finding("gradients-and-loss", f"**Does reaching further pay off?** {text}", values)
+        values |= {"gru_reach": _falls_less(after, "gru"), "gru_loss": stats.judged_lower(grus)}
+        reaches = {"confirmed": "further than", "refuted": "less far than"}.get(values["gru_reach"], "about as far as")
+        text += f" The GRU's gradient reaches {reaches} the RNN's"
+        text += f"; by the loss, {BY_LOSS[values['gru_loss']].format('the GRU', 'the RNN')}."
+    return Finding(id, text, values, heading)
+
+
+def losses_beside(runs: Records) -> Finding:
+    """The losses that the reach is set against, with intervals."""
+    differences = {"LSTM": stats.lstm_minus_rnn(runs, "best")}
+    differences["GRU"] = stats.paired_difference(of_cell(runs, "gru"), of_cell(runs, "rnn"), "val_loss_best")
+    rnns = "the RNN's"
+    said = [f"the {cell}'s is {stats.difference_in_words(e, rnns)}" for cell, e in differences.items() if e.n]
+    text = f"Validation loss at the best epoch: {'; '.join(said) or 'not known of both cells'}."
+    return Finding("losses-beside-reach", text, {})

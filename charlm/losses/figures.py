@@ -1,7 +1,8 @@
-"""Figures of losses: by epoch, of every seed, and of the difference within a seed."""
+"""Figures of losses: by epoch, and of every seed."""
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,36 +26,37 @@ from charlm.drawing import (
     legend_below,
     legend_entry,
     name_cells,
+    nothing_drawn,
+    overview_and_detail,
     panels,
     seeds_and_mean,
     styled,
 )
-from charlm.losses import words
 from charlm.records import (
     Records,
     cells_in,
     check_alike,
     counted,
-    crossing_epoch,
     diverged_note,
     finished,
-    last_gap,
     of_cell,
     published_numbers,
     size_and_rate,
+    span,
 )
 from charlm.show import Figure
 from charlm.stats import MARGIN, Estimate
 
-
-def span(values: Sequence[int]) -> str:
-    """'28' or '28 to 31'."""
-    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
+THE_STUDYS = "the study's run"
+STUDYS_MARK: dict[str, Any] = {"marker": "X", "color": INK, "mec": "white", "mew": 0.8, "ms": 9, "zorder": 5}
 
 
-def signed(number: float) -> str:
-    """Four digits with a sign, a real minus."""
-    return f"{number:+.4f}".replace("-", "−")
+def marks() -> list[Line2D]:
+    """What the marks of draw_curves are, for a legend."""
+    return [
+        legend_entry("best epoch", GREY, ls="", marker="o", ms=5.5),
+        legend_entry("last epoch", GREY, ls="", marker="s", ms=6.5, mfc="none", mew=1.2),
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -68,44 +70,48 @@ def mean_curve(records: Records, key: str) -> np.ndarray:
 
 
 def draw_curves(ax: Axes, records: Records, c: str) -> None:
-    """Mean over seeds bold, validation solid and training dashed; every seed thin, its best and last epoch marked."""
-    mark = "." if max(r["epochs"] for r in records) == 1 else None  # a line of one point cannot be seen
-    _draw_curve(ax, records, "train_loss", mark, color=c, ls=DASHED, alpha=0.55)
-    _draw_curve(ax, records, "val_loss", mark, color=c, ls="solid", alpha=1)
+    """Training loss dashed, and what draw_validation() draws."""
+    _draw_curve(ax, records, "train_loss", color=c, ls=DASHED)
+    draw_validation(ax, records, c)
+
+
+def draw_validation(ax: Axes, records: Records, c: str) -> None:
+    """Mean over seeds bold; every seed thin, its best and last epoch marked."""
+    _draw_curve(ax, records, "val_loss", color=c, ls="solid")
     for r in records:
         ax.plot(r["best_epoch"], r["val_loss_best"], "o", color=c, mec="white", mew=0.6, ms=5.5, zorder=3)
-        ax.plot(r["epochs"], r["val_loss_last"], "s", mfc="none", mec=c, mew=1.1, ms=7, zorder=3)
+        ax.plot(r["epochs"], r["val_loss_last"], "s", mfc="none", mec=c, mew=1.2, ms=6.5, zorder=3)
 
 
-def _draw_curve(ax: Axes, records: Records, key: str, mark: str | None, color: str, ls: Dashes, alpha: float) -> None:
+def _draw_curve(ax: Axes, records: Records, key: str, color: str, ls: Dashes) -> None:
+    mark = "." if max(r["epochs"] for r in records) == 1 else None  # a line of one point cannot be seen
     for r in records:
-        ax.plot(range(1, r["epochs"] + 1), r[key], color=color, lw=0.7, alpha=0.4 * alpha, marker=mark)
+        ax.plot(range(1, r["epochs"] + 1), r[key], color=color, lw=0.9, alpha=0.55, marker=mark)
     mean = mean_curve(records, key)
-    ax.plot(range(1, len(mean) + 1), mean, color=color, ls=ls, lw=2, alpha=alpha)
+    ax.plot(range(1, len(mean) + 1), mean, color=color, ls=ls, lw=2)
 
 
 def label_curves(ax: Axes, records: Records, c: str) -> None:
-    """The names of the two mean curves at their right end, the upper one's above and the lower one's below."""
-    longest = max(r["epochs"] for r in records)
-    train = mean_curve(records, "train_loss")[-1]
-    validation = mean_curve(records, "val_loss")[-1]
-    for name, y, other in (("training", train, validation), ("validation", validation, train)):
-        label_point(ax, name, (longest, y), (8, 0), c, va="bottom" if y > other else "top")
+    """The names of the two mean curves where they have parted, the upper one's above and the lower one's below."""
+    train = mean_curve(records, "train_loss")
+    validation = mean_curve(records, "val_loss")
+    at = round(0.7 * (len(train) - 1))
+    for name, curve, other in (("training", train, validation), ("validation", validation, train)):
+        up = curve[at] > other[at]
+        beside = (0, 6 if up else -6)
+        label_point(ax, name, (at + 1, curve[at]), beside, c, ha="center", va="bottom" if up else "top")
 
 
-def frame_curves(canvas: Canvas, axes: Sequence[Axes], lines: Sequence[Line2D] = ()) -> None:
-    """What all panels with curves share, once the curves are in them, and below them what the marks mean."""
-    marks = [
-        legend_entry("best epoch", GREY, ls="", marker="o", ms=5.5),
-        legend_entry("last epoch", GREY, ls="", marker="s", ms=7, mfc="none", mew=1.1),
-    ]
-    legend_below(canvas, [*lines, *marks], 4, columnspacing=1.2, handletextpad=0.5)
-    for ax in axes:
-        ax.grid(axis="y")
-        ax.margins(x=0.02)
-        ax.set_ylabel("loss (nats per character)")
-    axes[-1].set_xlabel("epoch")
-    count_axis(axes[-1])
+BEFORE_BEST = 4  # epochs that the closer look shows before the first best one
+
+
+def look_closer(ax: Axes, records: Records, losses: Sequence[float]) -> None:
+    """Limit a panel to the epochs around the best ones, and to what the runs reach there and to more `losses`."""
+    shown = [*losses, *(r[key] for r in records for key in ("val_loss_best", "val_loss_last"))]
+    pad = 0.08 * (max(shown) - min(shown)) + MARGIN / 10
+    first = min(r["best_epoch"] for r in records) - BEFORE_BEST
+    ax.set_xlim(max(1, first) - 0.5, max(r["epochs"] for r in records) + 0.7)
+    ax.set_ylim(min(shown) - pad, max(shown) + pad)
 
 
 def curve_rows(records: Records) -> list[dict]:
@@ -119,27 +125,11 @@ def curve_rows(records: Records) -> list[dict]:
 
 
 def curve_finding(name: str, records: Records) -> str:
-    """What the curves of one configuration show."""
+    """Where the curves of one configuration are lowest and end."""
     if not records:
-        return f"{name}: no run finished."
-    best_epochs = span([r["best_epoch"] for r in records])
-    best = stats.seed_estimate(records, "val_loss_best").known_mean
-    last_epochs = span([r["epochs"] for r in records])
-    gap = stats.seed_estimate(records, last_gap).known_mean
-    side = "above" if gap > 0 else "below"
-    crossings = [epoch for epoch in map(crossing_epoch, records) if epoch]
-    if not crossings:
-        crossed = "is never above"
-    elif len(crossings) == len(records):
-        crossed = f"first lies above training loss at epoch {span(crossings)}"
-    else:
-        runs = f"{len(crossings)} of {len(records)} runs"
-        crossed = f"first lies above training loss at epoch {span(crossings)}, in {runs}"
-    return (
-        f"{name}, {counted(len(records), 'seed')}: validation loss is lowest at epoch {best_epochs} (mean {best:.4f}); "
-        f"training ends at epoch {last_epochs}, where validation loss lies {abs(gap):.4f} nats {side} training loss in "
-        f"the mean. It {crossed}."
-    )
+        return f"{name}: no run finished"
+    best, last = (span([r[key] for r in records]) for key in ("best_epoch", "epochs"))
+    return f"{name}: lowest at epoch {best}, the end at {last}"
 
 
 def curve_sight(name: str, records: Records) -> str:
@@ -155,28 +145,39 @@ def curve_sight(name: str, records: Records) -> str:
 
 @styled
 def loss_curves(records: Records) -> Figure:
-    """Training and validation loss by epoch, a panel for each cell."""
+    """Training and validation loss of one cell by epoch, and below it the validation loss of the epochs around the best on
+    a scale that shows the seeds apart.
+    """
     check_alike(records)
-    done = {c: finished(of_cell(records, c)) for c in cells_in(records)}
-    canvas, axes = panels(len(done), 3.2 if len(done) == 1 else 2.5, sharex=True, sharey=True)
-    findings, sights, rows = [], [], []
-    for ax, (cell, runs) in zip(axes, done.items(), strict=True):
-        ax.set_title(f"{cell.upper()}, {counted(len(runs), 'seed')}", color=colour(cell))
-        if runs:
-            draw_curves(ax, runs, colour(cell))
-            label_curves(ax, runs, colour(cell))
-        else:
-            ax.text(0.5, 0.5, "no run finished", transform=ax.transAxes, ha="center")
-        findings.append(curve_finding(cell.upper(), runs))
-        sights.append(curve_sight(cell.upper(), runs))
-        rows += curve_rows(runs)
-    frame_curves(canvas, axes)
-    id = f"loss-curves-{next(iter(done))}" if len(done) == 1 else "loss-curves"
-    caption = (
-        "Loss by epoch: each seed thin, the mean of the epochs that all seeds reached bold. "
-        f"{' '.join(findings)} {diverged_note(records)}"
-    )
-    return finish(canvas, id, caption, f"Loss by epoch. {' '.join(sights)}", rows)
+    (cell,) = cells_in(records)
+    c, name = colour(cell), cell.upper()
+    runs = finished(records)
+    note = diverged_note(records)
+    if not runs:
+        return nothing_drawn(note, f"loss-curves-{cell}")
+    canvas, whole, closer = overview_and_detail(4.4)
+    draw_curves(whole, runs, c)
+    draw_validation(closer, runs, c)
+    for ax in (whole, closer):
+        ax.grid(axis="y")
+        ax.set_ylabel("loss (nats)")
+    whole.set_title(f"{name}, {counted(len(runs), 'seed')}", color=c)
+    whole.margins(x=0.02, y=0.4)  # room for a name below the lower curve
+    label_curves(whole, runs, c)
+    closer.set_title("validation loss, the epochs around the best", color=c)
+    entries = marks()
+    known = published_numbers(records).get(cell)
+    if known:
+        closer.plot(known["epochs"], known["val_loss_last"], **STUDYS_MARK)
+        entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
+    look_closer(closer, runs, [known["val_loss_last"]] if known else [])
+    closer.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    closer.set_xlabel("epoch")
+    for ax in (whole, closer):
+        count_axis(ax)
+    legend_below(canvas, entries, len(entries))
+    caption = f"{curve_finding(name, runs)}; seeds thin, the mean of the epochs that all reached bold. {note}"
+    return finish(canvas, f"loss-curves-{cell}", caption, f"Loss by epoch. {curve_sight(name, runs)}", curve_rows(runs))
 
 
 @styled
@@ -187,26 +188,30 @@ def overfitting_curves(base: Records, large: Records) -> Figure | None:
     if not base or not large:
         return None
     shown = cells_in([*base, *large])
-    canvas, axes = panels(len(shown), 2.6, sharex=True, sharey=True)
-    findings, sights, rows = [], [], []
+    canvas, axes = panels(len(shown), 2.5, sharex=True, sharey=True)
+    sights, rows = [], []
     for ax, cell in zip(axes, shown, strict=True):
         for records, c in ((base, colour(cell)), (large, INK)):
             runs = finished(of_cell(records, cell))
             name = f"{cell.upper()} {size_and_rate(records[0])}"
             ax.set_title(name, color=c, loc="left" if records is base else "right")
-            findings.append(curve_finding(name, runs))
             sights.append(curve_sight(name, runs))
             rows += curve_rows(runs)
             if runs:
                 draw_curves(ax, runs, c)
+        ax.grid(axis="y")
+        ax.margins(x=0.02)
+        ax.set_ylabel("loss (nats)")
+    axes[-1].set_xlabel("epoch")
+    count_axis(axes[-1])
     lines = [
         legend_entry("validation", GREY, lw=2),
-        legend_entry("training", GREY, lw=2, ls=DASHED, alpha=0.7),
+        legend_entry("training", GREY, lw=2, ls=DASHED),
     ]
-    frame_curves(canvas, axes, lines)
+    legend_below(canvas, [*lines, *marks()], 2)
     caption = (
-        "Hidden size / learning rate compared; validation loss solid, training loss dashed, means bold. "
-        f"{' '.join(findings)} {diverged_note([*base, *large])}"
+        f"Hidden size / learning rate {size_and_rate(base[0])} in colour, {size_and_rate(large[0])} in black; seeds thin, the "
+        f"mean bold. {diverged_note([*base, *large])}"
     )
     return finish(canvas, "overfitting", caption, f"Loss by epoch. {' '.join(sights)}", rows)
 
@@ -215,7 +220,6 @@ def overfitting_curves(base: Records, large: Records) -> Figure | None:
 # RNN and LSTM compared
 
 EPOCHS = {"last": "last epoch", "best": "best epoch"}
-THE_STUDYS: Dashes = (0, (2, 1))
 
 
 def join_seeds(ax: Axes, estimates: Sequence[Estimate]) -> None:
@@ -231,7 +235,7 @@ def loss_comparison(records: Records) -> Figure:
     check_alike(records)
     known = published_numbers(records)
     done = finished(records)
-    canvas = Canvas(figsize=(WIDTH, 3.8), layout="constrained")
+    canvas = Canvas(figsize=(WIDTH, 3.4), layout="constrained")
     axes = canvas.subplots(1, 2, sharey=True)
     rows, means = [], []
     for ax, (epoch, title) in zip(axes, EPOCHS.items(), strict=True):
@@ -243,7 +247,7 @@ def loss_comparison(records: Records) -> Figure:
             draw_seeds(ax, cell, e, i, i + (-0.27 if i == 0 else 0.27))
             published = known.get(cell, {}).get(key)
             if published:
-                ax.plot([i - 0.17, i + 0.17], [published] * 2, color=INK, lw=1.5, ls=THE_STUDYS, zorder=4)
+                ax.plot(i, published, **STUDYS_MARK)
             rows += [{"cell": cell, "epoch": epoch, "seed": s, "val_loss": v} for s, v in e.values.items()]
             names[cell] = f"{cell.upper()} {e.mean:.4f}"
         means.append(f"{', '.join(names.values())} at the {title}")
@@ -251,55 +255,11 @@ def loss_comparison(records: Records) -> Figure:
         ax.grid(axis="y")
         ax.set_xlim(-0.55, max(len(names), 1) - 0.45)
         name_cells(ax, {cell: name.replace(" ", "\n") for cell, name in names.items()})
-    axes[0].set_ylabel("validation loss (nats per character)")
+    axes[0].set_ylabel("validation loss (nats)")
     entries = seeds_and_mean()
     if known:
-        entries.append(legend_entry("the study's run", INK, lw=1.5, ls=THE_STUDYS))
-    legend_below(canvas, entries, 3)
+        entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
+    legend_below(canvas, entries, 2)
     said = f"Mean over seeds: {'; '.join(means)}." if done else "No run finished."
     caption = f"Validation loss of every run; lines join the runs of one seed. {said} {diverged_note(records)}"
     return finish(canvas, "loss-comparison", caption, f"Dots for the validation loss of each run. {said}", rows)
-
-
-@styled
-def seed_differences(records: Records) -> Figure:
-    """LSTM minus RNN in validation loss: each seed, the mean with its interval, and what is too little to matter."""
-    canvas, (ax,) = panels(1, 2.7)
-    ax.axvspan(-MARGIN, MARGIN, color="#ECECEC", lw=0)
-    ax.axvline(0, color=INK, lw=1)
-    rows, sights = [], []
-    reach = [1.6 * MARGIN]  # how far from zero there is something to see
-    for y, (epoch, title) in enumerate(EPOCHS.items()):
-        e = stats.lstm_minus_rnn(records, epoch)
-        differences = list(e.values.values())
-        rows += [{"epoch": epoch, "seed": s, "lstm_minus_rnn": v} for s, v in e.values.items()]
-        reach += map(abs, (*differences, *(e.interval or ())))
-        if e.mean is None:
-            continue
-        ax.plot(differences, [y - 0.2] * e.n, "o", color=FAINT, mec="white", mew=0.5, ms=7, zorder=3)
-        ax.plot(e.mean, y, "D", color=INK, ms=6, zorder=4)
-        if e.interval:
-            ax.plot(e.interval, [y] * 2, color=INK, lw=2)
-        ax.text(e.mean, y + 0.14, signed(e.mean), ha="center", va="top")
-        least, most = signed(min(differences)), signed(max(differences))
-        sights.append(f"{title}: mean {signed(e.mean)}, seeds from {least} to {most}")
-    ax.set_xlim(-1.25 * max(reach), 1.25 * max(reach))
-    ax.set_ylim(1.5, -0.5)
-    ax.set_yticks([0, 1], list(EPOCHS.values()))
-    ax.spines["left"].set_visible(False)
-    ax.tick_params(axis="y", length=0)
-    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    ax.set_xlabel("LSTM − RNN, validation loss (nats per character)")
-    for x, side, text, c in (
-        (0, "left", "← LSTM lower", colour("lstm")),
-        (0.5, "center", f"within ±{MARGIN:g}", GREY),
-        (1, "right", "RNN lower →", colour("rnn")),
-    ):
-        ax.text(x, 1.03, text, transform=ax.transAxes, ha=side, color=c)
-    findings = " ".join(words.rnn_or_lstm(records, epoch).filled for epoch in EPOCHS)
-    caption = (
-        "LSTM minus RNN in validation loss, within each seed (dots), and the mean with its 95% interval (bar). "
-        f"{findings} {diverged_note(records)}"
-    )
-    alt = f"Dots left and right of zero. {'. '.join(sights)}." if sights else "No seed finished in both cells."
-    return finish(canvas, "paired-difference", caption, alt, rows)

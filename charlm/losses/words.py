@@ -9,7 +9,7 @@ import charlm_core as core
 from charlm import stats
 from charlm.corpus import corpus_facts
 from charlm.device import resolved_config
-from charlm.protocol import CROSSING_LOSSES, PUBLISHED
+from charlm.protocol import CROSSING_LOSSES
 from charlm.records import (
     Record,
     Records,
@@ -24,6 +24,7 @@ from charlm.records import (
     published_numbers,
     rise_above_best,
     size_and_rate,
+    span,
     trained_in,
 )
 from charlm.show import Finding, Table, make_table
@@ -36,6 +37,23 @@ from charlm_core import Config, Corpus
 
 def training_title(cell: str) -> Finding:
     return Finding(f"title-{cell}", "# Training the {cell}", {"cell": cell.upper()})
+
+
+def setup(corpus: Corpus, config: Config) -> Finding:
+    """What every run reads, and what is kept from it."""
+    values = {
+        "characters": len(corpus.ids),
+        "length": config.chunk_length,
+        "share": config.validation_share,
+        "chunks": core.count_chunks(len(corpus.ids), config.chunk_length),
+    }
+    text = (
+        "A model reads one of {chunks:,} chunks character by character from a zero state, and predicts at each the one that "
+        "follows. Which chunks are kept for validation depends on the seed alone, so both cells of a seed train and are "
+        "judged on the same ones."
+    )
+    heading = "{characters:,} characters in chunks of {length}, {share:.0%} of them for validation"
+    return Finding(f"setup-{config.cell}", text, values, heading)
 
 
 def corpus_table(corpus: Corpus, config: Config) -> Table:
@@ -65,8 +83,8 @@ def model_table(corpus: Corpus, config: Config) -> Table:
         "hidden size": config.hidden_size,
         "parameters": f"{core.count_parameters(len(corpus.vocab), config):,}",
         "optimizer": f"Adam, learning rate {config.learning_rate:g}",
-        "epochs": f"at most {config.epochs}; stop after {config.patience} without a better validation loss",
-        "arithmetic": f"{resolved.precision} on {resolved.device}, {counted(config.threads, 'thread')} a run",
+        "epochs": f"at most {config.epochs}, patience {config.patience}",
+        "arithmetic": f"{resolved.precision}, {resolved.device}, {counted(config.threads, 'thread')}",
     }
     frame = pd.DataFrame({"model": rows.keys(), "value": [str(v) for v in rows.values()]})
     return Table(f"model-{config.cell}", frame, f"The {config.cell.upper()} and how it is trained.")
@@ -115,36 +133,27 @@ def run_table(records: Records) -> Table:
         rows.append(row)
     runs = counted(len(rows), "run")
     which = f"{runs}: {', '.join(shared)}" if shared else runs
-    caption = (
-        f"{which}. Losses in nats per character, at the last epoch and at the best (lowest validation loss). Crossing: "
-        "the first epoch with validation above training loss."
-    )
+    caption = f"{which}."
     id = f"runs-{order[0]}" if len(order) == 1 else "runs"
     return make_table(id, rows, caption, diverged_note(records))
 
 
 def loss_table(records: Records) -> Table:
-    """Mean loss of each cell at the last and the best epoch, beside the published value where there is one."""
+    """Mean losses of each cell at the last epoch, beside the published ones where there are such, and at the best."""
     check_alike(records)
     known = published_numbers(records)
-    losses = {"training": "train_loss", "validation": "val_loss"}
     rows = []
-    away = []
-    for cell, epoch, (part, loss) in product(cells_in(records), ("last", "best"), losses.items()):
-        key = f"{loss}_{epoch}"
-        e = stats.seed_estimate(of_cell(records, cell), key)
-        row = {"cell": cell.upper(), "epoch": epoch, "loss": part, "seeds": e.n}
-        row |= {"mean": e.mean, "standard deviation": e.sd}
+    for cell, (part, loss) in product(cells_in(records), {"training": "train_loss", "validation": "val_loss"}.items()):
+        ours = of_cell(records, cell)
+        last, best = (stats.seed_estimate(ours, f"{loss}_{epoch}") for epoch in ("last", "best"))
+        row = {"cell": cell.upper(), "loss": part, "seeds": last.n, "last epoch": last.mean, "sd, last": last.sd}
         if known:
-            beside = _against_published(e, known.get(cell, {}).get(key))
-            row |= beside
-            if loss == "val_loss" and beside["deviations away"] is not None:
-                away.append(f"{abs(beside['deviations away']):.1f} ({cell.upper()})")
-        rows.append(row)
-    caption = "Losses in nats per character: mean and standard deviation over seeds."
-    if away:
-        caption += f" The published validation loss lies {' and '.join(away)} standard deviations from our mean."
-    return make_table("losses", rows, caption, diverged_note(records))
+            row |= _against_published(last, known.get(cell, {}).get(f"{loss}_last"))
+        rows.append(row | {"best epoch": best.mean, "sd, best": best.sd})
+    caption = "Mean loss over seeds in nats per character, and its standard deviation (sd)."
+    formats = dict.fromkeys(("last epoch", "sd, last", "best epoch", "sd, best"), "{:.4f}")
+    formats["deviations away"] = "{:+.2f}"
+    return make_table("losses", rows, caption, diverged_note(records), formats)
 
 
 def stopping_table(records: Records) -> Table:
@@ -172,10 +181,7 @@ def stopping_table(records: Records) -> Table:
             notes.append(
                 f"At the {cell.upper()}'s crossing the study quotes {train:.4f} (training) / {validation:.4f}."
             )
-    caption = (
-        "Epochs: mean and standard deviation over seeds. The best epoch has the lowest validation loss; the "
-        "crossing epoch is the first with validation above training loss."
-    )
+    caption = "Epochs: mean and standard deviation over seeds. Crossing: the first with validation above training loss."
     formats = {"mean": "{:.1f}", "standard deviation": "{:.1f}", "published": "{:.0f}"}
     note = " ".join(filter(None, [*notes, diverged_note(records)]))
     return make_table("stopping", rows, caption, note, formats)
@@ -225,10 +231,9 @@ def overfitting_table(base: Records, large: Records) -> Table | None:
             by_cell[cell].append(row)
     rows = list(chain.from_iterable(by_cell.values()))
     caption = (
-        f"Hidden size / learning rate {second} against {first}: means over the shared seeds, the difference "
-        f"({second} minus {first}) in nats per character and its 95% interval. Each verdict is on the estimate "
-        "being above zero. Gap: validation minus training loss. The last line of a cell is no difference: it is "
-        f"how far {second} ends above its own lowest validation loss."
+        f"Hidden size / learning rate {second} minus {first}, means over the shared seeds in nats, with the 95% interval. "
+        "Each verdict is on the estimate being above zero. Gap: validation minus training loss. The last line of a cell is "
+        f"no difference: it is how far {second} ends above its own lowest validation loss."
     )
     formats = {first: "{:.4f}", second: "{:.4f}"}
     return make_table("overfitting", rows, caption, diverged_note([*base, *large]), formats)
@@ -254,8 +259,8 @@ def precision_table(records: Records) -> Table | None:
         same = stats.judged_higher(e) == "no difference that matters"
         rows.append(row | {"estimate": e.mean, "low": e.low, "high": e.high, "equivalent": same})
     caption = (
-        "Best validation loss in nats per character after training in float32 and in bfloat16 (autocast): means over "
-        f"seeds, the paired difference and its 95% interval. Equivalent: the interval lies inside ±{MARGIN:g}."
+        "Best validation loss in nats after training in float32 and in bfloat16 (autocast): means over seeds, the paired "
+        f"difference and its 95% interval. Equivalent: the interval lies inside ±{MARGIN:g}."
     )
     formats = dict.fromkeys(core.PRECISIONS, "{:.4f}")
     return make_table("precision", rows, caption, diverged_note(records), formats)
@@ -265,17 +270,86 @@ def precision_table(records: Records) -> Table | None:
 # sentences
 
 
+def course(records: Records) -> Finding:
+    """When the runs of one cell were best and stopped, and what came in between."""
+    (cell,) = cells_in(records)
+    runs = finished(records)
+    id, name = f"course-{cell}", cell.upper()
+    if not runs:
+        return Finding(id, diverged_note(records), {}, f"No run of the {name} finished")
+    best, last = ([r[key] for r in runs] for key in ("best_epoch", "epochs"))
+    values = {"cell": name, "best": span(best), "last": span(last)}
+    if best == last:
+        text = "Its limit of epochs ended the training while validation loss was at its lowest."
+    else:
+        values["rise"] = span([rise_above_best(r) for r in runs], "{:.3f}")
+        text = "From its best epoch to the last, validation loss rises by {rise} nats"
+        falls = [r["train_loss_best"] - r["train_loss_last"] for r in runs]
+        if min(falls) > 0:
+            values["fall"] = span(falls, "{:.3f}")
+            text += ", while training loss goes on falling, by {fall}"
+        text += "."
+    crossings = [epoch for epoch in map(crossing_epoch, runs) if epoch]
+    if crossings:
+        values["crossing"] = span(crossings)
+        of_how_many = "" if len(crossings) == len(runs) else f", in {len(crossings)} of {len(runs)} runs"
+        text += f" Validation first lies above training loss at epoch {{crossing}}{of_how_many}."
+    else:
+        text += " It is never above training loss."
+    return Finding(id, text, values, "The {cell} is best at epoch {best} and stops at {last}")
+
+
 def verdict_rule() -> Finding:
-    return Finding("verdict-rule", VERDICT_RULE, {"margin": MARGIN, "min_seeds": MIN_SEEDS})
+    """What a verdict is made from; the rule itself is in full_rule()."""
+    text = (
+        "A difference is judged from its 95% interval over seeds, paired where the cells share their splits. An interval "
+        "that holds zero and reaches further than the margin is too close to call."
+    )
+    heading = "{margin:g} nats are the least that matters, {min_seeds} seeds the fewest that are judged"
+    return Finding("verdict-rule", text, {"margin": MARGIN, "min_seeds": MIN_SEEDS}, heading)
 
 
-def rnn_or_lstm(records: Records, epoch: str) -> Finding:
-    """Which of the two has the lower validation loss at the "last" or the "best" epoch: a Finding. The question takes
-    no side; the study's claim, made of the last epoch, is judged where the runs follow its protocol.
-    """
+def full_rule() -> Finding:
+    return Finding("verdict-rule-in-full", VERDICT_RULE, {"margin": MARGIN, "min_seeds": MIN_SEEDS})
+
+
+RNNS = "the RNN's"
+# What the verdict on "the LSTM's loss is lower" says of the two cells, as the end of a sentence.
+BETTER = {
+    "not judged": "it is not judged",
+    "no difference that matters": "neither is better",
+    "confirmed": "the LSTM is better",
+    "refuted": "the RNN is better",
+    "too close to call": "it is too close to call",
+}
+
+
+def rnn_or_lstm(records: Records) -> Finding:
+    """Which of the two has the lower validation loss, at the last and at the best epoch."""
+    at_last, at_best = (stats.lstm_minus_rnn(records, epoch) for epoch in ("last", "best"))
+    values = {"n": at_last.n, "last_mean": at_last.mean, "best_mean": at_best.mean}
+    last, best = BETTER[stats.judged_lower(at_last)], BETTER[stats.judged_lower(at_best)]
+    text = f"The LSTM's validation loss is {_side_of(at_last, 'last')} and {_side_of(at_best, 'best')}."
+    if not at_last.n:
+        heading, text = "RNN and LSTM are not compared", "No seed finished in both."
+    elif at_last.n < MIN_SEEDS:
+        heading = f"{counted(at_last.n, 'seed')} of each cannot tell RNN and LSTM apart"
+    elif last == best:
+        heading = f"RNN or LSTM: at the last and at the best epoch {last}"
+    else:
+        heading = f"At the last epoch {last}, at the best {best}"
+    return Finding("rnn-or-lstm", text, values, heading)
+
+
+def _side_of(e: Estimate, epoch: str) -> str:
+    """'0.0124 nats higher than the RNN's at the last epoch'."""
+    return f"{stats.difference_in_words(e, RNNS).partition(' (')[0]} at the {epoch} epoch"
+
+
+def difference_at(records: Records, epoch: str) -> Finding:
+    """The difference of the two at the "last" or the "best" epoch, with its interval."""
     e = stats.lstm_minus_rnn(records, epoch)
     judged = stats.judged_lower(e)
-    words = stats.difference_in_words(e, "the RNN's")
     lead = {
         "not judged": f"Not judged, for want of {MIN_SEEDS} seeds",
         "no difference that matters": f"No difference that matters, the interval lies inside ±{MARGIN:g}",
@@ -283,53 +357,61 @@ def rnn_or_lstm(records: Records, epoch: str) -> Finding:
         "refuted": "The RNN is better",
         "too close to call": "Too close to call",
     }[judged]
-    text = f"**{lead}:** at the {epoch} epoch the LSTM's validation loss is {words}."
+    text = f"**{lead}:** at the {epoch} epoch the LSTM's validation loss is {stats.difference_in_words(e, RNNS)}."
     if e.n == 0:
         text = f"RNN and LSTM are not compared at the {epoch} epoch: no seed finished in both."
     if e.n and e.dropped:
         text += f" Seeds that did not finish in both, and are left out: {', '.join(map(str, e.dropped))}."
     values: dict[str, float | str | None] = {"n": e.n, "mean": e.mean, "sd": e.sd}
     values |= {"low": e.low, "high": e.high, "verdict": judged}
-    if epoch == "last" and {"rnn", "lstm"} <= published_numbers(records).keys():
-        published = round(PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"], 4)
-        values["published"] = published
-        text += f" The study's claim that the LSTM is better (by {-published} nats, one run each): *{judged}*."
     return Finding(f"rnn-or-lstm-{epoch}", text, values)
 
 
-def overfitting_verdicts(base: Records, large: Records) -> Finding:
-    """The two claims about the larger configuration, judged for each cell: a Finding. Both may be empty."""
+# What the verdict on "it overfits" answers to the question whether it does.
+OVERFITS = {"confirmed": "yes", "refuted": "no", "no difference that matters": "no"}
+
+
+def does_larger_overfit(base: Records, large: Records) -> Finding:
+    """Whether the larger and faster configuration overfits, for each cell: a wider gap to training than base's, and a
+    validation loss that ends above its own lowest. Both may be empty."""
     table = overfitting_table(base, large)
     if table is None:
-        text = "Whether a larger configuration overfits is *not judged*: it was not trained on this corpus."
-        return Finding("overfitting-verdicts", text, {})
+        text = "A larger configuration was not trained on this corpus."
+        return Finding("overfitting", text, {}, "Whether a larger model overfits is not known")
     rows = table.frame.to_dict("records")
-    first, second = size_and_rate(base[0]), size_and_rate(large[0])
-    lines = []
-    values: dict[str, str] = {}
+    second = size_and_rate(large[0])
+    values: dict[str, str] = {"size": second}
+    said, best = [], []
     for cell in cells_in(base):
-        last, best, wider, risen = (r["verdict"] for r in rows if r["cell"] == cell.upper())
-        overfits = stats.verdict_of_both(wider, risen)
-        values |= {f"{cell}_overfits": overfits, f"{cell}_last": last, f"{cell}_best": best}
-        lines.append(
-            f"- {cell.upper()}: that {second} overfits (a larger gap than {first}, and validation loss ending "
-            f"above its lowest): *{overfits}*. That {first} has the lower validation loss: *{last}* at the last epoch, "
-            f"*{best}* at the best."
-        )
-    return Finding("overfitting-verdicts", "\n".join(lines), values)
+        _, at_best, gap, rise = (r for r in rows if r["cell"] == cell.upper())
+        overfits = stats.verdict_of_both(gap["verdict"], rise["verdict"])
+        values[f"{cell}_overfits"] = overfits
+        said.append(f"{cell.upper()}: {OVERFITS.get(overfits, overfits)}")
+        if at_best["estimate"] is not None:
+            side = "lower" if at_best["estimate"] < 0 else "higher"
+            best.append(f"{abs(at_best['estimate']):.4f} nats {side} ({cell.upper()})")
+    text = (
+        "To overfit is to have a wider gap to training than {base} has, and to end above one's own lowest validation loss. At "
+        f"the best epoch the larger model's loss is {' and '.join(best) or 'not known'}."
+    )
+    values["base"] = size_and_rate(base[0])
+    return Finding("overfitting", text, values, f"Does {{size}} overfit? {'; '.join(said)}")
 
 
 def precision_check(records: Records) -> Finding:
     """For which configurations bfloat16 may stand for float32: a Finding. records may be empty."""
     table = precision_table(records)
     if table is None:
-        return Finding("precision-check", "Whether bfloat16 is equivalent to float32 is not known for this corpus.", {})
+        text = "The runs that would tell were not made of this corpus."
+        return Finding("precision-check", text, {}, "Whether bfloat16 is equivalent to float32 is not known")
     same: list[str] = []
     other: list[str] = []
     for r in table.frame.to_dict("records"):
         names = same if r["equivalent"] else other
         names.append(f"{r['cell']} {r['hidden size / learning rate']}")
-    text = "**bfloat16 is equivalent to float32** for {same}." if same else "**bfloat16 is equivalent nowhere.**"
+    heading = "bfloat16 gives the same loss as float32 in {few} of {n} configurations"
+    text = "Where the processor is faster with numbers of 16 bits than with those of 32, training uses them."
     if other:
-        text += " That it is has not been shown for {other}: there training stays with float32."
-    return Finding("precision-check", text, {"same": ", ".join(same), "other": ", ".join(other)})
+        text += " That the loss is the same has not been shown for {other}: there training stays with float32."
+    values = {"same": ", ".join(same), "other": ", ".join(other), "few": len(same), "n": len(same) + len(other)}
+    return Finding("precision-check", text, values, heading)

@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from charlm import stats
 from charlm.drawing import (
     DASHED,
-    FAINT,
     GREY,
     INK,
     Dashes,
@@ -14,9 +13,12 @@ from charlm.drawing import (
     count_axis,
     dashes,
     finish,
+    label_point,
+    label_right,
     legend_below,
     legend_entry,
     nothing_drawn,
+    overview_and_detail,
     panels,
     styled,
 )
@@ -40,35 +42,32 @@ def ngram_floor(runs: Records) -> Figure:
     best = measures.best_order(runs)
     floor = stats.seed_estimate(by_seed, measures.ngram_loss(best)).known_mean
     losses = {cell: stats.seed_estimate(of_cell(runs, cell), "loss").known_mean for cell in cells_in(runs)}
-    canvas, axes = panels(2, 2.5, sharex=True)
-    for ax in axes:
-        _draw_orders(ax, by_seed, "ngram_train", DASHED, FAINT)
+    canvas, whole, closer = overview_and_detail(4.2, sharex=True)
+    for ax in (whole, closer):
+        _draw_orders(ax, by_seed, "ngram_train", DASHED, GREY)
         _draw_orders(ax, by_seed, "ngram", "solid", INK)
         for cell, loss in losses.items():
             ax.axhline(loss, color=colour(cell), lw=1.8, ls=dashes(cell))
         ax.grid(axis="y")
-        ax.set_ylabel("loss (nats per character)")
+        ax.set_ylabel("loss (nats)")
+    on_train = float(np.mean([r["ngram_train"] for r in by_seed], axis=0)[-1])
+    label_point(whole, "on its training text", (ORDERS, on_train), (4, -7), GREY, ha="right", va="top")
+    whole.margins(y=0.4)
     lowest = min(floor, *losses.values())
     highest = max(floor, *losses.values())
     room = 0.5 * (highest - lowest) + MARGIN
-    axes[1].set_ylim(lowest - room, highest + room)
-    axes[1].set_title("the same, near the lowest")
-    axes[1].set_xticks(EVERY_ORDER)
-    axes[1].set_xlabel("order: n of the n-grams")
-    entries = [
-        legend_entry(f"n-gram, order {best} lowest: {floor:.3f}", INK, lw=2, marker="o", ms=4),
-        legend_entry("n-gram, training", FAINT, lw=2, ls=DASHED, marker="o", ms=4),
-    ]
-    named = []
-    for cell, loss in losses.items():
-        entries.append(legend_entry(f"{cell.upper()}: {loss:.3f}", colour(cell), lw=1.8, ls=dashes(cell)))
-        named.append(f"{cell.upper()} {loss:.4f}")
-    legend_below(canvas, entries, 2, columnspacing=1.2)
-    said = f"The n-gram models' lowest mean on validation chunks is {floor:.4f}, at order {best}; {', '.join(named)}."
-    caption = (
-        "Loss of n-gram models by order, on validation and on training chunks, each seed thin, the mean bold; level lines: "
-        f"the cells' validation loss at the best epoch, from a zero state. {said} {note}"
-    )
+    closer.set_ylim(lowest - room, highest + room)
+    closer.set_title("the same, near the lowest")
+    closer.set_xticks(EVERY_ORDER)
+    closer.set_xlabel("order n: predicted from the n − 1 characters before")
+    ends = [(cell.upper(), loss, colour(cell)) for cell, loss in losses.items()]
+    at_end = float(np.mean([r["ngram"] for r in by_seed], axis=0)[-1])
+    if at_end < highest + room:  # else it ends above the closer look
+        ends.append(("counting", at_end, INK))
+    label_right(closer, ends)
+    named = [f"{cell.upper()} {loss:.4f}" for cell, loss in losses.items()]
+    said = f"Counting is best at order {best}, {floor:.4f}; {', '.join(named)}."
+    caption = f"n-gram models on validation text, seeds thin, mean bold; level lines: the cells. {said} {note}"
     rows = []
     for r in by_seed:
         for order, validation, training in zip(EVERY_ORDER, r["ngram"], r["ngram_train"], strict=True):
@@ -81,7 +80,7 @@ def _draw_orders(ax: Axes, by_seed: Records, key: str, ls: Dashes, c: str) -> No
     """Losses by order, each seed thin and the mean bold."""
     losses = [r[key] for r in by_seed]  # (orders,) each
     for of_seed in losses:
-        ax.plot(EVERY_ORDER, of_seed, color=c, lw=0.7, alpha=0.4)
+        ax.plot(EVERY_ORDER, of_seed, color=c, lw=0.9, alpha=0.55)
     ax.plot(EVERY_ORDER, np.mean(losses, axis=0), "o", ls=ls, color=c, lw=2, ms=4)
 
 
@@ -105,7 +104,7 @@ def loss_by_position(runs: Records) -> Figure:
         carried = _draw_positions(ax, ours, "carried_positions", DASHED, colour(cell))
         ax.set_title(f"{cell.upper()}, {counted(len(ours), 'seed')}", color=colour(cell))
         ax.grid(axis="y")
-        ax.set_ylabel("loss (nats per character)")
+        ax.set_ylabel("loss (nats)")
         sights.append(
             f"{cell.upper()}: from {zero[0]:.2f} to {zero[-1]:.2f} from a zero state, from {carried[0]:.2f} to "
             f"{carried[-1]:.2f} with the state carried on"
@@ -118,9 +117,9 @@ def loss_by_position(runs: Records) -> Figure:
         legend_entry("carried on", INK, lw=2, ls=DASHED),
         legend_entry(f"n-gram, order {order}", GREY, lw=1.4, ls=NGRAM_DASHES),
     ]
-    legend_below(canvas, entries, 3, columnspacing=1.2)
+    legend_below(canvas, entries, 2)
     seen = "; ".join(sights)
-    caption = f"Validation loss by position in the chunk, each seed thin, the mean bold. {seen}. {note}"
+    caption = f"Validation loss by position in the chunk, each seed thin, the mean bold. {note}"
     return finish(canvas, "loss-by-position", caption, f"Lines over the position. {seen}.", rows)
 
 
@@ -129,7 +128,7 @@ def _draw_positions(ax: Axes, ours: Records, key: str, ls: Dashes, c: str) -> np
     losses = [r[key] for r in ours]  # (time,) each
     read = range(1, 1 + len(losses[0]))
     for of_seed in losses:
-        ax.plot(read, of_seed, color=c, lw=0.6, alpha=0.3)
+        ax.plot(read, of_seed, color=c, lw=0.9, alpha=0.45)
     mean = np.mean(losses, axis=0)
     ax.plot(read, mean, color=c, lw=2, ls=ls, marker="." if len(read) == 1 else None)
     return mean
@@ -152,7 +151,7 @@ def gap_steps(runs: Records) -> Figure:
     if not runs:
         return nothing_drawn(note, "gap-steps")
     shown = cells_in(runs)
-    canvas, (ax,) = panels(1, 3.4)
+    canvas, (ax,) = panels(1, 2.7)
     rows, sights = [], []
     for i, cell in enumerate(shown):
         c = colour(cell)
@@ -160,7 +159,7 @@ def gap_steps(runs: Records) -> Figure:
         losses = []
         for y, (name, key) in enumerate(GAP.items()):
             e = stats.seed_estimate(of_cell(runs, cell), key)
-            ax.plot(list(e.values.values()), [y + beside] * e.n, "o", color=c, alpha=0.35, ms=5, mec="none")
+            ax.plot(list(e.values.values()), [y + beside] * e.n, "o", color=c, alpha=0.5, ms=5, mec="none")
             ax.plot(e.known_mean, y + beside, "D", color=c, ms=6)
             if e.interval:
                 ax.plot(e.interval, [y + beside] * 2, color=c, lw=2)
@@ -171,10 +170,10 @@ def gap_steps(runs: Records) -> Figure:
     ax.invert_yaxis()
     ax.grid(axis="x")
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("loss at the last epoch (nats per character)")
-    entries = [legend_entry(f"{c.upper()}: mean, 95%", colour(c), marker="D", ms=6, lw=2) for c in shown]
-    entries.append(legend_entry("one seed", GREY, marker="o", ms=5, ls="", alpha=0.5))
-    legend_below(canvas, entries, 3, columnspacing=1.2)
+    ax.set_xlabel("loss at the last epoch (nats)")
+    entries = [legend_entry(c.upper(), colour(c), marker="D", ms=6, lw=2) for c in shown]
+    entries.append(legend_entry("one seed", GREY, marker="o", ms=5, ls=""))
+    legend_below(canvas, entries, len(entries))
     seen = "; ".join(sights)
-    caption = f"What lies between training and validation loss at the last epoch. {seen}. {note}"
+    caption = f"What lies between training and validation loss at the last epoch: mean with its 95% interval. {note}"
     return finish(canvas, "gap-steps", caption, f"Rows of dots, one row a loss. {seen}.", rows)

@@ -185,11 +185,27 @@ def with_measured_losses(records: Records, corpus: Corpus, runs: Path = RUNS) ->
     grams: dict[tuple, dict[str, np.ndarray]] = {}
     measured = [r for r in records if r["status"] == "diverged"]
     for r in finished(records):
-        split = tuple(r[name] for name in SPLIT_FIELDS)
+        split = _split(r)
         if split not in grams:
             grams[split] = count_grams(r, corpus)
         measured.append(r | grams[split] | _loss_fields(kept_losses(runs / r["run_id"], corpus)))
     return measured
+
+
+def with_counting(records: Records, corpus: Corpus) -> list[Record]:
+    """The records with counting, the loss of an n-gram model on the validation chunks of their splits, and
+    counting_order, the order that is best over all of them."""
+    grams: dict[tuple, np.ndarray] = {}  # (orders,) each
+    for r in records:
+        split = _split(r)
+        if split not in grams:
+            grams[split] = count_grams(r, corpus)["ngram"]
+    order = best_order([r | {"ngram": grams[_split(r)]} for r in records])
+    return [r | {"counting": float(grams[_split(r)][order - 1]), "counting_order": order} for r in records]
+
+
+def _split(r: Record) -> tuple:
+    return tuple(r[name] for name in SPLIT_FIELDS)
 
 
 def _loss_fields(losses: dict[str, Tensor]) -> Record:

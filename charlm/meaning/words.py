@@ -1,13 +1,15 @@
 """Tables and sentences on what a loss means, from measured runs."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 from charlm import stats
 from charlm.meaning import measures
 from charlm.meaning.measures import GAP, ORDERS
 from charlm.records import Records, cells_in, finished_alike, of_cell
 from charlm.show import Finding, Table, make_table
-from charlm.stats import MIN_SEEDS, Estimate
+from charlm.stats import MARGIN, MIN_SEEDS, Estimate, Key
 
 NOTHING = "No run finished, so there is nothing to measure."
 
@@ -43,9 +45,8 @@ def scale_table(runs: Records, vocabulary_size: int) -> Table:
         accuracy = stats.seed_estimate(ours, "accuracy").mean
         rows.append(_scale_row(cell.upper(), stats.seed_estimate(ours, "loss"), accuracy))
     caption = (
-        "What predicts the next character of validation text, and how well: loss in nats per character with its 95% interval "
-        "over seeds, in bits, and as the number of equally likely characters that would be as hard to guess between "
-        "(e to the loss); and how often the most probable character is the right one. Cells: best epoch, zero state."
+        "What predicts the next character of validation text, and how well: nats with their 95% interval, bits, the number of "
+        "equally likely characters as hard to guess between, and how often the most probable character is right."
     )
     formats = dict.fromkeys(("nats", "low", "high", "bits"), "{:.4f}") | {"as hard as": "{:.2f}", "right": "{:.1%}"}
     return make_table("loss-scale", rows, caption, note, formats)
@@ -64,60 +65,127 @@ def _scale_row(name: str, e: Estimate, accuracy: float | None = None) -> dict:
     }
 
 
+def _shared(runs: Records, key: Key, judge: Callable[[Estimate], str]) -> tuple[dict[str, Estimate], set[str]]:
+    """The estimate of each cell, and the verdicts that they have among them."""
+    estimates = {cell: stats.seed_estimate(of_cell(runs, cell), key) for cell in cells_in(runs)}
+    return estimates, {judge(e) for e in estimates.values()}
+
+
+def _the_cells(runs: Records, capital: bool = False) -> str:
+    """'the RNN and the LSTM'."""
+    named = " and ".join(f"the {cell.upper()}" for cell in cells_in(runs))
+    return f"The{named[3:]}" if capital else named
+
+
+def _per_cell(numbers: dict[str, float], form: str = "{:.4f}") -> str:
+    """'0.0730 (RNN) and 0.0729 (LSTM)'."""
+    return " and ".join(f"{form.format(x)} ({cell.upper()})" for cell, x in numbers.items())
+
+
 def beyond_frequencies(runs: Records) -> Finding:
-    """Whether each cell has learnt more than how often each character occurs, by the rule of verdicts."""
+    """Whether the cells have learnt more than how often each character occurs. They have learnt nothing where no cell's mean
+    loss is lower than that by more than MARGIN."""
     runs, _ = finished_alike(runs)
     if not runs:
-        return Finding("beyond-frequencies", NOTHING, {})
-    says = {
-        "confirmed": "has learnt more than how often each character occurs",
-        "no difference that matters": "has learnt nothing beyond how often each character occurs",
-        "refuted": "is worse than knowing how often each character occurs, and nothing else",
-        "too close to call": "has learnt too little beyond how often each character occurs to be told from nothing",
-        "not judged": f"is not judged, for want of {MIN_SEEDS} seeds",
-    }
-    head = (
-        "**What is learnt beyond the frequencies of characters,** which are all that the n-gram model of order 1 knows."
+        return Finding("beyond-frequencies", NOTHING, {}, "Nothing was learnt: no run finished")
+    estimates, verdicts = _shared(runs, measures.above_ngram(1), stats.judged_lower)
+    nothing = all(e.known_mean > -MARGIN for e in estimates.values())
+    values: dict[str, float | str | bool | None] = {"nothing_learnt": nothing}
+    for cell, e in estimates.items():
+        values |= _values(cell, e) | {f"{cell}_verdict": stats.judged_lower(e)}
+    values["even"] = stats.seed_estimate(measures.one_a_seed(runs), measures.ngram_loss(1)).known_mean
+    losses = {cell: stats.seed_estimate(of_cell(runs, cell), "loss").known_mean for cell in estimates}
+    if nothing:
+        heading = f"Nothing was learnt: by {_the_cells(runs)} no more than how often each character occurs"
+    elif verdicts == {"confirmed"}:
+        verb = "has" if len(estimates) == 1 else "have"
+        heading = f"{_the_cells(runs, capital=True)} {verb} learnt more than how often each character occurs"
+    else:
+        heading = "Not every cell is shown to have learnt more than how often each character occurs"
+    text = (
+        "Who knows those frequencies and nothing else (an n-gram model of order 1) has a loss of {even:.4f} nats; the cells "
+        f"have {_per_cell(losses)}."
     )
-    lines: list[str] = []
-    values: dict[str, float | str | None] = {}
-    for cell in cells_in(runs):
-        e = stats.seed_estimate(of_cell(runs, cell), measures.above_ngram(1))
-        judged = stats.judged_lower(e)
-        difference = stats.difference_in_words(e, "that of order 1")
-        lines.append(f"The {cell.upper()} {says[judged]}: its loss is {difference}.")
-        values |= _values(cell, e) | {f"{cell}_verdict": judged}
-    return Finding("beyond-frequencies", _listed(head, lines), values)
+    return Finding("beyond-frequencies", text, values, heading)
 
 
 def against_counting(runs: Records) -> Finding:
-    """Each cell against the best n-gram model, which is given the same training chunks and the same characters."""
+    """The cells against the best n-gram model, which is given the same training chunks and the same characters."""
     runs, _ = finished_alike(runs)
     if not runs:
-        return Finding("against-counting", NOTHING, {})
+        return Finding("against-counting", NOTHING, {}, "Whether counting does better is not known")
+    by_seed = measures.one_a_seed(runs)
     order = measures.best_order(runs)
-    floor = stats.seed_estimate(measures.one_a_seed(runs), measures.ngram_loss(order)).mean
-    head = (
-        f"**Network or counting.** Of the n-gram models of order 1 to {ORDERS} that of order {{order}} has the lowest loss, "
-        "{floor:.4f} nats in the mean (like a best epoch, the order is chosen on validation text)."
+    floor = stats.seed_estimate(by_seed, measures.ngram_loss(order)).known_mean
+    values: dict[str, Any] = {"order": order, "floor": floor, "seeds": sorted(r["seed"] for r in by_seed)}
+    estimates, verdicts = _shared(runs, measures.above_ngram(order), stats.judged_lower)
+    for cell, e in estimates.items():
+        values |= _values(cell, e) | {f"{cell}_verdict": stats.judged_lower(e)}
+    who = _the_cells(runs)
+    headings = {
+        "refuted": f"A model that only counts has a lower loss than {who}",
+        "confirmed": f"A model that only counts has a higher loss than {who}",
+        "no difference that matters": f"Counting does as well as {who}",
+    }
+    heading = headings.get(verdicts.pop(), "") if len(verdicts) == 1 else ""
+    above = {cell: e.known_mean for cell, e in estimates.items()}
+    text = (
+        f"Of n-gram models of order 1 to {ORDERS}, trained on the same chunks, that of order {{order}} is best: {{floor:.4f}} "
+        f"nats. The cells differ from it by {_per_cell(above, '{:+.4f}')}."
     )
+    return Finding(
+        "against-counting", text, values, heading or "Whether counting does better is not settled for each cell"
+    )
+
+
+def against_counting_by_cell(runs: Records) -> Finding:
+    """The same with intervals."""
+    runs, _ = finished_alike(runs)
+    if not runs:
+        return Finding("against-counting-by-cell", NOTHING, {})
     lines: list[str] = []
-    values: dict[str, float | str | None] = {"order": order, "floor": floor}
-    for cell in cells_in(runs):
-        e = stats.seed_estimate(of_cell(runs, cell), measures.above_ngram(order))
-        judged = stats.judged_lower(e)
+    estimates, _ = _shared(runs, measures.above_ngram(measures.best_order(runs)), stats.judged_lower)
+    for cell, e in estimates.items():
         difference = stats.difference_in_words(e, "that of the n-gram model")
-        lines.append(f"That the {cell.upper()} does better than counting: *{judged}*; its loss is {difference}.")
-        values |= _values(cell, e) | {f"{cell}_verdict": judged}
-    return Finding("against-counting", _listed(head, lines), values)
+        lines.append(
+            f"That the {cell.upper()} does better than counting: *{stats.judged_lower(e)}*; its loss is {difference}."
+        )
+    head = "Like a best epoch, the order is chosen on validation text."
+    return Finding("against-counting-by-cell", _listed(head, lines), {})
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # where in a chunk it is made
 
 
+def first_characters(runs: Records) -> Finding:
+    """Whether a chunk's loss is made at its beginning, and whether a state that is carried on makes up for it."""
+    runs, _ = finished_alike(runs)
+    if not runs:
+        return Finding("first-characters", NOTHING, {}, "Where in a chunk the loss is made is not known")
+    _, costs = _shared(runs, measures.cold_start, stats.judged_higher)
+    _, helps = _shared(runs, measures.carrying, stats.judged_lower)
+    if costs == {"confirmed"}:
+        heading = "A chunk's first characters cost most, since nothing stands before them"
+    else:
+        heading = "A chunk's first characters are not shown to cost more in each cell"
+    first = {c: stats.seed_estimate(of_cell(runs, c), lambda r: float(r["loss_positions"][0])) for c in cells_in(runs)}
+    late = {c: stats.seed_estimate(of_cell(runs, c), lambda r: measures.last_third(r["loss_positions"])) for c in first}
+    text = (
+        f"The loss of the first is {_per_cell(_means(first), '{:.2f}')} nats, in the last third of a chunk "
+        f"{_per_cell(_means(late), '{:.2f}')}."
+    )
+    if helps == {"confirmed"}:
+        text += " A state that is carried on through the text lowers the loss of the whole in each cell."
+    return Finding("first-characters", text, {}, heading)
+
+
+def _means(estimates: dict[str, Estimate]) -> dict[str, float]:
+    return {cell: e.known_mean for cell, e in estimates.items()}
+
+
 def where_in_chunk(runs: Records) -> Finding:
-    """What it costs that each chunk is begun with nothing before it."""
+    """What it costs that each chunk is begun with nothing before it, with intervals."""
     runs, _ = finished_alike(runs)
     if not runs:
         return Finding("cold-start", NOTHING, {})
@@ -181,11 +249,33 @@ def gap_table(runs: Records) -> Table:
             row = {"cell": cell.upper(), "loss": name, "seeds": len(ours), "mean": loss.mean}
             rows.append(row | {"step": step.mean, "low": step.low, "high": step.high})
     caption = (
-        "The gap at the last epoch in nats per character: the training loss as it was recorded while the weights moved; with "
-        "the weights of the end; on as many training chunks as there are for validation; and the validation loss. Step: the "
-        "difference to the line above and its 95% interval."
+        "Losses at the last epoch in nats: training loss recorded while the weights moved, with the weights of the end, and on "
+        "as many chunks as validation has. Step: the difference to the line above and its 95% interval."
     )
     return make_table("gap", rows, caption, note, {"step": "{:+.4f}"})
+
+
+def what_makes_gap(runs: Records) -> Finding:
+    """Whether the gap comes from the number of training chunks; by cell and with intervals it is is_it_size()."""
+    runs, _ = finished_alike(runs)
+    if not runs:
+        return Finding("gap", NOTHING, {}, "What makes the gap is not known")
+    gaps, _ = _shared(runs, measures.whole_gap, stats.judged_higher)
+    equal, there = _shared(runs, measures.equal_gap, stats.judged_higher)
+    _, causes = _shared(runs, measures.size_step, stats.judged_higher)
+    if there <= {"no difference that matters", "refuted"}:
+        heading = "There is no gap between training and validation loss"
+    elif causes <= {"no difference that matters", "refuted"}:
+        heading = "The gap does not come from the size of the training set"
+    elif causes == {"confirmed"}:
+        heading = "A part of the gap comes from the size of the training set"
+    else:
+        heading = "Whether the gap comes from the size of the training set is not settled"
+    text = (
+        f"At the last epoch, validation less training loss is {_per_cell(_means(gaps), '{:.2f}')} nats; with the weights at rest "
+        f"and on equal numbers of chunks it is {_per_cell(_means(equal), '{:.2f}')}."
+    ).replace("-", "−")
+    return Finding("gap", text, {}, heading)
 
 
 def is_it_size(runs: Records) -> Finding:
@@ -226,6 +316,34 @@ def is_it_size(runs: Records) -> Finding:
     return Finding("gap-cause", _listed("**Is it the size of the training set?**", lines), values)
 
 
+def what_neighbours_do(shuffled: Records, sequential: Records) -> Finding:
+    """What it changes that the neighbours of validation chunks are trained on; with intervals it is neighbours(). Both may
+    be empty."""
+    cells = [cell for cell in cells_in(shuffled) if cell in cells_in(sequential)]
+    if not cells:
+        text = "No run kept the end of this corpus for validation."
+        return Finding("split-by-place", text, {}, "What neighbours in both sets do is not known")
+    losses, gaps = {}, {}
+    for cell in cells:
+        theirs, ours = of_cell(sequential, cell), of_cell(shuffled, cell)
+        losses[cell] = stats.paired_difference(theirs, ours, "loss")
+        gaps[cell] = stats.paired_difference(theirs, ours, measures.equal_gap)
+    verdicts = {stats.judged_higher(e) for e in gaps.values()}
+    if verdicts == {"confirmed"}:
+        heading = "Neighbouring chunks in both sets make the gap narrower"
+    elif verdicts == {"refuted"}:
+        heading = "Neighbouring chunks in both sets make the gap wider"
+    else:
+        heading = "What neighbouring chunks in both sets do to the gap is not settled"
+    if any(e.mean is None for e in (*losses.values(), *gaps.values())):
+        return Finding("split-by-place", "No seed finished in both splits.", {}, heading)
+    text = (
+        "A random split puts them there. With the end of the text for validation instead, the loss changes by "
+        f"{_per_cell(_means(losses), '{:+.2f}')} nats and the gap by {_per_cell(_means(gaps), '{:+.2f}')}."
+    ).replace("-", "−")
+    return Finding("split-by-place", text, {}, heading)
+
+
 def neighbours(shuffled: Records, sequential: Records) -> Finding | None:
     """What it changes that the neighbours of validation chunks are trained on: measured runs of a shuffled split against
     runs of a sequential one, whose validation chunks are the end of the text; None where either is missing. That end is
@@ -238,7 +356,7 @@ def neighbours(shuffled: Records, sequential: Records) -> Finding | None:
         measures.one_a_seed(sequential), measures.one_a_seed(shuffled), measures.ngram_loss(order)
     )
     lines = [
-        "**Neighbours in both sets.** With the end of the text for validation in place of chunks from all over it, the loss of "
+        "That end is other text, harder or easier for any model: with it, the loss of "
         f"the n-gram model of order {{order}} is {stats.difference_in_words(grams, beside)}."
     ]
     values: dict[str, float | str | None] = {"order": order, **_values("ngram", grams)}

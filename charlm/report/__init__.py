@@ -1,12 +1,19 @@
 """The report: the notebooks, executed, as one HTML file and one PDF with the same content.
 
     train what is missing → papermill executes each notebook → what the cells showed is collected into results.json
-    → nbconvert writes one Markdown document → pandoc makes it HTML, and typst markup that becomes the PDF
+    → one Markdown document → pandoc makes it HTML, and typst markup that becomes the PDF
 
 Everything is made in build/ and put in place as one set at the end. When a cell fails there is no report but one line
 that names it, and the earlier report stays as it was.
 
-What a notebook shows comes from charlm.show; its first heading is the title of its section, that of the summary the
-title of the report. Of the cells' tags, `hide` leaves a cell out of the report, and `once` leaves it out where the
-notebook is executed again. A link such as [Figure](#fig-loss) reads "Figure 3" in the report.
+What a notebook shows comes from charlm.show. Its first heading is the title of its chapter, that of the summary the
+title of the report, and each `##` asks the question of a section. A Finding with a heading becomes the heading, and the
+question stands below it. A link such as [Figure](#fig-loss) reads "Figure 3" in the report. What cells' tags do there:
+
+    hide        leaves a cell out
+    once        leaves it out where the notebook is executed again
+    fold        what the cell shows is folded away at the end of its section; in the PDF it goes to the appendix
+    aside       a box beside the title
+    provenance  what the cell shows stands in the report's last chapter
+    references  its list is part of the report's references
 """

@@ -1,6 +1,6 @@
 """The command line: python -m charlm.report."""
 
-from charlm.command import begin, command, complain
+from charlm.command import Say, begin, command, complain
 
 if __name__ == "__main__":
     begin()
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from charlm.options import Parser, whole_number
-from charlm.printable import inline
 from charlm.protocol import MOST_SEEDS, Study
 from charlm.report.execute import ReportError
 from charlm.report.make import make_report
@@ -52,17 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     base = Study.quick() if given.quick else Study()
     changed = {k: v for k in ("seeds", "epochs", "corpus") if (v := getattr(given, k)) is not None}
+    say = Say()
     try:
-        out = make_report(dataclasses.replace(base, **changed), given.out, _say, given.studies)
+        out = make_report(dataclasses.replace(base, **changed), given.out, say, given.studies)
     except (CharlmError, ReportError) as error:
         complain("charlm.report", error)
         return 2 if isinstance(error, CharlmError) else 1
-    _say(f"{out / 'report.html'} and report.pdf are there")
+    say(f"{out / 'report.html'} and report.pdf are there")
     return 0
-
-
-def _say(line: str) -> None:
-    print(inline(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """What the cells showed, as the content of results.json."""
 
 import base64
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -59,11 +61,24 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                 results["tables"][id] = shown["rows"]
             elif kind == "samples":
                 results["samples"][id] = shown["items"]
-            else:
+            elif kind == "figure":
+                svg, png = output.data["image/svg+xml"], base64.b64decode(output.data["image/png"])
+                narrow = shown.pop("narrow", "")
                 results["figures"][id] = shown
-                figures.mkdir(exist_ok=True)
-                (figures / f"{id}.svg").write_text(output.data["image/svg+xml"], "utf-8", newline="\n")
-                (figures / f"{id}.png").write_bytes(base64.b64decode(output.data["image/png"]))
+                write_figure(figures, id, svg, png, narrow, shown["rows"])
+            elif kind == "cards":
+                for number, card in enumerate(shown["items"], 1):
+                    claim(f"finding {id}-{number}", job.name)
+                    drawn = card["figure"]
+                    if drawn:
+                        claim(f"figure {drawn['id']}", job.name)
+                        results["figures"][drawn["id"]] = {key: drawn[key] for key in ("caption", "alt", "rows")}
+                        write_figure(
+                            figures, drawn["id"], drawn["svg"], base64.b64decode(drawn["png"]), "", drawn["rows"]
+                        )
+                    values = {"section": card["section"], "figure": drawn and drawn["id"]}
+                    results["findings"][f"{id}-{number}"] = {"text": card["text"], "values": values}
+            # tiles show what is in results["claims"]
     results["provenance"] = provenance(results["runs"])
     check_results(results)
     return results
@@ -76,6 +91,35 @@ def check_results(results: dict) -> None:
     error = jsonschema.exceptions.best_match(validator.iter_errors(as_read))
     if error:
         raise ReportError(f"results.json breaks {SCHEMA.name} at {error.json_path}: {execute.last_line(error.message)}")
+
+
+def write_figure(folder: Path, id: str, svg: str, png: bytes, narrow: str, rows: list[dict]) -> None:
+    """ID.svg, ID.png and ID.csv, and ID-narrow.svg where there is such a drawing."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{id}.svg").write_text(svg, "utf-8", newline="\n")
+    (folder / f"{id}.png").write_bytes(png)
+    (folder / f"{id}.csv").write_text(as_csv(rows), "utf-8", newline="\n")
+    if narrow:
+        (folder / f"{id}-narrow.svg").write_text(narrow, "utf-8", newline="\n")
+
+
+def as_csv(rows: list[dict]) -> str:
+    """A table with a column for each key of the rows. Lists are JSON; a text that a spreadsheet would take for a formula
+    begins with an apostrophe."""
+
+    def cell(value: object) -> object:
+        if isinstance(value, list | dict):
+            return json.dumps(value, allow_nan=False)
+        if isinstance(value, str) and len(value) > 1 and value[0] in "=+-@\t\r":
+            return f"'{value}"
+        return value
+
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: cell(value) for key, value in row.items()})
+    return out.getvalue()
 
 
 def as_json(results: dict) -> str:

@@ -20,7 +20,7 @@ from charlm.printable import visible
 from charlm.protocol import Study
 from charlm.runs.sweep import count_cores
 from charlm.show import escape_markdown
-from charlm_core import CharlmError
+from charlm_core import CharlmError, Config
 
 BUILD = ROOT / "build"
 NOTEBOOKS = ROOT / "notebooks"
@@ -48,18 +48,32 @@ class Job:
         cell = f" ({self.parameters['cell']})" if "cell" in self.parameters else ""
         return f"{self.notebook.parent.name}/{self.notebook.name}{cell}"
 
+    @property
+    def is_lesson(self) -> bool:
+        """Whether what it prints is there to be read in it, and says nothing of how the report comes on."""
+        cells = nbformat.read(self.notebook, as_version=4).cells
+        return any("lesson" in cell.metadata.get("tags", []) for cell in cells)
+
+
+# Of the study, for the notebook that takes them all; its own defaults are quicker.
+HYPER_PARAMETERS = ("hidden_size", "layers", "learning_rate", "batch_size", "chunk_length", "patience")
+
 
 def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
-    """The notebooks in the order in which they are executed. The last one, the summary, is shown first."""
+    """The notebooks in the order in which the report shows them; but the last one, the summary, is shown first."""
     common = {"corpus": corpus, "seeds": study.seeds, "epochs": study.epochs}
+    training = common | {name: getattr(Config, name) for name in HYPER_PARAMETERS}
     plan: list[tuple[str, dict, set[str]]] = [
-        ("1_training", {"cell": "rnn", **common}, {"figure", "table", "results"}),
-        ("1_training", {"cell": "lstm", **common}, {"figure", "table", "results"}),
+        ("1_training", {"cell": "rnn", **training}, {"figure", "table", "results"}),
+        ("1_training", {"cell": "lstm", **training}, {"figure", "table", "results"}),
         ("2_loss_comparison", common, {"figure", "table", "finding"}),
-        ("3_temperature_study", common, {"figure", "table", "samples"}),
         ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
-        ("5_gradients", common, {"figure", "table", "finding"}),
         ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
+        ("7_the_cure", {"corpus": corpus}, {"finding"}),
+        *([("8_benchmark", {}, {"finding", "results"})] if corpus == Study.corpus else []),
+        ("5_gradients", common, {"figure", "table", "finding"}),
+        ("3_temperature_study", common, {"figure", "table", "samples"}),
+        ("9_how_it_works", {"corpus": corpus}, {"figure"}),
         ("0_summary", {"results": results}, {"finding", "table"}),
     ]
     return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]
@@ -95,7 +109,7 @@ class VisibleOutput:
 
 
 def execute_notebook(job: Job, stage: Path) -> NotebookNode:
-    """The executed notebook. Its standard output goes to ours while it runs.
+    """The executed notebook. Its standard output goes to ours while it runs, unless it is a lesson.
 
     Raises ReportError (CharlmError, when that is what the cell raised) and leaves the notebook as far as it came in
     build/, with a banner, unless every code cell ran to its end, in order and without an error, and the kernel lived.
@@ -112,7 +126,7 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
             kernel_name="python3",
             cwd=job.notebook.parent,
             progress_bar=False,
-            stdout_file=VisibleOutput(),
+            stdout_file=None if job.is_lesson else VisibleOutput(),
             stderr_file=VisibleOutput(),  # the terminal's standard error is for the one line that says what failed
             extra_arguments=["--log-level=50"],  # the kernel's own talk, not the notebook's
         )

@@ -14,9 +14,11 @@ from charlm.protocol import Study
 from charlm.report import execute
 from charlm.report.collect import as_json, check_results, collect_results
 from charlm.report.execute import Job, ReportError
+from charlm.report.page import make_html
+from charlm.report.pdf import make_pdf
 from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders
 from charlm.report.play import add_play, check_size, left_out, make_play, play_markdown, play_section, write_reading
-from charlm.report.render import document, make_html, make_pdf
+from charlm.report.render import document
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
 from charlm_core import CharlmError, Corpus

@@ -122,7 +122,7 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
     """Put the staged report into its folders, in place of the one that is there, with its figures."""
 
     def drawings(ids: Iterable[str]) -> list[Path]:
-        return [figures / f"{id}.{kind}" for id in ids for kind in ("svg", "png")]
+        return [figures / f"{id}.{kind}" for id in ids for kind in ("svg", "png", "csv")]
 
     def stale() -> list[Path]:
         try:

@@ -19,6 +19,7 @@ from charlm.corpus import CORPORA
 from charlm.meaning.measures import score
 from charlm.ngram import NGram
 from charlm.records import finished, of_cell
+from charlm.report.collect import write_figure
 from charlm.report.render import TEMPLATES
 from charlm.report.stand_in import reading_figure, stored_samples
 from charlm.runs import folder
@@ -227,14 +228,13 @@ def first_prompt(corpus: Corpus) -> str:
 
 
 def play_section(content: Content) -> str:
-    """The HTML of what can be tried: markup, style, data and script. Nothing of it is seen before the script runs."""
+    """The HTML of what can be tried: markup, data and script. Nothing of it is seen before the script runs."""
     template = Template((TEMPLATES / "play.html").read_text("utf-8"))
     sentences = {"about": _about(content), "write": _write(content), "read": _read(content)}
     sentences |= {"draw": _draw(content), "chance": _chance(content["draws"])}
     markup = template.substitute({k: escape(v) for k, v in sentences.items()}, size=len(content["vocab"]))
-    style = (TEMPLATES / "play.css").read_text("utf-8")
     script = (TEMPLATES / "play.js").read_text("utf-8")
-    return f"<style>\n{style}</style>\n{markup}{data_block(content)}\n<script>\n{script}</script>\n"
+    return f"{markup}{data_block(content)}\n<script>\n{script}</script>\n"
 
 
 def play_markdown(play: Play) -> str:
@@ -245,12 +245,12 @@ def play_markdown(play: Play) -> str:
         "In the HTML edition, in a browser that runs scripts, trained models can be tried here; in their place stands what they "
         "wrote and how they read."
     )
-    return "# Try it\n\n" + boxed("#play-instead", f"{sentence}\n\n{inside}")
+    return "## Try it\n\n" + boxed("#play-instead", f"{sentence}\n\n{inside}")
 
 
 def left_out(why: object) -> str:
     """The section of a report whose page carries no models."""
-    return f"# Try it\n\nThe trained models cannot be tried in this page: {escape_markdown(str(why))}.\n"
+    return f"## Try it\n\nThe trained models cannot be tried in this page: {escape_markdown(str(why))}.\n"
 
 
 def check_size(page: Path) -> None:
@@ -261,9 +261,8 @@ def check_size(page: Path) -> None:
 
 def write_reading(play: Play, figures: Path) -> None:
     """The files of the figure that stands in the page's place."""
-    figures.mkdir(exist_ok=True)
-    (figures / f"{play.reading.id}.svg").write_text(play.reading.svg, "utf-8", newline="\n")
-    (figures / f"{play.reading.id}.png").write_bytes(play.reading.png)
+    it = play.reading
+    write_figure(figures, it.id, it.svg, it.png, it.narrow, it.rows)
 
 
 def add_play(play: Play, results: dict) -> None:

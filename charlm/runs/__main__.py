@@ -1,6 +1,6 @@
 """The command line: python -m charlm.runs list | show | train | verify | remove."""
 
-from charlm.command import begin, command, complain
+from charlm.command import Say, begin, command, complain
 
 if __name__ == "__main__":
     begin()
@@ -127,7 +127,7 @@ def _show(given: Namespace) -> tuple[list[dict], bool]:
 def _train_file(given: Namespace) -> tuple[list[dict], bool]:
     name, configs = read_sweep(given.sweep)
     corpus = load_corpus(name)
-    records = train_sweep(configs, corpus, given.runs, given.workers, given.scheduler, given.insecure, _say)
+    records = train_sweep(configs, corpus, given.runs, given.workers, given.scheduler, given.insecure, Say("stderr"))
     return [run_status(given.runs / r["run_id"]) for r in records], all(r["status"] == "finished" for r in records)
 
 
@@ -145,10 +145,6 @@ def _remove(given: Namespace) -> tuple[list[dict], bool]:
         except CharlmError as e:
             about.append({"run_id": folder.name, "status": "kept", "problem": str(e)})
     return about, all("problem" not in a for a in about)
-
-
-def _say(line: str) -> None:
-    print(inline(line), file=sys.stderr, flush=True)
 
 
 COMMANDS = {"list": _list, "show": _show, "train": _train_file, "verify": _verify, "remove": _remove}

@@ -6,20 +6,31 @@ from asyncio import CancelledError
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 import charlm_core as core
-from charlm.command import undisturbed
+from charlm.command import Say, undisturbed
 from charlm.device import check_device
 from charlm.records import counted
 from charlm.runs.files import STATE, Damaged, pack_state, short_reason, unpack_state
 from charlm.runs.folder import RUNS, Run, check_run, run_record
 from charlm.runs.identity import machine_facts, run_identity
 from charlm.runs.inventory import run_status
+from charlm.runs.progress import (
+    Course,
+    Progress,
+    UsualEpochs,
+    duration,
+    progress_display,
+    seconds_left,
+    steps_in_epoch,
+    steps_told,
+)
 from charlm_core import CharlmError, Config, Corpus, State
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -37,29 +48,37 @@ def train_one_epoch(data: bytes, config: Config, corpus: Corpus) -> bytes:
     return pack_state(state, made, identity)
 
 
-def sweep_plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS, workers: int = 0) -> dict:
-    """What a sweep is going to do: runs to train and found, and the minutes and megabytes to expect here.
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is going to do: runs to train and found, and the seconds and megabytes to expect here. `likely`: as many
+    epochs as such runs are on record to take, None where none is; `most`: as many as they may take."""
 
-    Minutes are estimated from a few timed steps of each kind of run, as if all epochs were needed: an upper bound.
-    """
+    courses: dict[str, Course]  # of those to train, by name
+    found: int
+    likely: float | None
+    most: float
+    megabytes: float
+
+
+def sweep_plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS, workers: int = 0) -> Plan:
+    """The plan of these runs; seconds are estimated from a few timed steps of each kind of run."""
     wanted = [Run.of(config, corpus, runs) for config in dict.fromkeys(configs)]
     todo = [run for run in wanted if not run.is_finished()]
-    seconds = 0.0
+    usual = UsualEpochs(corpus, runs)
     size = 0
     timed: dict[Config, float] = {}
+    courses = {}
     for run in todo:
-        kind = replace(run.config, seed=0)
+        kind = replace(run.config, seed=0, split_seed=None, learning_rate=Config.learning_rate)  # which take no longer
         if kind not in timed:
             timed[kind] = _epoch_seconds(kind, corpus)
-        done = run_status(run.folder).get("epochs", 0)
-        seconds += timed[kind] * (run.config.epochs - done)
+        course = Course(run.name, run.config, steps_in_epoch(kind, corpus), timed[kind], usual(run.config))
+        course.epoch = run_status(run.folder).get("epochs", 0)
+        courses[run.name] = course
         size += 2 * 4 * core.count_parameters(len(corpus.vocab), run.config)  # best and last weights, of 4 bytes
-    return {
-        "train": len(todo),
-        "found": len(wanted) - len(todo),
-        "minutes": seconds / 60 / count_workers(len(todo), todo[0].config if todo else None, workers),
-        "megabytes": size / 1e6,
-    }
+    at_once = count_workers(len(todo), todo[0].config if todo else None, workers)
+    likely, most = seconds_left(courses.values(), at_once)
+    return Plan(courses, len(wanted) - len(todo), likely, most, size / 1e6)
 
 
 def _epoch_seconds(config: Config, corpus: Corpus) -> float:
@@ -67,16 +86,16 @@ def _epoch_seconds(config: Config, corpus: Corpus) -> float:
     check_device(config)
     train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
     chunks = len(train) + len(validation)
-    few = min(chunks, 5 * config.batch_size)
-    part = replace(corpus, ids=corpus.ids[: few * config.chunk_length + 1])
-    config = replace(config, characters=None, validation_characters=None, cut=None)  # which such a part does not have
     state = core.initial_state(len(corpus.vocab), config)
-    seconds = []
-    for _ in range(2):  # the first pass also sets up the library's kernels
+    # Such a part of the corpus does not have the characters that these name.
+    config = replace(config, characters=None, validation_characters=None, cut=None)
+    for batches in (5, 20):  # the first pass also sets up the library's kernels
+        few = min(chunks, batches * config.batch_size)
+        part = replace(corpus, ids=corpus.ids[: few * config.chunk_length + 1])
         start = time.perf_counter()
         core.train_epoch(state, part, config)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds) * chunks / few
+        seconds = time.perf_counter() - start
+    return seconds * chunks / few
 
 
 def count_workers(n_runs: int, config: Config | None, workers: int = 0) -> int:
@@ -93,6 +112,9 @@ def count_cores() -> int:
     return CPU_COUNT
 
 
+SAY = Say()
+
+
 def train_sweep(
     configs: Sequence[Config],
     corpus: Corpus,
@@ -100,9 +122,11 @@ def train_sweep(
     workers: int = 0,
     scheduler: str = "",
     insecure: bool = False,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = SAY,
+    watch: Callable[[Config, State], None] | None = None,
 ) -> list[dict]:
-    """Train what is not finished, and return the records of all in the order of `configs`.
+    """Train what is not finished, and return the records of all in the order of `configs`. `watch` is called after each
+    epoch, once it is stored.
 
     Workers compute one epoch at a time; this process stores the state after each, so that a sweep that was stopped
     goes on from there when it is asked for again. They are processes on this machine, or those of the Dask cluster
@@ -126,20 +150,22 @@ def train_sweep(
         others = [r for r in todo if r not in mine]
         mine = _sound(mine, Run.recover, failures, say)
         plan = sweep_plan([r.config for r in (*mine, *others)], corpus, runs, workers)
-        if plan["train"]:
-            found = len(sound) - len(todo) + plan["found"]
+        if plan.courses:
+            found = len(sound) - len(todo) + plan.found
             say(
-                f"{corpus.name}: {plan['train']} runs to train, {found} found; at most {plan['minutes']:.1f} min on this "
-                f"machine, {plan['megabytes']:.0f} MB in {runs}"
+                f"{corpus.name}: {counted(len(plan.courses), 'run')} to train, {found} found;"
+                f" {duration(plan.likely, plan.most)} on this machine, {plan.megabytes:.0f} MB in {runs}"
             )
-        failures += _train([r for r in mine if not r.is_finished()], corpus, workers, scheduler, insecure, say)
+        unfinished = [r for r in mine if not r.is_finished()]
+        failures += _train(unfinished, plan, corpus, workers, scheduler, insecure, say, watch)
     for run in others:
         say(f"{run.name}: another process trains it; waiting")
         with ExitStack() as lock:
             while not _lock(run, lock):  # the system lets go of it when its holder ends, however it ends
                 time.sleep(0.1)
             if _sound([run], Run.recover, failures, say) and not run.is_finished():
-                failures += _train([run], corpus, 1, "", False, say)
+                plan = sweep_plan([run.config], corpus, runs, 1)
+                failures += _train([run], plan, corpus, 1, "", False, say, watch)
     if failures:
         raise CharlmError(
             f"{len(failures)} of {len(set(wanted))} runs failed or are damaged, the others are done: {'; '.join(failures)}"
@@ -178,7 +204,14 @@ def _lock(run: Run, locks: ExitStack) -> bool:
 
 
 def _train(
-    todo: list[Run], corpus: Corpus, workers: int, scheduler: str, insecure: bool, say: Callable[[str], None]
+    todo: list[Run],
+    plan: Plan,
+    corpus: Corpus,
+    workers: int,
+    scheduler: str,
+    insecure: bool,
+    say: Callable[[str], None],
+    watch: Callable[[Config, State], None] | None,
 ) -> list[str]:
     """Train the runs, and say of each that failed why."""
     if not todo:
@@ -188,33 +221,20 @@ def _train(
     say(f"training {counted(len(todo), 'run')}{where}")
     failures: list[str] = []
     with ExitStack() as stack:
+        client = None
         if scheduler:
-            epochs = _on_workers(todo, corpus, stack.enter_context(_cluster(scheduler, insecure)), failures)
+            client = stack.enter_context(_cluster(scheduler, insecure))
+            workers = len(client.nthreads())
         elif workers > 1:
-            epochs = _on_workers(todo, corpus, stack.enter_context(_local_cluster(workers)), failures)
-        else:
-            epochs = _here(todo, corpus)
-        done = 0
+            client = stack.enter_context(_local_cluster(workers))
+        courses = {run.name: plan.courses[run.name] for run in todo}
+        progress = stack.enter_context(progress_display(courses, workers, say))
+        epochs = _on_workers(todo, corpus, client, failures, progress) if client else _here(todo, corpus, progress)
         for run, state, made in epochs:
-            over = core.is_finished(state, run.config)
-            done += over
-            say(f"[{done}/{len(todo)}] {run.name}: {_progress(run.config, state, made, over)}")
+            progress.tell_epoch(run.name, state, made)
+            if watch:
+                watch(run.config, state)
     return failures
-
-
-def _progress(config: Config, state: State, made: list[dict], over: bool) -> str:
-    """One line of text about the epoch that just ended."""
-    if state.diverged:
-        step = state.diverged["step"]
-        where = f"step {step}" if step else "validation"
-        return (
-            f"DIVERGED in epoch {state.diverged['epoch']}, {where}: the loss is not a finite number any more;"
-            f" try a lower learning rate than {config.learning_rate:g}"
-        )
-    row = state.history[-1]
-    left = (config.epochs - row["epoch"]) * sum(m["seconds"] for m in made) / len(made) / 60
-    rest = f"done, best epoch {core.best_epoch(state.history)}" if over else f"at most {left:.1f} min left"
-    return f"epoch {row['epoch']}, training {row['train_loss']:.4f}, validation {row['val_loss']:.4f}, {rest}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -223,12 +243,13 @@ def _progress(config: Config, state: State, made: list[dict], over: bool) -> str
 Epoch = tuple[Run, State, list[dict]]  # what training yields after each epoch
 
 
-def _here(todo: list[Run], corpus: Corpus) -> Iterator[Epoch]:
+def _here(todo: list[Run], corpus: Corpus, progress: Progress) -> Iterator[Epoch]:
     """Train one run after the other in this process."""
     for run in todo:
         data = run.load()
         while not run.is_finished():
-            data = train_one_epoch(data, run.config, corpus)
+            with steps_told(partial(progress.tell_step, run.name)):
+                data = train_one_epoch(data, run.config, corpus)
             yield run, *run.save(data)
 
 
@@ -311,7 +332,19 @@ def _share(corpus: Corpus, client):
     )
 
 
-def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str]) -> Iterator[Epoch]:
+STEPS = "charlm-steps"  # Dask's topic under which workers tell how far they are
+
+
+def _train_there(name: str, data: bytes, config: Config, corpus: Corpus) -> bytes:
+    """train_one_epoch() on a Dask worker, which tells how far it is."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    with steps_told(lambda step: worker.log_event(STEPS, [name, step])):
+        return train_one_epoch(data, config, corpus)
+
+
+def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str], progress: Progress) -> Iterator[Epoch]:
     """Train on Dask workers. A task is one epoch, so a lost worker costs an epoch, which is computed again."""
     import dask
     from distributed import as_completed
@@ -328,9 +361,11 @@ def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str]) ->
         key = f"{run.name}-{next(numbers)}"
         running[key] = run
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"}):
-            tasks.add(client.submit(train_one_epoch, data, run.config, shared, key=key, priority=-todo.index(run)))
+            made = client.submit(_train_there, run.name, data, run.config, shared, key=key, priority=-todo.index(run))
+            tasks.add(made)
 
     numbers = count()
+    client.subscribe_topic(STEPS, lambda event: progress.tell_step(*event[1]))
     for _ in range(min(len(todo), len(client.nthreads()) + 1)):  # one more than workers: none idles during a save
         submit(waiting[0], waiting.popleft().load())
     for future in tasks:

@@ -29,7 +29,7 @@ from charlm.drawing import (
     panels,
     styled,
 )
-from charlm.records import counted
+from charlm.records import counted, span
 from charlm.show import Figure, escape_markdown
 from charlm.temperature import measures
 from charlm.temperature.measures import DIVERSITY, Closest, Measured
@@ -66,8 +66,8 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
     near_one = min(temperatures, key=lambda t: abs(t - 1))
     order = np.argsort(-p[near_one], kind="stable")
     top, others = order[:15], order[15:]
-    canvas, axes = panels(len(temperatures), 0.85, sharex=True, sharey=True)
-    canvas.set_figheight(0.85 * len(temperatures) + 0.8)
+    canvas, axes = panels(len(temperatures), 0.52, sharex=True, sharey=True)
+    canvas.set_figheight(0.52 * len(temperatures) + 0.8)
     x = np.arange(len(top))
     for ax, t in zip(axes, temperatures, strict=True):
         ax.bar(x, p[t][top], color=ACCENT, width=0.75)
@@ -76,7 +76,7 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
         ax.set_yticks([0, 0.5, 1], ["0", "", "1"])
         ax.grid(axis="y")
         ax.tick_params(axis="x", length=0)
-        label = f"T = {t:g}, entropy {entropy(p[t]):.2f} nats"
+        label = f"T = {t:g}: {entropy(p[t]):.2f} nats"
         # Not at the right edge, where the bar of the rest may be high.
         ax.text(len(x) - 0.6, 0.94, label, transform=ax.get_xaxis_transform(), ha="right", va="top")
     names = [name_character(vocab[i]) for i in top]
@@ -97,7 +97,8 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
             f"{entropy(p[t]):.2f} nats"
         )
     said = "; ".join(ends)
-    caption = f"The next character after {escape_markdown(repr(context[-20:]))}: {escape_markdown(said)}."
+    after = escape_markdown(repr(context[-20:]))
+    caption = f"The probability of the next character after {after}, and its entropy, from the lowest temperature to the highest."
     alt = f"Bar charts of {counted(len(vocab), 'character')}, one a temperature: {said}."
     rows = []
     for t in temperatures:
@@ -109,19 +110,21 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
 # the text
 
 SHOWN = {  # panels of temperature_curves: title, and how its numbers are written
-    "entropy": ("entropy and loss (nats)", "{:.2f}"),
+    "entropy": ("entropy, loss (nats)", "{:.2f}"),
     "words": ("real words", "{:.1%}"),
     "judge": ("judge's loss (nats)", "{:.2f}"),
     "distinct": ("distinct sequences", "{:.1%}"),
-    "copied": ("longest copy (characters)", "{:.1f}"),
+    "copied": ("longest copy (chars)", "{:.1f}"),
     "headings": ("speaker headings", "{:.1%}"),
 }
 
 
-def temperature_axis(ax: Axes, temperatures: Sequence[float]) -> None:
+ROUND = tuple(m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5))
+
+
+def temperature_axis(ax: Axes, temperatures: Sequence[float], round_numbers: Sequence[float] = ROUND) -> None:
     """A logarithmic axis with plain numbers on it."""
     least, most = min(temperatures), max(temperatures)
-    round_numbers = [m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5)]
     ticks = [x for x in round_numbers if least <= x <= most] or [least]
     ax.set_xscale("log")
     ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
@@ -169,20 +172,21 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     shuffled = measures.values_of_way(measured, SHUFFLED)
     names = [name for name in SHOWN if name == "entropy" or real[name] is not None]
     height = (len(names) + 1) // 2
-    canvas = Canvas(figsize=(WIDTH, 1.75 * height + 0.5), layout="constrained")
+    canvas = Canvas(figsize=(WIDTH, 1.45 * height + 0.7), layout="constrained")
     grid = canvas.subplots(height, 2, squeeze=False, sharex=True)
     said = []
     for ax, name in zip(grid.flat, names, strict=False):
         title, form = SHOWN[name]
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title)
         ax.grid()
         draw_band(ax, rows, name, ACCENT)
         ends = _ends_in_words(rows, name, form)
         if name == "entropy":
             draw_band(ax, rows, "loss", INK, ls=DASHED, marker=None)
             coldest = rows[0]["temperature"]
-            label_point(ax, "loss", (coldest, rows[0]["loss"]), (9, -2), INK, fontsize=9)
-            label_point(ax, "entropy", (coldest, rows[0]["entropy"]), (0, 8), ACCENT, fontsize=9)
+            label_point(ax, "loss", (coldest, rows[0]["loss"]), (9, -2), INK)
+            hottest = rows[-1]
+            label_point(ax, "entropy", (hottest["temperature"], hottest["entropy"]), (0, 6), ACCENT, ha="right")
             said.append(f"entropy: {ends}")
         else:
             _draw_levels(ax, name, real, shuffled)
@@ -192,7 +196,7 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
             ax.set_yticks([0, 0.5, 1], ["0", "50%", "100%"])
         else:
             ax.set_ylim(0, None)
-    temperature_axis(grid[0, 0], [r["temperature"] for r in rows])
+    temperature_axis(grid[0, 0], [r["temperature"] for r in rows], (0.1, 0.5, 1, 2, 10))
     for ax in grid.flat[len(names) :]:
         ax.set_visible(False)
     for ax in (grid[-1, 0], grid.flat[len(names) - 1]):
@@ -203,11 +207,9 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
         legend_entry("real text", LEVEL, lw=1.4),
         legend_entry("real text, shuffled", GREY, lw=1.2, ls=DOTTED),
     ]
-    legend_below(canvas, entries, 3)
+    legend_below(canvas, entries, 2)
     finding = "; ".join(said)
-    caption = (
-        f"Measures over temperature (logarithmic), shaded with their 95% intervals. {finding[:1].upper()}{finding[1:]}."
-    )
+    caption = "Measures over temperature (logarithmic axis), shaded with their 95% intervals; real text as a level."
     data = [{"text": "drawn"} | r for r in rows]
     data.append({"temperature": None, "text": "real"} | real)
     data.append({"temperature": None, "text": "shuffled"} | shuffled)
@@ -217,7 +219,7 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
 @styled
 def temperature_distance(near: Closest | None) -> Figure:
     """The distance of drawn text from real text over temperature, and where it may be smallest."""
-    canvas, (ax,) = panels(1, 2.8)
+    canvas, (ax,) = panels(1, 2.4)
     if near is None:
         ax.text(0.5, 0.5, "no measure of text could be taken", transform=ax.transAxes, ha="center")
         said = "No measure of text could be taken."
@@ -234,15 +236,17 @@ def temperature_distance(near: Closest | None) -> Figure:
     ax.grid()
     ax.set_xlabel("temperature T (logarithmic)")
     ax.set_title("distance from real text (logarithmic)")
-    reach = f"{near.low:g}" if near.low == near.high else f"{near.low:g} to {near.high:g}"
-    said = (
-        f"Drawn text is closest to real text at T = {near.best:g} (distance {near.distance[near.best]:.2f}; 95% interval of "
-        f"this temperature {reach}, shaded)"
+    reach = span([near.low, near.high])
+    said = f"Smallest at T = {near.best:g} (95% interval {reach}, shaded)"
+    caption = (
+        f"{said}. The distance is the mean squared difference from real text in {counted(len(near.names), 'measure')}, in "
+        "standard deviations of real text."
     )
-    caption = f"{said}. The mean squared difference in {counted(len(near.names), 'measure')}, in standard deviations."
     data: list[dict] = [{"temperature": t, "distance": d} for t, d in near.distance.items()]
     data.append({"temperature": None, "distance": near.shuffled})
-    return finish(canvas, "temperature-distance", caption, f"A line over temperature. {said}.", data)
+    return finish(
+        canvas, "temperature-distance", caption, f"The distance from real text over temperature. {said}.", data
+    )
 
 
 WAYS = {  # colour, marker, and the name in the legend
@@ -270,7 +274,7 @@ def _label_temperatures(ax: Axes, rows: list[dict], c: str, above: bool) -> None
     for row in rows:
         if row["setting"] in (0.2, 0.5, 1.0, 2.0):
             point = (row[DIVERSITY], row["value"])
-            label_point(ax, f"T = {row['setting']:g}", point, beside, c, va=va, fontsize=9)
+            label_point(ax, f"T = {row['setting']:g}", point, beside, c, va=va)
 
 
 def _draw_real(ax: Axes, measured: Measured, name: str, diversity: float, quality: float) -> None:
@@ -313,7 +317,7 @@ def quality_diversity(measured: Measured) -> Figure:
     axes[-1].xaxis.set_major_formatter(PercentFormatter(1, 0))
     entries = [legend_entry(label, c, marker=mark, ms=4.5, lw=1.6) for c, mark, label in WAYS.values()]
     entries.append(legend_entry("real text", LEVEL, marker="*", ms=11, ls=""))
-    legend_below(canvas, entries, 4, columnspacing=1.0, handlelength=1.5)
+    legend_below(canvas, entries, 2)
     said = f"Real text: {', '.join(sights)} at {level:.1%} diversity. " if sights and level is not None else ""
     caption = f"Quality against diversity, the share of sequences that repeat nothing. {said}"
     alt = f"Three curves of quality over diversity. {said}"

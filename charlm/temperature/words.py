@@ -4,8 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
+import numpy as np
+
 from charlm import stats
-from charlm.records import Record
+from charlm.records import Record, span
 from charlm.show import Finding, Table, make_table
 from charlm.temperature import measures
 from charlm.temperature.measures import (
@@ -20,7 +22,7 @@ from charlm.temperature.measures import (
     Measured,
 )
 from charlm.temperature.texts import REAL, SHUFFLED, STUDY_TEMPERATURES, RealText
-from charlm.text import starts_speaker, wilson_share
+from charlm.text import entropy, starts_speaker, wilson_share
 
 # ---------------------------------------------------------------------------------------------------------------------
 # tables
@@ -35,7 +37,7 @@ def measure_table(rows: list[dict], measured: Measured) -> Table:
     for name, way in (("real", REAL), ("shuffled", SHUFFLED)):
         lines.append({"text": name, "T": None} | _measure_columns(measures.values_of_way(measured, way)))
     caption = (
-        "What temperature does. Entropy and loss in nats per character, on validation text. Unlikely: the chance of drawing "
+        "Entropy and loss in nats per character, on validation text. Unlikely: the chance of drawing "
         f"a character to which the model gives less than {100 * UNLIKELY:g}% at T = 1. Real words: the share of words that "
         "the rest of the corpus has. Judge: loss of the text under an n-gram model of the rest, in nats per character. "
         f"Distinct: the share of a text's {N_GRAM}-character sequences that it does not repeat, from itself or from {OTHERS} "
@@ -62,9 +64,15 @@ def heading_table(drawn: dict[str, list[str]]) -> Table:
         share = wilson_share(sum(map(starts_speaker, texts)), len(texts))
         row = {"prompt": prompt, "case": _case(prompt[0]), "texts": share.total}
         rows.append(row | {"headings": share.rate, "low": share.low, "high": share.high})
+    for case in ("upper", "lower"):
+        of_case = [text for prompt, texts in drawn.items() if _case(prompt[0]) == case for text in texts]
+        if of_case:
+            share = wilson_share(sum(map(starts_speaker, of_case)), len(of_case))
+            row = {"prompt": f"all in {case} case", "case": case, "texts": share.total}
+            rows.append(row | {"headings": share.rate, "low": share.low, "high": share.high})
     caption = (
-        "How a text drawn at T = 0.5 begins after each prompt: the share that starts with a heading as plays print a speaker's name (words "
-        "and a colon alone on the first line), with its 95% interval."
+        "How a text drawn at T = 0.5 begins after each prompt: the share that starts with a heading as plays print a speaker's "
+        "name (words and a colon alone on the first line), with its 95% interval."
     )
     return make_table("headings", rows, caption, formats=dict.fromkeys(("headings", "low", "high"), "{:.1%}"))
 
@@ -93,9 +101,8 @@ def across_runs_table(rows: list[dict]) -> Table | None:
         line = {"cell": r["cell"].upper(), "seed": r["seed"]}
         lines.append(line | {columns[key]: r[key] for key in known})
     caption = (
-        "What the claims about text are judged from, of every run. Closest: the temperature at which drawn text is closest to "
-        "real text. Words: the share of real words, relative to real text. Names: the share of texts that begin with a "
-        "speaker's name after a prompt of that case."
+        "Every run. Closest: the temperature at which drawn text is closest to real text. Words: the share of real words, "
+        "relative to real text. Names: the share of texts that begin with a speaker's name after a prompt of that case."
     )
     formats = dict.fromkeys(columns.values(), "{:.1%}") | {columns["closest"]: "{:g}"}
     return make_table("temperature-runs", lines, caption, formats=formats)
@@ -105,14 +112,31 @@ def across_runs_table(rows: list[dict]) -> Table | None:
 # sentences
 
 
-def chosen_run(record: Record) -> Finding:
-    """Which run the temperature study uses, and why."""
-    text = (
-        "All text below comes from the run with the lowest validation loss: {cell}, seed {seed}, with the weights of epoch "
-        "{epoch} (validation loss {loss:.4f} nats per character), run {run}."
-    )
+def how_texts_begin(record: Record, begun: dict[str, list[str]], real: RealText) -> Finding:
+    """How often a text begins with a speaker's name after prompts of either case, and which run wrote all of the chapter."""
     values = {"cell": record["cell"].upper(), "seed": record["seed"], "epoch": record["best_epoch"]}
-    return Finding("chosen-run", text, values | {"loss": record["val_loss_best"], "run": record["run_id"]})
+    text = "All samples of this chapter come from the run with the lowest validation loss: {cell}, seed {seed}, epoch {epoch}."
+    shares = measures.speaker_shares(begun, real)
+    if not shares:
+        heading = "What the best run writes after {n} prompts"
+        return Finding("how-texts-begin", text, values | {"n": len(begun)}, heading)
+    upper, lower = shares
+    values |= {"upper": upper.rate, "lower": lower.rate}
+    heading = "After upper case {upper:.0%} of texts begin with a speaker's name, after lower case {lower:.0%}"
+    return Finding("how-texts-begin", text, values, heading)
+
+
+def how_probability_spreads(probabilities: dict[float, np.ndarray], context: str) -> Finding:
+    """The entropy of the next character at the lowest and the highest of {temperature: (vocabulary,)}, after a context."""
+    cold, hot = min(probabilities), max(probabilities)
+    values = {"cold": cold, "hot": hot, "context": repr(context[-20:]), "even": math.log(len(probabilities[hot]))}
+    values |= {"h0": float(entropy(probabilities[cold])), "h1": float(entropy(probabilities[hot]))}
+    text = (
+        "After {context}, the entropy of the next character goes from {h0:.2f} nats at T = {cold:g} to {h1:.2f} at T = {hot:g}; "
+        "were all equally likely, it would be {even:.2f}."
+    )
+    heading = "Temperature changes how evenly probability is spread, and not which character is likelier"
+    return Finding("temperature-entropy", text, values, heading)
 
 
 def what_is_measured(real: RealText) -> Finding:
@@ -127,35 +151,17 @@ def what_is_measured(real: RealText) -> Finding:
     return Finding("temperature-texts", text, values | {"share": real.share, "order": real.judge.order})
 
 
-def what_changes(rows: list[dict], vocabulary_size: int) -> Finding:
-    cold, hot = rows[0], rows[-1]
-    text = (
-        "**What temperature changes: how evenly probability is spread.** From T = {t0:g} to T = {t1:g} the mean entropy of "
-        "the next character goes from {h0:.3f} to {h1:.3f} nats; all {v} characters equally likely would be {even:.3f}."
-    )
-    values = {
-        "t0": cold["temperature"],
-        "t1": hot["temperature"],
-        "h0": cold["entropy"],
-        "h1": hot["entropy"],
-        "v": vocabulary_size,
-        "even": math.log(vocabulary_size),
-    }
-    return Finding("temperature-entropy", text, values)
-
-
 def what_does_not(rows: list[dict]) -> Finding:
+    """Which temperature predicts validation text best."""
     best = min(rows, key=lambda r: r["loss"])
-    shown = [r for r in rows if r is not best and r["temperature"] in STUDY_TEMPERATURES]
-    others = "; ".join(f"{r['loss']:.3f} at T = {r['temperature']:g}" for r in shown)
+    values = {"t": best["temperature"], "loss": best["loss"]}
     text = (
-        "**What it does not change: what the model knows.** The ranking of the characters is the same at every T. As a "
-        "prediction of validation text the distribution is best at T = {t:g} among those measured, with a loss of "
-        "{loss:.3f} nats per character ({others})."
+        "**What temperature does not change is what the model knows.** As a prediction of validation text its distribution is "
+        "best at T = {t:g}, with a loss of {loss:.3f} nats."
     )
     if best["temperature"] >= 1:
         text += " So a temperature below that does not make the distribution truer: by this measure it makes it worse."
-    return Finding("temperature-loss", text, {"t": best["temperature"], "loss": best["loss"], "others": others})
+    return Finding("temperature-loss", text, values)
 
 
 def what_is_read(measured: Measured) -> Finding:
@@ -167,27 +173,27 @@ def what_is_read(measured: Measured) -> Finding:
         if share := measures.relative_words(measured, t):
             relative[t] = share
     if not relative:
-        return Finding("temperature-words", "The drawn texts hold no words that could be looked up in the corpus.", {})
+        text = "The drawn texts hold no words that could be looked up in the corpus."
+        return Finding("temperature-words", text, {}, "Whether words stay real cannot be asked")
     temperatures = list(relative)
     named = [t for t in (0.5, 1.0, 2.0) if t in relative]
     rates = "; ".join(f"{measured.value(('T', t), 'words'):.1%} at T = {t:g}" for t in named)
     chance = measured.value(SHUFFLED, "words")
     values = {"rates": rates, "real": measured.value(REAL, "words"), "chance": chance}
-    text = "**What a reader sees.** Words that the rest of the corpus has: {rates}; {real:.1%} in real text"
+    text = "Words that the rest of the corpus has: {rates}; {real:.1%} in real text"
     text += "." if chance is None else ", {chance:.1%} in its shuffled characters."
     if not measures.words_tell(measured):
         text += " In this corpus the rate tells nothing: chance reaches it."
-        return Finding("temperature-words", text, values)
-    high = _leading(temperatures, lambda t: relative[t][1] > AS_REAL)
-    low = _leading(temperatures[::-1], lambda t: relative[t][2] < AS_RANDOM)
-    up_to = "at no low temperature" if high is None else "up to T = {high:g}"
-    from_on = "at no high one" if low is None else "from T = {low:g} on"
+        return Finding("temperature-words", text, values, "Whether words stay real cannot be told")
+    values |= {"as_real": AS_REAL, "as_random": AS_RANDOM}
+    values["high"] = _leading(temperatures, lambda t: relative[t][1] > AS_REAL)
+    values["low"] = _leading(temperatures[::-1], lambda t: relative[t][2] < AS_RANDOM)
+    real = "real at no temperature" if values["high"] is None else "real up to T = {high:g}"
+    random = "look random at none" if values["low"] is None else "look random from T = {low:g} on"
     text += (
-        f" Over {{as_real:.0%}} of real text's rate, with the whole 95% interval, is reached {up_to}; under "
-        f"{{as_random:.0%}} of it is left {from_on}."
+        " Real is over {as_real:.0%} of real text's rate, random under {as_random:.0%}, each with the whole interval."
     )
-    values |= {"high": high, "low": low, "as_real": AS_REAL, "as_random": AS_RANDOM}
-    return Finding("temperature-words", text, values)
+    return Finding("temperature-words", text, values, f"Words are {real} and {random}")
 
 
 def _leading(values: Sequence[float], holds: Callable[[float], bool]) -> float | None:
@@ -205,19 +211,11 @@ LABELS = {
 }
 
 
-def what_is_closest(near: Closest | None) -> Finding:
+def what_is_closest(near: Closest | None, of_runs: list[dict]) -> Finding:
+    """Where drawn text is closest to real text, in the chosen run and in as many as were measured."""
     if near is None:
         text = "No measure of the text could be taken, so no temperature is closest."
-        return Finding("temperature-closest", text, {})
-    reach = "{low:g} to {high:g}" if near.low < near.high else "{low:g} alone, on this grid"
-    text = (
-        "**Which temperature gives text closest to real text.** The distance is the mean squared difference from real text "
-        "over {n} measures ({names}), each in standard deviations of the real pieces. It is smallest at T = {best:g}, where "
-        f"it is {{least:.2f}}; 95% interval of that temperature: {reach}. It is {{half:.2f}} at T = 0.5, {{one:.2f}} at "
-        "T = 1, and {shuffled:.2f} for shuffled real text."
-    )
-    if not near.learnt:
-        text += " Text at the best temperature is not closer than shuffled text: by these measures nothing was learnt."
+        return Finding("temperature-closest", text, {}, "Which temperature is closest to real text is not known")
     values = {
         "n": len(near.names),
         "names": ", ".join(LABELS[name] for name in near.names),
@@ -230,7 +228,18 @@ def what_is_closest(near: Closest | None) -> Finding:
         "one": near.distance.get(1.0),
         "learnt": near.learnt,
     }
-    return Finding("temperature-closest", text, values)
+    text = (
+        "Over {n} measures ({names}) the distance from real text is {least:.2f} there, {half:.2f} at T = 0.5, {one:.2f} at "
+        "T = 1, and {shuffled:.3g} for real text with its characters shuffled."
+    )
+    heading = "Drawn text is closest to real text at T = {best:g}"
+    if not near.learnt:
+        heading = "No temperature brings drawn text closer to real text than shuffling does: nothing was learnt"
+    closest = [r["closest"] for r in of_runs if r["closest"] is not None]
+    if closest:
+        values |= {"runs": len(closest), "where": span(closest)}
+        text += " In the {runs} runs of both cells it is smallest at T = {where}."
+    return Finding("temperature-closest", text, values, heading)
 
 
 def what_truncation_does(measured: Measured) -> Finding:
@@ -238,29 +247,40 @@ def what_truncation_does(measured: Measured) -> Finding:
     compared = measures.at_equal_diversity(measured, "words")
     if not compared:
         text = "Top-k and top-p reach no diversity at which they could be compared with T = 0.5."
-        return Finding("truncation", text, {})
-    lines = []
+        return Finding("truncation", text, {}, "Top-k and top-p are not compared with temperature")
+    shares, told = [], []
     values = {"here": measured.value(("T", 0.5), "words"), "diversity": measured.value(("T", 0.5), DIVERSITY)}
     for r in compared:
-        difference = f"{points(r['difference'])} points"
-        if r["low"] is not None:
-            difference += f", 95% interval {points(r['low'])} to {points(r['high'])}"
-        lines.append(f"with {r['way']} it {_side(r['low'], r['high'])}: {r['value']:.1%} ({difference})")
+        shares.append(f"with {r['way']} {r['value']:.1%}")
+        told.append(f"{r['way']} {_side(r['low'], r['high'])}")
         values |= {f"{r['way']}_{key}": r[key] for key in ("value", "difference", "low", "high")}
-    text = (
-        "**Top-k and top-p at equal diversity.** Where they give as many distinct sequences as T = 0.5 ({diversity:.1%}), "
-        "the share of real words, {here:.1%} at T = 0.5, compares as follows: {lines}."
-    )
-    return Finding("truncation", text, values | {"lines": "; ".join(lines)})
+    text = f"Where they repeat as little as T = 0.5 does, the share of real words is {', '.join(shares)}, with T = 0.5 {{here:.1%}}."
+    heading = "At equal diversity " + ", ".join(f"{said} {'it' if i else 'T = 0.5'}" for i, said in enumerate(told))
+    return Finding("truncation", text, values, heading)
+
+
+def truncation_numbers(measured: Measured) -> Finding | None:
+    """The same with intervals."""
+    lines = []
+    for r in measures.at_equal_diversity(measured, "words"):
+        line = f"with {r['way']} by {points(r['difference'])} points"
+        if r["low"] is not None:
+            line += f" (95% interval {points(r['low'])} to {points(r['high'])})"
+        lines.append(line)
+    diversity = measured.value(("T", 0.5), DIVERSITY)
+    if not lines or diversity is None:
+        return None
+    text = "At {diversity:.1%} distinct sequences the share of real words differs from that with T = 0.5 {lines}."
+    return Finding("truncation-numbers", text, {"diversity": diversity, "lines": " and ".join(lines)})
 
 
 def _side(low: float | None, high: float | None) -> str:
     """What the interval of a difference says of it."""
     if low is None or high is None:
-        return "is not judged"
+        return "is not judged against"
     if low > 0:
-        return "is higher"
-    return "is lower" if high < 0 else "cannot be told apart"
+        return "gives more real words than"
+    return "gives fewer real words than" if high < 0 else "cannot be told from"
 
 
 def points(difference: float) -> str:
@@ -282,10 +302,8 @@ def why_it_helps(rows: list[dict], measured: Measured) -> Finding:
         "**Why a lower temperature gives more plausible text.** A sampler draws every character as often as the "
         "distribution says, its errors included, and each draw becomes input: a character that does not fit spoils the word "
         "and the text goes on from there. At T = 1 a character that the model itself holds unlikely (below {cut:.0%}) comes "
-        "with probability {u1:.2%} a character, {word1:.1%} for five in a row; at T = 0.5 with {u05:.3%} and {word05:.1%}."
+        "with probability {u1:.2%} a character, {word1:.1%} for one among five; at T = 0.5 with {u05:.3%} and {word05:.1%}."
     )
-    if half["words"] is not None and one["words"] is not None:
-        text += " The share of real words is {words05:.1%} at T = 0.5, {words1:.1%} at T = 1 and {words_real:.1%} in real text."
     if measures.apart(half, one, "distinct") < 0:
         text += (
             " The price is variety: of a text's {n}-character sequences {distinct05:.1%} repeat neither the text nor others at "
@@ -306,12 +324,8 @@ def do_runs_agree(rows: list[dict]) -> Finding | None:
         return None
     least, limit = BEST_RANGE
     inside = [t for t in closest if least <= t < limit]
-    values = {"n": len(closest), "low": min(closest), "high": max(closest), "inside": len(inside)}
-    where = "at T = {low:g} to {high:g}" if min(closest) < max(closest) else "at T = {low:g} in all of them"
-    text = (
-        "**Do other runs say the same?** All runs of both cells were measured in this way. Text is closest to real text "
-        f"{where}; for {{inside}} of {{n}} runs that lies in {least:g} ≤ T < {limit:g}."
-    )
+    values: dict[str, float | None] = {"n": len(closest), "inside": len(inside)}
+    text = f"Of {{n}} runs, {{inside}} have their smallest distance in {least:g} ≤ T < {limit:g}."
     for key, what in (
         ("words_1", "The share of real words at T = 1, relative to real text,"),
         ("upper", "The share of texts that begin with a speaker's name after upper case"),

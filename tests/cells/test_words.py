@@ -39,15 +39,36 @@ def test_an_incomplete_cross_has_no_parts():
     ],
 )
 def test_two_cells_are_compared_by_the_rule(lstm, lead):
-    found = words.pair_findings([*with_loss("rnn", [1.6, 1.601, 1.602]), *with_loss("lstm", lstm)], "it", "size")
+    found = words.pair_findings([*with_loss("rnn", [1.6, 1.601, 1.602]), *with_loss("lstm", lstm)], "it")
+    assert found.id == "it-pairs"
     assert f"- RNN or LSTM: {lead}; the LSTM's loss is " in found.filled
+
+
+GOOD, BAD = [1.50, 1.51, 1.49], [1.70, 1.71, 1.69]
+
+
+@pytest.mark.parametrize(
+    ("losses", "order"),
+    [
+        ({"rnn": BAD, "lstm": BAD, "gru": GOOD}, "the GRU is better than the LSTM and the RNN"),
+        ({"rnn": BAD, "lstm": GOOD, "gru": GOOD}, "the GRU and the LSTM are better than the RNN"),
+        ({"rnn": GOOD, "lstm": GOOD}, "no cell is shown to be better"),
+        ({"rnn": [1.5], "lstm": [1.7]}, "no cell is shown to be better"),
+    ],
+)
+def test_the_heading_of_a_comparison_says_who_is_better_than_whom(losses, order):
+    runs = [r for cell, of_cell in losses.items() for r in with_loss(cell, of_cell)]
+    finding = words.comparison(runs, "it", "At one size")
+    assert finding.heading == f"At one size {order}"
+    assert finding.values["losses"] == pytest.approx({cell: sum(x) / len(x) for cell, x in losses.items()})
+    assert finding.values["seeds"] == list(range(len(losses["rnn"])))
 
 
 def test_the_cell_table_multiplies_epochs_with_seconds_timed_alone():
     runs = [r | {"epochs": n} for r, n in zip(with_loss("rnn", [1.5, 1.6]), (20, 30), strict=True)]
-    (row,) = words.cell_table(runs, "it", {"rnn-256": 2.0}).frame.to_dict("records")
+    (row,) = words.cell_table({"it": (runs, {"rnn-256": 2.0})}).frame.to_dict("records")
     assert row["seconds"] == 50.0 and row["validation, best"] == pytest.approx(1.55)
-    (row,) = words.cell_table(runs, "it", {}).frame.to_dict("records")
+    (row,) = words.cell_table({"it": (runs, {})}).frame.to_dict("records")
     assert row["seconds"] is None
 
 
@@ -56,8 +77,7 @@ def test_runs_that_the_limit_of_epochs_cut_short_are_counted():
     stopped = make_record("lstm", 1, epochs=20, max_epochs=20) | {"best_epoch": 15}
     runs = [*make_runs(["rnn"], 2), cut, stopped]
     said = "Stopped by the limit of epochs while they may still have got better: 1 of 2 runs of the LSTM (after 20)."
-    assert words.cell_table(runs, "it", {}).note == said
-    assert said in words.pair_findings(runs, "it", "size").filled
+    assert said in words.pair_findings(runs, "it").filled
     assert words.cut_short(make_runs(["rnn"], 2)) == ""
 
 
@@ -69,18 +89,26 @@ SWEPT = [
 ]
 
 
-def test_tuned_cells_meet_each_at_its_own_rate():
-    text = words.tuned_cells(SWEPT, []).filled
-    assert "**the LSTM is better**; the LSTM's loss is 0.1000 nats lower" in text
-    assert "The rates (RNN 0.001, LSTM 0.002) were chosen on these very losses" in text.replace("&#44;", ",")
+def test_cells_meet_each_at_its_own_rate():
+    own = words.runs_at_own_rate(SWEPT, [])
+    assert {(r["cell"], r["learning_rate"]) for r in own} == {("rnn", 0.001), ("lstm", 0.002)}
+    finding = words.chosen_rates(SWEPT, [])
+    assert finding.values["at"] == "RNN 0.001, LSTM 0.002" and "on the very losses" in finding.filled
 
 
-def test_tuned_cells_are_compared_on_seeds_that_did_not_choose_their_rates():
+def test_cells_are_compared_on_seeds_that_did_not_choose_their_rates():
     fresh = [*with_loss("rnn", [1.61, 1.6, 1.62], learning_rate=0.001)]
     fresh += with_loss("lstm", [1.71, 1.7, 1.72], learning_rate=0.002)
-    text = words.tuned_cells(SWEPT, fresh).filled
-    assert "**the RNN is better**; the LSTM's loss is 0.1000 nats higher" in text
-    assert "were chosen on 3 other seeds" in text
+    assert words.runs_at_own_rate(SWEPT, fresh) == fresh
+    assert "Chosen on 3 seeds; the cells are compared on others" in words.chosen_rates(SWEPT, fresh).filled
+
+
+def test_luck_is_of_what_moves_the_loss_more_in_every_cell():
+    split = [*crossed_runs("rnn"), *crossed_runs("lstm", 0.01)]
+    assert "the split of the corpus more than the seed" in words.what_luck_is(split).heading
+    both = [*crossed_runs("rnn"), *crossed_runs("lstm", 1.0)]
+    assert "not the same in each cell" in words.what_luck_is(both).heading
+    assert "not known" in words.what_luck_is(crossed_runs("rnn")[:-1]).heading
 
 
 def test_pairing_needs_fewer_seeds_where_the_cells_move_together():
@@ -92,10 +120,12 @@ def test_pairing_needs_fewer_seeds_where_the_cells_move_together():
 
 
 def test_without_a_spread_nobody_says_how_many_seeds_it_takes():
-    assert "not known" in words.enough_seeds(make_runs(seeds=1)).filled
+    assert "not known" in words.enough_seeds(make_runs(seeds=1)).heading
+    assert "not known" in words.enough_seeds([]).heading
 
 
-def test_a_study_that_was_not_made_shows_nothing():
-    assert words.cell_table([], "it", {}) is None and words.pair_findings([], "it", "size") is None
-    assert words.rate_table([]) is None and words.tuned_cells([], []) is None and words.spread_table([]) is None
-    assert words.enough_seeds([]) is None
+def test_a_study_that_was_not_made_is_said_not_to_have_been():
+    assert "not compared" in words.comparison([], "it", "At one size").heading
+    assert words.cell_table({"it": ([], {})}) is None and words.pair_findings([], "it") is None
+    assert words.rate_table([]) is None and words.runs_at_own_rate([], []) == [] and words.spread_table([]) is None
+    assert "Not known" in words.chosen_rates([], []).heading and "not known" in words.what_luck_is([]).heading

@@ -88,7 +88,7 @@ def test_the_textbooks_claim_needs_both_of_its_parts(rnn, lstm, claim):
 def test_each_cell_is_judged_by_its_numbers():
     finding = words.vanishing({"rnn": judged(0.01), "gru": judged(0.5)}, "before")
     assert finding.values["rnn"]["ratio"] == pytest.approx(0.01)
-    assert "- RNN: ratio 0.01 (95% interval 0.0095 to 0.011; 3 seeds). That its gradient vanishes: *confirmed*." in (
+    assert "- RNN: ratio 0.01 (95% interval 0.0095 to 0.011; 3 seeds); that its gradient vanishes is *confirmed*." in (
         finding.filled
     )
     assert "- The GRU's ratio is 50 (95% interval" in finding.filled
@@ -97,7 +97,7 @@ def test_each_cell_is_judged_by_its_numbers():
 
 def test_one_seed_is_shown_and_not_judged():
     finding = words.vanishing({"rnn": decay(0.5), "lstm": decay(0.9)}, "after")
-    assert "(1 seed, so no interval). That its gradient vanishes: *not judged*" in finding.filled
+    assert "(1 seed, so no interval); that its gradient vanishes is *not judged*" in finding.filled
     assert finding.values["claim"] == "not judged"
 
 
@@ -139,38 +139,58 @@ def runs_with(difference):
 @pytest.mark.parametrize(
     ("rnn", "lstm", "difference", "says"),
     [
-        (0.01, 0.1, -0.1, "that the one causes the other is not shown"),
+        (0.01, 0.1, -0.1, "has both the longer reach and the lower loss"),
         (0.01, 0.1, 0.1, "does not show as a lower loss"),
         (0.01, 0.1, 0.001, "does not show as a lower loss"),
-        (0.1, 0.01, -0.1, "is *refuted*, so there is no longer reach to pay off"),
-        (0.01, 0.011, -0.1, "is *no difference that matters*, so there is no longer reach"),
+        (0.1, 0.01, -0.1, "not shown to reach further"),
+        (0.01, 0.011, -0.1, "not shown to reach further"),
     ],
 )
 def test_reach_is_set_against_the_loss(rnn, lstm, difference, says):
     finding = words.reach_and_loss({"rnn": judged(rnn), "lstm": judged(lstm)}, runs_with(difference))
-    assert says in finding.filled
-    assert f"{abs(difference):.3f}" in finding.filled
+    assert says in finding.heading
+    assert f"{abs(difference):.3f}" in words.losses_beside(runs_with(difference)).filled
+    assert ("causes the other is not shown" in finding.filled) == ("both" in says)
 
 
 def test_reach_is_not_set_against_a_loss_that_is_too_close_to_call():
     runs = [r | {"val_loss_best": 1.5 + 0.05 * (r["seed"] - 1) * (r["cell"] == "lstm")} for r in make_runs(seeds=3)]
     finding = words.reach_and_loss({"rnn": judged(0.01), "lstm": judged(0.1)}, runs)
-    assert "too close to call, and with it whether the reach pays off" in finding.filled
+    assert finding.heading == "Whether the LSTM's longer reach pays off is too close to call"
 
 
 def test_the_gru_stands_beside_them_where_it_was_trained():
     after = {"rnn": judged(0.01), "lstm": judged(0.1), "gru": judged(0.001)}
     grus = [r | {"val_loss_best": 1.4} for r in make_runs(["gru"], 3)]
     finding = words.reach_and_loss(after, runs_with(0.0) + grus)
-    assert "GRU's gradient falls less than the RNN's is *refuted*; its validation loss" in finding.filled
-    assert "0.1001 nats lower than the RNN's" in finding.filled
+    assert "The GRU's gradient reaches less far than the RNN's" in finding.filled
+    assert "by the loss, the GRU is better" in finding.filled
+    assert "the GRU's is 0.1001 nats lower than the RNN's" in words.losses_beside(runs_with(0.0) + grus).filled
     assert "GRU" not in words.reach_and_loss(after, runs_with(0.0)).filled
 
 
 def test_reach_is_not_judged_without_both_cells_and_three_seeds():
     assert "needs a finished run of both cells" in words.reach_and_loss({"rnn": judged(0.1)}, []).filled
     few = words.reach_and_loss({"rnn": decay(0.5), "lstm": decay(0.9)}, make_runs(seeds=1))
-    assert "Not judged, for want of 3 seeds" in few.filled
+    assert "not judged" in few.heading
+
+
+@pytest.mark.parametrize(
+    ("after", "heading"),
+    [
+        (
+            {"rnn": judged(0.01), "lstm": judged(0.05)},
+            "every cell's gradient vanishes, the LSTM's more slowly than the RNN's",
+        ),
+        ({"rnn": judged(0.01), "lstm": judged(0.5)}, "the gradient of the RNN vanishes, the LSTM's more slowly"),
+        ({"rnn": judged(0.5), "lstm": judged(0.5)}, "no cell's gradient is shown to vanish"),
+        ({"gru": judged(0.01)}, "every cell's gradient vanishes"),
+        ({"rnn": decay(0.5)}, "is not judged"),
+        ({}, "is not known"),
+    ],
+)
+def test_the_heading_says_whose_gradient_vanishes(after, heading):
+    assert heading in words.how_far_back(after).heading
 
 
 def test_the_table_has_a_row_for_each_cell_of_each_measurement():

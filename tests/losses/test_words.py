@@ -5,16 +5,19 @@ from synthetic import make_record, make_runs
 
 from charlm import stats
 from charlm.losses.words import (
+    course,
+    difference_at,
+    does_larger_overfit,
     loss_table,
     overfitting_table,
-    overfitting_verdicts,
     precision_check,
     precision_table,
     rnn_or_lstm,
     run_table,
     stopping_table,
+    verdict_rule,
 )
-from charlm.stats import Estimate
+from charlm.stats import MARGIN, Estimate
 
 
 def with_losses(cell, last, **config):
@@ -41,7 +44,7 @@ def with_losses(cell, last, **config):
 def test_the_answer_to_rnn_or_lstm_follows_from_the_numbers(lstm, lead, words):
     records = with_losses("rnn", [1.6] * len(lstm)) + with_losses("lstm", lstm)
     for epoch in ("last", "best"):
-        finding = rnn_or_lstm(records, epoch)
+        finding = difference_at(records, epoch)
         assert finding.id == f"rnn-or-lstm-{epoch}"
         assert finding.text.startswith(f"**{lead}")
         assert f"at the {epoch} epoch" in finding.text
@@ -55,24 +58,56 @@ def test_an_interval_on_one_side_of_zero_is_told_from_near_to_far():
     )
 
 
-def test_the_studys_claim_is_judged_at_the_last_epoch_of_its_own_protocol_only():
-    ours, other = make_runs(), make_runs(corpus="my.txt")
-    assert "The study's claim" in rnn_or_lstm(ours, "last").text
-    assert rnn_or_lstm(ours, "last").values["published"] == -0.0057
-    assert "study" not in rnn_or_lstm(ours, "best").text
-    assert "study" not in rnn_or_lstm(other, "last").text
+@pytest.mark.parametrize(
+    ("last", "best", "heading"),
+    [
+        ([1.70, 1.71, 1.69], [1.6, 1.6, 1.6], "At the last epoch the RNN is better, at the best neither is better"),
+        ([1.50, 1.51, 1.49], [1.5, 1.51, 1.49], "RNN or LSTM: at the last and at the best epoch the LSTM is better"),
+        ([1.50], [1.50], "1 seed of each cannot tell RNN and LSTM apart"),
+    ],
+)
+def test_the_heading_has_the_answer_at_both_epochs(last, best, heading):
+    runs = with_losses("rnn", [1.6] * len(last)) + with_losses("lstm", last)
+    for r in runs:
+        if r["cell"] == "lstm":
+            r["val_loss_best"] = best[r["seed"]]
+    assert rnn_or_lstm(runs).heading == heading
+    assert "at the last epoch" in rnn_or_lstm(runs).text and "at the best epoch" in rnn_or_lstm(runs).text
+
+
+def test_the_answer_does_not_judge_the_study():
+    for finding in (rnn_or_lstm(make_runs()), difference_at(make_runs(), "last")):
+        assert "study" not in finding.heading + finding.text and "claim" not in finding.text
 
 
 @pytest.mark.parametrize("cells", [["rnn"], ["gru"], []])
 def test_rnn_and_lstm_are_not_compared_where_one_is_missing(cells):
-    finding = rnn_or_lstm(make_runs(cells), "best")
-    assert "not compared" in finding.text
-    assert finding.values["verdict"] == "not judged"
+    runs = make_runs(cells)
+    assert rnn_or_lstm(runs).heading == "RNN and LSTM are not compared"
+    assert "not compared" in difference_at(runs, "best").text
+    assert difference_at(runs, "best").values["verdict"] == "not judged"
 
 
 def test_a_seed_that_diverged_is_named_in_the_answer():
     records = [*make_runs(seeds=3), make_record("rnn", 8), make_record("lstm", 8, epochs=1, diverged=True)]
-    assert "left out: 8." in rnn_or_lstm(records, "best").text
+    assert "left out: 8." in difference_at(records, "best").text
+
+
+def test_the_course_says_where_runs_were_best_and_what_came_after():
+    finding = course(make_runs(["rnn"], 4))
+    assert "RNN is best at epoch 23 to 26 and stops at 28 to 31" in finding._repr_mimebundle_()[0]["text/markdown"]
+    assert "while training loss goes on falling" in finding.filled
+    assert "first lies above training loss at epoch" in finding.filled
+
+
+def test_the_course_of_short_runs_claims_neither_rise_nor_crossing():
+    said = course(make_runs(["gru"], 1, max_epochs=2)).filled
+    assert "limit of epochs ended the training" in said and "never above training loss" in said
+    assert "No run of the RNN finished" in course([make_record("rnn", 0, epochs=0, diverged=True)]).heading
+
+
+def test_the_rule_names_the_margin_and_the_fewest_seeds():
+    assert f"{MARGIN:g} nats" in verdict_rule()._repr_mimebundle_()[1]["charlm"]["heading"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -85,13 +120,12 @@ def rows(table):
 
 def test_loss_table_has_mean_deviation_and_distance_to_the_published_value():
     table = loss_table(with_losses("rnn", [1.6, 1.61, 1.62]) + with_losses("lstm", [1.58, 1.59, 1.6]))
-    row = next(r for r in rows(table) if (r["cell"], r["epoch"], r["loss"]) == ("RNN", "last", "validation"))
+    row = next(r for r in rows(table) if (r["cell"], r["loss"]) == ("RNN", "validation"))
     assert row["seeds"] == 3
-    assert (row["mean"], row["standard deviation"]) == pytest.approx((1.61, 0.01))
+    assert (row["last epoch"], row["sd, last"]) == pytest.approx((1.61, 0.01))
+    assert row["best epoch"] == pytest.approx(1.61)
     assert row["published"] == 1.6059
     assert row["deviations away"] == pytest.approx(-0.41)
-    assert "0.4 (RNN) and 1.0 (LSTM) standard deviations" in table.caption
-    assert table.frame.query("epoch == 'best'")["published"].isna().all()
 
 
 def test_other_runs_have_no_published_columns():
@@ -103,9 +137,8 @@ def test_other_runs_have_no_published_columns():
 
 def test_one_seed_has_no_deviation():
     table = loss_table(make_runs(["rnn"], 1))
-    assert table.frame["standard deviation"].isna().all()
+    assert table.frame["sd, last"].isna().all()
     assert table.frame["deviations away"].isna().all()
-    assert "standard deviations from" not in table.caption
 
 
 def test_diverged_runs_are_in_no_mean_and_are_named():
@@ -169,17 +202,17 @@ def overfitting_runs(base, large, cell="rnn"):
 
 
 @pytest.mark.parametrize(
-    ("large", "overfits", "last", "best"),
+    ("large", "overfits", "said"),
     [
-        ((1.1, 1.62, 1.70), "confirmed", "confirmed", "confirmed"),
-        ((1.6, 1.55, 1.58), "refuted", "refuted", "refuted"),  # a smaller gap, a lower loss
-        ((1.3, 1.60, 1.605), "no difference that matters", "no difference that matters", "confirmed"),  # no rise
+        ((1.1, 1.62, 1.70), "confirmed", "RNN: yes"),
+        ((1.6, 1.55, 1.58), "refuted", "RNN: no"),  # a smaller gap, a lower loss
+        ((1.3, 1.60, 1.605), "no difference that matters", "RNN: no"),  # no rise
     ],
 )
-def test_overfitting_is_a_larger_gap_and_a_rise_above_the_best(large, overfits, last, best):
-    finding = overfitting_verdicts(*overfitting_runs((1.38, 1.58, 1.60), large))
-    assert finding.values == {"rnn_overfits": overfits, "rnn_last": last, "rnn_best": best}
-    assert "512 / 0.002 overfits" in finding.text
+def test_overfitting_is_a_larger_gap_and_a_rise_above_the_best(large, overfits, said):
+    finding = does_larger_overfit(*overfitting_runs((1.38, 1.58, 1.60), large))
+    assert finding.values["rnn_overfits"] == overfits
+    assert finding.heading.endswith(f"overfit? {said}") and finding.values["size"] == "512 / 0.002"
 
 
 def test_overfitting_table_by_hand():
@@ -202,7 +235,7 @@ def test_overfitting_uses_the_shared_seeds_only():
 
 def test_overfitting_is_not_judged_without_runs_of_the_larger_configuration():
     for base, large in (([], []), (make_runs(seeds=1), [])):
-        assert "*not judged*" in overfitting_verdicts(base, large).text
+        assert "not known" in does_larger_overfit(base, large).heading
         assert overfitting_table(base, large) is None
 
 
@@ -234,17 +267,18 @@ def test_bfloat16_is_equivalent_where_the_interval_lies_inside_the_margin(bfloat
     (row,) = precision_table(runs).frame.to_dict("records")
     assert row["equivalent"] is equivalent
     assert row["estimate"] == pytest.approx(sum(bfloat16) / len(bfloat16) - 1.6)
-    lead = "**bfloat16 is equivalent to float32** for RNN 256 / 0.001."
-    assert (precision_check(runs).filled == lead) is equivalent
+    assert (precision_check(runs).values["same"] == "RNN 256 / 0.001") is equivalent
+    assert precision_check(runs).values["few"] == int(equivalent) and precision_check(runs).values["n"] == 1
 
 
 def test_configurations_for_which_bfloat16_is_not_shown_to_be_equivalent_are_named():
     runs = in_both("rnn", [1.6] * 3, [1.6] * 3)
     runs += in_both("lstm", [1.6] * 3, [1.7] * 3, hidden_size=512, learning_rate=0.002)
-    text = precision_check(runs).filled
-    assert "for RNN 256 / 0.001. That it is has not been shown for LSTM 512 / 0.002: there" in text
+    finding = precision_check(runs)
+    assert finding.values["same"] == "RNN 256 / 0.001"
+    assert "has not been shown for LSTM 512 / 0.002: there" in finding.filled
 
 
 def test_without_runs_in_both_precisions_nothing_is_said_to_be_equivalent():
     assert precision_table([]) is None
-    assert "not known" in precision_check([]).filled
+    assert "not known" in precision_check([]).heading

@@ -13,12 +13,16 @@ from charlm.meaning.measures import GAP
 from charlm.meaning.words import (
     NOTHING,
     against_counting,
+    against_counting_by_cell,
     beyond_frequencies,
     carried_on,
+    first_characters,
     gap_table,
     is_it_size,
     neighbours,
     scale_table,
+    what_makes_gap,
+    what_neighbours_do,
     where_in_chunk,
 )
 from charlm.runs.sweep import train_sweep
@@ -51,16 +55,18 @@ def test_the_scale_names_the_runs_that_diverged():
 @pytest.mark.parametrize(
     "loss, seeds, judged, words",
     [
-        (2.0, 5, "confirmed", "has learnt more than how often"),
-        (3.3, 5, "no difference that matters", "has learnt nothing beyond how often"),
-        (3.5, 5, "refuted", "is worse than knowing how often"),
-        (2.0, 2, "not judged", "is not judged, for want of 3 seeds"),
+        (2.0, 5, "confirmed", "The RNN have learnt more"),
+        (3.3, 5, "no difference that matters", "Nothing was learnt"),
+        (3.5, 5, "refuted", "Nothing was learnt"),
+        (2.0, 2, "not judged", "Not every cell is shown"),
+        (3.3, 1, "not judged", "Nothing was learnt"),
     ],
 )
 def test_what_is_learnt_is_judged_against_the_frequencies_of_characters(loss, seeds, judged, words):
     finding = beyond_frequencies(make_measured(["rnn"], seeds, loss=loss))  # order 1 has 1.5 + 1.8
     assert finding.values["rnn_verdict"] == judged
-    assert f"The RNN {words}" in finding.filled
+    assert finding.heading.startswith(words.replace("have", "has"))
+    assert finding.values["nothing_learnt"] is words.startswith("Nothing")
 
 
 def test_a_model_of_random_characters_is_not_said_to_have_learnt_anything(tmp_path, tiny_config):
@@ -71,7 +77,7 @@ def test_a_model_of_random_characters_is_not_said_to_have_learnt_anything(tmp_pa
     records = train_sweep(configs, corpus, tmp_path / "runs", workers=1, say=lambda line: None)
     runs = measures.with_measured_losses(records, corpus, tmp_path / "runs")
     finding = beyond_frequencies(runs)
-    assert finding.values["lstm_verdict"] != "confirmed" and "more than" not in finding.filled
+    assert finding.values["nothing_learnt"] and finding.heading.startswith("Nothing was learnt")
     assert scale_table(runs, 4).frame["nats"].iloc[1] == pytest.approx(math.log(4), abs=0.02)
 
 
@@ -83,7 +89,42 @@ def test_a_cell_is_judged_against_the_best_ngram_model(loss, judged):
     finding = against_counting(runs)
     assert (finding.values["order"], finding.values["floor"]) == (3, 1.5)
     assert finding.values["lstm_verdict"] == judged
-    assert f"That the LSTM does better than counting: *{judged}*" in finding.filled
+    assert f"That the LSTM does better than counting: *{judged}*" in against_counting_by_cell(runs).filled
+
+
+@pytest.mark.parametrize(
+    "loss, heading",
+    [
+        (1.4, "A model that only counts has a higher loss than the RNN and the LSTM"),
+        (1.5, "Counting does as well as the RNN and the LSTM"),
+        (1.6, "A model that only counts has a lower loss than the RNN and the LSTM"),
+    ],
+)
+def test_the_heading_on_counting_holds_for_all_cells(loss, heading):
+    assert against_counting(make_measured(loss=loss)).heading == heading
+    mixed = [*make_measured(["rnn"], loss=1.4), *make_measured(["lstm"], loss=1.6)]
+    assert "not settled" in against_counting(mixed).heading
+
+
+def test_a_chunks_first_characters_are_said_to_cost_most_where_they_do():
+    finding = first_characters(make_measured(seeds=3, loss=1.6))
+    assert "cost most" in finding.heading and "2.40 (RNN) and 2.40 (LSTM)" in finding.filled
+    assert "carried on through the text lowers" in finding.filled
+    assert "lowers" not in first_characters(make_measured(seeds=3, carried=0.1)).filled
+    assert "not shown" in first_characters(make_measured(seeds=1)).heading
+
+
+@pytest.mark.parametrize(
+    "changed, heading",
+    [
+        ({}, "The gap does not come from the size"),
+        ({"size": 0.1}, "A part of the gap comes from the size"),
+        ({"gap": 0.0}, "There is no gap"),
+        ({"seeds": 1}, "is not settled"),
+    ],
+)
+def test_the_heading_on_the_gap_follows_the_verdicts_of_both_cells(changed, heading):
+    assert heading in what_makes_gap(make_measured(**changed)).heading
 
 
 def test_each_run_is_compared_with_the_ngram_model_of_its_own_split():
@@ -159,11 +200,18 @@ def test_neighbours_are_judged_where_there_are_runs_of_both_splits():
     assert finding.values["rnn_gap_verdict"] == "confirmed"
     assert "order 3 is 0.1000 nats higher than that on the shuffled splits" in finding.filled
     assert neighbours(shuffled, []) is neighbours([], sequential) is None
+    told = what_neighbours_do(shuffled, sequential)
+    assert told.heading == "Neighbouring chunks in both sets make the gap narrower"
+    assert "+0.10 (RNN) nats and the gap by +0.20 (RNN)" in told.filled
+    assert "not known" in what_neighbours_do(shuffled, []).heading
 
 
 FINDINGS = [
     beyond_frequencies,
     against_counting,
+    against_counting_by_cell,
+    first_characters,
+    what_makes_gap,
     where_in_chunk,
     carried_on,
     is_it_size,

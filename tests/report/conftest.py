@@ -21,19 +21,37 @@ def notebooks(tmp_path_factory):
         "$$\\begin{aligned} a &= b \\\\ c &= f \\odot d \\end{aligned}$$",
         "#hide\nprint('not for readers')",
         RUNS,
-        f'Figure(f"curve-{{cell}}", {SVG!r}, b"png", "Falls, see [Table](#tbl-runs-rnn) and $T$.", \'a "falling" <line>\')',
+        f'Figure(f"curve-{{cell}}", {SVG!r}, b"png", "Falls, see [Table](#tbl-runs-rnn) and $T$.", '
+        "'a \"falling\" <line>', [{'x': 1, 'word': '=1+1'}])",
         'Table(f"runs-{cell}", pd.DataFrame({"run_id": ["a|b", "<i>"], "loss": [-1.25, 2]}), "All *runs*.", '
         '{"loss": "{:.3f}"}, "The note.")',
+        "md:#fold\nTold in the fold.",
+        '#fold\nTable(f"folded-{cell}", pd.DataFrame({"x": [1]}), "Less asked for.")',
+        '#provenance\nFinding(f"made-{cell}", f"Made once, the {cell}.", {})',
+        "md:#references\n## References\n\n- Zuse, K. (1941). *Z3*.\n- Abel, N. (1824). *Quintics*.",
     )
     notebook(
         folder / "summary.ipynb",
         '#parameters\nresults: str = "nowhere"  # a path',
-        "import json\nfrom charlm.show import *\nfound = json.load(open(results))",
+        "import json\nimport pandas as pd\nfrom charlm.show import *\nfound = json.load(open(results))",
         "md:# The title & <b>all</b>",
         'Finding("count", "**{n}** runs; [Samples](#smp-texts); odd: {odd}", '
         f'{{"n": len(found["runs"]), "odd": {HOSTILE!r}}})',
         f'Samples("texts", [{{"label": "1. <b> `label`", "text": {HOSTILE!r}}}], "What it writes.")',
         '{"a plain": "<output>"}',
+        "md:#aside\nA box that explains.",
+        "md:## What is written?",
+        'Finding("written", "Not much.", {"what": "<i>"}, "It writes {what}")',
+        'Samples("verse", [{"label": "v", "text": "To\\n\\nbe\\nor", "prompt": "To\\n\\n", "verse": True}], '
+        '"Verse.", columns=True)',
+        f'small = Figure("card-one", {SVG!r}, b"png", "", "a small line", [{{"y": 2}}])\n'
+        'Cards("cards", [{"text": "In *short*.", "section": "claimed", "figure": small}, '
+        '{"text": "Or not.", "section": "claimed", "figure": None}])',
+        'Tiles("tiles", [{"label": "x < 1", "verdict": "refuted", "target": "claim-2"}])',
+        "md:## Which claims hold?",
+        'Finding("claimed", "One.", {}, "One of them does")',
+        'Table("claims", pd.DataFrame({"claim": ["a", "b", "c"], "n": [1, 2, 3], "verdict": ["confirmed", "refuted", '
+        '"confirmed"]}), "By verdict.", groups="verdict", row_ids="claim")',
     )
     return folder
 

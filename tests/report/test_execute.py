@@ -150,3 +150,10 @@ def test_ctrl_c_says_so_and_leaves_no_kernel(tmp_path, tiny_file):
 def test_what_a_notebook_prints_writes_no_escape_sequence_to_a_terminal(capsys):
     VisibleOutput().write("passed over: a\x1b[2J\n50%\r100%\n")
     assert capsys.readouterr().out == "passed over: a⟨U+001B⟩[2J\n50%\r100%\n"
+
+
+def test_what_a_lesson_prints_is_read_in_it_alone(tmp_path, capsys):
+    path = notebook(tmp_path / "lesson.ipynb", "#lesson\nprint('one step')")
+    executed = execute.execute_notebook(Job(path, {}, frozenset()), tmp_path)
+    assert executed.cells[0].outputs[0].text == "one step\n"
+    assert "one step" not in capsys.readouterr().out

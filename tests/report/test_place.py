@@ -84,7 +84,7 @@ def staged(folder, tag):
     """A staged report whose every file holds the tag, with a figure of its own beside one that all have."""
     results = {"tag": tag, "figures": {"common": {}, f"of-{tag}": {}}}
     (folder / "figures").mkdir(parents=True)
-    for name in (*DOCUMENTS, *(f"figures/{id}.{kind}" for id in results["figures"] for kind in ("svg", "png"))):
+    for name in (*DOCUMENTS, *(f"figures/{id}.{kind}" for id in results["figures"] for kind in ("svg", "png", "csv"))):
         (folder / name).write_text(tag)
     (folder / "results.json").write_text(json.dumps(results))
     return results
@@ -128,11 +128,11 @@ def test_figures_of_the_earlier_report_go_when_the_new_one_lacks_them(tmp_path):
     stage, out = tmp_path / "stage", tmp_path / "out"
     (stage / "figures").mkdir(parents=True)
     (out / "figures").mkdir(parents=True)
-    for name in (*DOCUMENTS, "figures/new.svg", "figures/new.png"):
+    for name in (*DOCUMENTS, "figures/new.svg", "figures/new.png", "figures/new.csv"):
         (stage / name).write_text("new")
     (out / "results.json").write_text('{"figures": {"old": {}, "../../precious": {}}}')
     for name in ("out/figures/old.svg", "out/figures/mine.svg", "precious.svg"):
         (tmp_path / name).write_text("x")
     place_report(stage, {"figures": {"new": {}}}, out, out / "figures")
-    assert sorted(p.name for p in (out / "figures").iterdir()) == ["mine.svg", "new.png", "new.svg"]
+    assert sorted(p.name for p in (out / "figures").iterdir()) == ["mine.svg", "new.csv", "new.png", "new.svg"]
     assert (tmp_path / "precious.svg").exists()

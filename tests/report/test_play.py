@@ -13,7 +13,8 @@ import jsonschema
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playing import results_of, start, trained_pair, write_page
+from chromium import start_chromium
+from playing import results_of, trained_pair, write_page
 from playwright.sync_api import sync_playwright
 from project_files import ROOT
 from pypdf import PdfReader
@@ -54,7 +55,7 @@ def file(made, tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     with sync_playwright() as playwright:
-        browser = start(playwright)
+        browser = start_chromium(playwright)
         yield browser
         browser.close()
 

@@ -1,5 +1,6 @@
 """From notebooks to the report, on small notebooks made here: no training, no PyTorch in their kernels."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -15,11 +16,13 @@ from pypdf.generic import PdfObject
 from small_notebooks import HOSTILE, STUDY, SUBTITLE, plan
 
 import charlm.report.make
-import charlm.report.render
-from charlm.report.collect import SCHEMA, collect_results
+import charlm.report.pdf
+from charlm.report.collect import SCHEMA, as_csv, collect_results
 from charlm.report.execute import ReportError
 from charlm.report.make import build_report
-from charlm.report.render import make_pdf, pandoc
+from charlm.report.pdf import make_pdf
+from charlm.report.render import as_markdown, pandoc
+from charlm.show import boxed
 
 SHOWN_HOSTILE = HOSTILE.replace("\0", "⟨U+0000⟩").replace("\u202e", "⟨U+202E⟩")
 
@@ -37,10 +40,21 @@ def no_training(monkeypatch):
 def test_results_hold_what_every_notebook_showed(results):
     assert [r["run_id"] for r in results["runs"]] == ["rnn-0", "rnn-1", "lstm-0", "lstm-1"]
     assert results["tables"]["runs-lstm"] == [{"run_id": "a|b", "loss": -1.25}, {"run_id": "<i>", "loss": 2.0}]
-    assert results["figures"].keys() == {"curve-rnn", "curve-lstm"}
+    assert results["figures"].keys() == {"curve-rnn", "curve-lstm", "card-one"}
     assert results["findings"]["count"]["values"]["n"] == 4  # the summary read the results of the others
+    assert results["findings"]["claimed"]["heading"] == "One of them does"
+    assert results["findings"]["cards-1"] == {
+        "text": "In *short*.",
+        "values": {"section": "claimed", "figure": "card-one"},
+    }
     assert results["samples"]["texts"][0]["text"] == HOSTILE
     assert results["study"] == STUDY
+
+
+def test_the_numbers_of_a_figure_are_a_file_too_in_which_no_text_is_a_formula(built):
+    assert (built[0] / "figures" / "curve-rnn.csv").read_text("utf-8") == "word,x\n'=1+1,1\n"
+    rows = [{"a": 1}, {"a": None, "b": [1, None]}, {"b": "-"}, {"b": -0.5}]
+    assert as_csv(rows) == 'a,b\n1,\n,"[1, null]"\n,-\n,-0.5\n'
 
 
 def test_results_are_strict_json_without_names_of_paths(built):
@@ -100,8 +114,9 @@ def output_notebook(**shown):
 
 
 def test_the_page_asks_nothing_of_any_host(built, page):
-    assert not {"script", "link", "iframe", "object", "base"} & {tag for tag, _ in page.tags}
+    assert not {"link", "iframe", "object", "base"} & {tag for tag, _ in page.tags}
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page.every("src"))
+    assert not page.every("style")
     css = re.search("<style>(.*?)</style>", (built[0] / "report.html").read_text("utf-8"), re.DOTALL)[1]
     assert "url(" not in css and "@import" not in css
 
@@ -129,14 +144,87 @@ def test_the_summary_stands_first(page):
 
 def test_figures_and_tables_are_numbered_and_links_name_their_numbers(page):
     text = " ".join(page.text.split())
-    assert "Figure 1. Falls, see Table 1 and T" in text
-    assert "Table 2. All runs." in text
+    assert "Figure 1. Falls, see Table 2 and T" in text
+    assert "Table 3. All runs." in text
+    assert "Table A1. Less asked for." in text  # what is folded is counted apart
     assert "as in Figure 2" in text
     assert "4 runs; Samples 1;" in text
 
 
+def elements(built, pattern):
+    """What the page has between tags that match, tags in it and runs of white space left out."""
+    page = (built[0] / "report.html").read_text("utf-8")
+    return [" ".join(re.sub("<[^>]+>", " ", found).split()) for found in re.findall(pattern, page, re.DOTALL)]
+
+
+def test_a_finding_heads_its_section_and_the_question_stands_below_it(built):
+    assert elements(built, '<section id="written" class="level1">.*?</hgroup>') == [
+        "It writes &lt;i&gt; What is written?"
+    ]
+    assert elements(built, '<section id="written".*?<div class="answer">(.*?)</div>') == ["Not much."]
+    assert "It writes" not in elements(built, "<nav.*?</nav>")[0]
+    assert elements(built, '<a href="#claimed">(.*?)</a>') == ["Which claims hold?"] * 3  # contents and two cards
+
+
+def test_headings_leave_out_no_level(page):
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(below - above <= 1 for above, below in itertools.pairwise(levels))
+
+
+def test_what_folds_stands_at_the_end_of_its_section_once_and_code_after_it(built):
+    (fold, code) = (
+        elements(built, '<details class="how"><summary>(.*?)</details>')[0],
+        elements(built, 'id="code-.*?</details>'),
+    )
+    assert "Told in the fold." in fold and "Table A1. Less asked for." in fold
+    page = (built[0] / "report.html").read_text("utf-8")
+    assert len(code) == len(set(re.findall('id="code-[^"]*"', page))) == len(re.findall('<details class="code">', page))
+
+
+def test_provenance_and_references_stand_at_the_end(built):
+    (end,) = elements(built, '<section id="provenance".*')
+    assert "Made once, the rnn." in end and "Made once, the lstm." in end
+    assert end.index("How to cite it") < end.index("Abel, N. (1824). Quintics .") < end.index("Zuse, K. (1941).")
+    assert end.count("Zuse") == 1 and "@software{charlm," in end
+
+
+def test_what_a_sample_was_given_is_set_off_line_by_line(built):
+    page = (built[0] / "report.html").read_text("utf-8")
+    verse = re.search('<div class="verse" dir="auto">(.*?)</div>', page, re.DOTALL)[1]
+    assert verse == (
+        '<span class="line"><b class="prompt">To</b>\n</span><span class="line">\n</span>'
+        '<span class="line">be\n</span><span class="line">or\n</span>'
+    )
+
+
+def test_rows_of_claims_are_grouped_and_tiles_lead_to_them(built):
+    (table,) = elements(built, '<table class="grouped">.*?</table>')
+    assert table == "claim n ✓ confirmed a 1 c 3 ✗ refuted b 2"
+    page = (built[0] / "report.html").read_text("utf-8")
+    assert re.findall('<tr id="(claim-.)">', page) == ["claim-1", "claim-3", "claim-2"]
+    assert elements(built, '<a href="#claim-2">(.*?)</a>') == ["x &lt; 1 ✗ refuted"]
+
+
+def test_every_head_of_a_table_says_what_it_is_the_head_of(page):
+    scopes = [attributes.get("scope") for tag, attributes in page.tags if tag == "th"]
+    assert set(scopes) == {"col", "row", "rowgroup"}
+
+
+def test_a_card_that_leads_nowhere_is_refused():
+    cards = boxed("#cards .cards", boxed('.card section="absent"', "Text."))
+    with pytest.raises(ReportError, match="leads to no section: absent"):
+        pandoc(f"# T\n\n## Q\n\n{cards}", "html5", "report.html", "")
+
+
+def test_a_section_with_two_headings_is_refused():
+    finding = boxed("#gap .finding", boxed(".heading", "It is so") + "\nIndeed.")
+    with pytest.raises(ReportError, match="the section gap has a second heading"):
+        pandoc(f"# T\n\n## Q\n\n{finding}\n\n{finding}", "html5", "report.html", "")
+
+
 def test_every_image_has_its_alternative_text(page):
-    assert page.every("alt", "img") == ['a "falling" <line>'] * 2
+    assert page.every("alt", "img") == ["a small line", *['a "falling" <line>'] * 2]
 
 
 def test_formulas_are_mathml(page):
@@ -158,6 +246,18 @@ def test_code_and_log_are_folded_away_and_hidden_cells_are_gone(page):
     assert page.text.count("Told once") == 1 + 1  # contents and section
 
 
+def test_in_a_lesson_the_code_stands_with_what_it_gives():
+    output = nbformat.v4.new_output("stream", name="stdout", text="a bar: █")
+    tags = {"tags": ["lesson"]}
+    lesson = nbformat.v4.new_code_cell("print('a bar:', '█')", metadata=tags, outputs=[output])
+    cells = [nbformat.v4.new_markdown_cell("# How?"), nbformat.v4.new_markdown_cell("A step.", metadata=tags), lesson]
+    markdown = "\n\n".join(["# Title\n\n", *(as_markdown(cell, {}) for cell in cells)])
+    html = pandoc(markdown, "html5", "report.html", "")
+    (fold,) = re.findall(r"<details.*?</details>", html, re.S)
+    assert "All of it, step by step" in fold
+    assert fold.index("A step.") < fold.index("print") < fold.index("a bar: █")
+
+
 def test_parameters_are_shown_without_folders(page):
     assert "corpus = 'my.txt'" in page.text
     assert "someone" not in page.text and "injected" not in page.text
@@ -177,6 +277,19 @@ def test_the_pdf_has_the_same_numbers_texts_and_no_code(built):
     raw = typst.query(source, "raw", root=stage, field="text")
     assert SHOWN_HOSTILE in json.loads(raw)
     assert json.loads(typst.query(source, "image", root=stage, field="alt")) == ['a "falling" <line>'] * 2
+    before, _, appendix = text.partition("Appendix: tables and methods")
+    assert "Less asked for." not in before and "Less asked for." in appendix
+
+
+def test_the_pdf_says_what_it_is_and_is_tagged_for_screen_readers(built):
+    pdf = PdfReader(built[0] / "report.pdf")
+    root = pdf.trailer["/Root"]
+    assert pdf.metadata.title == "The title & <b>all</b>" and pdf.metadata.author == "charlm contributors"
+    assert root["/Lang"] == "en" and root["/MarkInfo"]["/Marked"] and "/StructTreeRoot" in root
+    assert [entry.title for entry in pdf.outline if not isinstance(entry, list)][-2:] == [
+        "Provenance",
+        "Appendix: tables and methods",
+    ]
 
 
 HELLO = "# T\n\nIn Chinese \u4f60\u597d, in Korean \uc548\ub155\ud558\uc138\uc694, a tag \U000e0041 and é → ∑."
@@ -184,7 +297,7 @@ HELLO = "# T\n\nIn Chinese \u4f60\u597d, in Korean \uc548\ub155\ud558\uc138\uc69
 
 def make_pdf_with(fonts, folder, monkeypatch):
     """What is said of a PDF that is made where the system has these fonts, its first page, and its fonts' names."""
-    monkeypatch.setattr(charlm.report.render, "findSystemFonts", lambda: fonts)
+    monkeypatch.setattr(charlm.report.pdf, "findSystemFonts", lambda: fonts)
     (folder / "figures").mkdir()
     said: list[str] = []
     make_pdf(HELLO, "s", folder, said.append)
@@ -240,6 +353,19 @@ def test_a_font_of_the_system_is_used_where_it_has_them(tmp_path, monkeypatch):
 def test_a_document_that_would_come_out_wrong_is_refused(markdown, message):
     with pytest.raises(ReportError, match=re.escape(message)):
         pandoc(f"# T\n\n{markdown}", "html5", "report.html", "", "--mathml")
+
+
+def test_a_section_that_shows_nothing_is_left_out_and_a_chapter_that_has_none_left_too():
+    chapters = [
+        "# Title",
+        "# One\n\n## Without an answer?\n\n::: {.code}\n    code\n:::\n\n## Shown?\n\nprose",
+        "# Two\n\nprose of its own\n\n## Not made?\n\n::: {.fold}\nfolded\n:::",
+        "# Three\n\nprose alone",
+    ]
+    page = pandoc("\n\n".join(chapters), "html5", "report.html", "", "--mathml")
+    found = re.findall(r"<h[23][^>]*>([^<]*)<", page)
+    assert [heading.strip() for heading in found if heading.strip()] == ["One", "Shown?", "Three"]
+    assert not {"Not made?", "prose of its own", "Without an answer?"} & set(re.findall(r"[^<>]+", page))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from run_folders import results, silent, write_sweep
 import charlm.runs.files
 import charlm.runs.sweep
 from charlm.corpus import ROOT
+from charlm.records import counted
 from charlm.runs.files import STATE
 from charlm.runs.folder import Run
 from charlm.runs.inventory import run_status
@@ -176,13 +177,13 @@ def test_ctrl_c_and_sigterm_keep_every_finished_epoch(start, tiny_config, tiny_f
 def test_a_report_that_was_interrupted_trains_only_what_was_missing(start, tiny_file, tmp_path):
     report = ("-m", "charlm.report", "--corpus", tiny_file, "--seeds", 2, "--epochs", 3, "--out", tmp_path / "out")
     process = start(*report, CHARLM_RUNS=str(tmp_path / "runs"))
-    read_until(process, ", done, ")
+    read_until(process, ", done: ")
     press_ctrl_c(process)
     assert process.communicate(timeout=600)[0].endswith("charlm.report: interrupted; what is trained is kept\n")
     assert process.returncode == 130 and not (tmp_path / "out").exists()
     finished = len(list(tmp_path.glob("runs/*/run.json")))
     again = start(*report, CHARLM_RUNS=str(tmp_path / "runs"))
-    assert f"{4 - finished} runs to train, {finished} found" in again.stdout.readline() and finished >= 1
+    assert f"{counted(4 - finished, 'run')} to train, {finished} found" in again.stdout.readline() and finished >= 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -281,7 +282,7 @@ def test_a_damaged_run_is_neither_believed_nor_trained_over_and_the_others_are_t
         train_sweep([tiny_config, other], tiny, tmp_path, say=said.append)
     assert (folder / "last.safetensors").read_bytes() == before
     assert Run.of(other, tiny, tmp_path).is_finished()
-    assert said[0].startswith(f"{folder.name} is left out") and "1 runs to train, 0 found" in said[1]
+    assert said[0].startswith(f"{folder.name} is left out") and "1 run to train, 0 found" in said[1]
 
 
 def test_a_damaged_state_leaves_the_other_runs_to_be_trained(tiny, tiny_config, tmp_path):

@@ -1,5 +1,6 @@
 """A sweep is the same however it is made."""
 
+import re
 from dataclasses import replace
 
 import torch
@@ -10,7 +11,7 @@ import charlm_core as core
 from charlm.runs.files import pack_state, unpack_state
 from charlm.runs.folder import Run
 from charlm.runs.identity import run_identity
-from charlm.runs.sweep import sweep_plan, train_sweep
+from charlm.runs.sweep import Plan, sweep_plan, train_sweep
 
 # ---------------------------------------------------------------------------------------------------------------------
 # the same bits, however it is made
@@ -55,6 +56,13 @@ def test_one_worker_and_two_workers_give_the_same_bits(trained, tiny, tiny_confi
 def test_the_plan_counts_what_is_there_and_what_is_not(trained, tiny, tiny_config):
     configs = [tiny_config, replace(tiny_config, seed=1), replace(tiny_config, seed=1)]
     plan = sweep_plan(configs, tiny, trained[0].parent)
-    assert (plan["train"], plan["found"]) == (1, 1)
-    assert plan["minutes"] > 0 and plan["megabytes"] > 0
-    assert sweep_plan([tiny_config], tiny, trained[0].parent) == {"train": 0, "found": 1, "minutes": 0, "megabytes": 0}
+    assert (len(plan.courses), plan.found) == (1, 1)
+    assert plan.most > 0 and plan.megabytes > 0
+    assert sweep_plan([tiny_config], tiny, trained[0].parent) == Plan({}, 1, 0, 0, 0)
+
+
+def test_before_training_the_plan_is_said(tiny, tiny_config, tmp_path):
+    said: list[str] = []
+    train_sweep([tiny_config], tiny, tmp_path, say=said.append)
+    assert re.match(r"tiny\.txt: 1 run to train, 0 found; about \d+ seconds? on this machine, 0 MB in ", said[0])
+    assert said[1] == "training 1 run, 1 at a time"

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from measured_texts import PEAKED, TARGETS, corpus_of, make, words_by
+from measured_texts import begun as begun_with
+from synthetic import make_record
 
 import charlm_core as core
 from charlm import claims, sampling
@@ -37,14 +39,15 @@ def everything(corpus, config, samples=MIN_TEXTS, length=30):
     rows = measures.measure_rows(measures.distributions(*measures.validation_logits(weights, config, corpus)), measured)
     sentences = [
         words.what_is_measured(real),
-        words.what_changes(rows, len(corpus.vocab)),
+        words.how_probability_spreads({1.0: np.full(4, 0.25)}, corpus.vocab[:1]),
         words.what_does_not(rows),
         words.what_is_read(measured),
-        words.what_is_closest(near),
+        words.what_is_closest(near, []),
+        words.how_texts_begin(make_record() | {"run_id": "r"}, begun, real),
         words.what_truncation_does(measured),
         words.why_it_helps(rows, measured),
     ]
-    said = " ".join(finding.filled for finding in sentences)
+    said = " ".join(finding._repr_mimebundle_()[0]["text/plain"] for finding in sentences)
     assert "nan" not in said.replace("nance", "") and "inf" not in said
     assert len(words.measure_table(rows, measured).frame) == len(STUDY_TEMPERATURES) + 2
     words.heading_table(begun)
@@ -77,6 +80,8 @@ def test_headings_are_counted_by_prompt():
     assert [(r["prompt"], r["case"], r["texts"], r["headings"]) for r in rows] == [
         ("A", "upper", 2, 0.5),
         ("a", "lower", 1, 0.0),
+        ("all in upper case", "upper", 2, 0.5),
+        ("all in lower case", "lower", 1, 0.0),
     ]
 
 
@@ -100,8 +105,9 @@ def test_the_rates_are_said_with_where_they_are_high_and_low():
     finding = words.what_is_read(make(words_by(0.93, 0.3)))
     assert (finding.values["high"], finding.values["low"]) == (1.0, 2.0)
     assert "93.0% at T &#61; 0.5; 93.0% at T &#61; 1; 30.0% at T &#61; 2" in finding.filled
-    middling = words.what_is_read(make(lambda t: {"words": 0.7})).filled
-    assert "at no low temperature" in middling and "at no high one" in middling
+    assert finding.heading == "Words are real up to T = {high:g} and look random from T = {low:g} on"
+    middling = words.what_is_read(make(lambda t: {"words": 0.7})).heading
+    assert middling == "Words are real at no temperature and look random at none"
 
 
 def test_the_price_in_variety_and_predictability_is_named_only_where_it_was_paid():
@@ -128,13 +134,26 @@ def of_three_runs(closest, one=(0.7, 0.8, 0.9), upper=(0.6, 0.6, 0.6)):
 @pytest.mark.parametrize(
     "closest, said",
     [
-        ((0.7, 0.7, 0.7), "at T = 0.7 in all of them; for 3 of 3 runs"),
-        ((0.4, 0.7, 1.0), "at T = 0.4 to 1; for 1 of 3 runs"),
-        ((None, 0.5, 0.6), "at T = 0.5 to 0.6; for 2 of 2 runs"),
+        ((0.7, 0.7, 0.7), "In the 3 runs of both cells it is smallest at T = 0.7."),
+        ((0.4, 0.7, 1.0), "In the 3 runs of both cells it is smallest at T = 0.4 to 1."),
+        ((None, 0.5, 0.6), "In the 2 runs of both cells it is smallest at T = 0.5 to 0.6."),
     ],
 )
 def test_the_runs_are_said_to_agree_as_far_as_they_do(closest, said):
-    assert said in words.do_runs_agree(of_three_runs(closest)).filled
+    rows = of_three_runs(closest)
+    near = measures.closest_temperature(make())
+    assert said in words.what_is_closest(near, rows).filled
+    inside = sum(t is not None and 0.5 <= t < 1 for t in closest)
+    assert words.do_runs_agree(rows).values["inside"] == inside
+
+
+def test_how_often_a_name_begins_a_text_is_the_heading_where_the_corpus_has_names(tmp_path, tiny_config):
+    corpus = corpus_of("ANNA:\nand so on.\n" * 300, tmp_path)
+    speaking, silent = (set_aside(c, tiny_config, 20, 30) for c in (corpus, corpus_of("and so on.\n" * 300, tmp_path)))
+    record = make_record("lstm", 2)
+    assert "begin with a speaker's name" in words.how_texts_begin(record, begun_with(75, 1), speaking).heading
+    assert "speaker" not in words.how_texts_begin(record, begun_with(75, 1), silent).heading
+    assert "LSTM, seed 2" in words.how_texts_begin(record, begun_with(75, 1), silent).filled
 
 
 def test_how_the_runs_differ_in_words_and_names_is_said_where_there_are_any():

@@ -1,0 +1,217 @@
+"""Losses on the last tenth of tiny shakespeare, each evaluation with its name.
+
+The text is cut at one character: what stands before it is training text, what follows validation text. A loss is the
+mean over all characters of the validation text but the first, in nats per character, in float32 on the CPU.
+
+windows-256   windows of 256 characters that lie end to end, each from a zero state: as GPTs of that context are evaluated,
+              except that theirs are drawn at random
+carried       one pass through the text with the state carried on, from a zero state at the cut
+dynamic       the same, and the weights go on learning from the text that was read: after every so many characters a step of
+              gradient descent on their loss, which was taken before it. B. Krause et al., ICML 2018
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.utils import clip_grad_norm_
+from torch.utils._pytree import tree_map
+
+import charlm_core as core
+from charlm.records import Record, Records, finished
+from charlm.runs.folder import RUNS, load_weights
+from charlm_core import CharModel, Config, Corpus, Memory
+
+CUT = 1_003_854  # characters: the first nine tenths of tiny shakespeare, as nanoGPT cuts it
+TUNING_CUT = CUT * 9 // 10  # the last tenth of these is the validation text of the short runs
+SPLIT = "90/10"
+WINDOWS, CARRIED, DYNAMIC = "windows-256", "carried", "dynamic"
+WINDOW = 256  # characters
+WINDOWS_A_BATCH = 64  # windows read side by side
+PASS_LENGTH = 1_000  # characters read at a time where the state is carried on
+STEP_LENGTH = 50  # characters between two steps of a dynamic evaluation
+DYNAMIC_RATES = (0.03, 0.1, 0.3)  # learning rates of such steps, to choose from
+RANDOM_WINDOWS = 200 * 64  # that nanoGPT draws for one evaluation
+
+# Losses of others on the same split, of transformers of about 10 million weights, from windows of 256 drawn at random.
+QUOTED = {
+    "nanoGPT, its README": 1.4697,
+    "nanoGPT, three seeds by AI-Scientist": 1.4655,
+    "the same with a tuned learning rate": 1.4603,
+}
+
+
+def best_short_run(records: Records) -> Record | None:
+    """The short run with the lowest validation loss at its last epoch; None without records."""
+    return min(finished(records), key=lambda r: r["val_loss_last"], default=None)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# a model on a text
+
+
+def trained_model(folder: Path) -> CharModel:
+    """The model of a finished run, for reading, with the weights of its last epoch: no validation loss chose them."""
+    weights, config, vocab = load_weights(folder, "last")
+    model = CharModel(len(vocab), replace(config, device="cpu"))
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def text_between(corpus: Corpus, begin: int, end: int | None = None) -> Tensor:
+    """The ids (n,) of a stretch of the text."""
+    return torch.from_numpy(np.asarray(corpus.ids[begin:end]).astype(np.int64))
+
+
+def character_losses(model: CharModel, inputs: Tensor, targets: Tensor, state: Memory = None) -> tuple[Tensor, Memory]:
+    """Loss of every target: inputs and targets (time, rows) → (time, rows), and the state after them."""
+    logits, state = model(inputs, state)  # (time, rows, vocabulary)
+    return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape), state
+
+
+@torch.no_grad()
+def window_losses(model: CharModel, text: Tensor) -> list[Tensor]:
+    """Losses window by window, (time,) each; the last window may be shorter."""
+    n = (len(text) - 1) // WINDOW
+    inputs = text[: n * WINDOW].view(n, WINDOW).T  # (time, windows)
+    targets = text[1 : n * WINDOW + 1].view(n, WINDOW).T
+    losses: list[Tensor] = []
+    for first in range(0, n, WINDOWS_A_BATCH):
+        some = slice(first, first + WINDOWS_A_BATCH)
+        of_rows, _ = character_losses(model, inputs[:, some], targets[:, some])
+        losses += of_rows.T  # (rows, time)
+    if n * WINDOW < len(text) - 1:
+        rest = text[n * WINDOW :, None]  # (time + 1, 1)
+        of_rest, _ = character_losses(model, rest[:-1], rest[1:])
+        losses.append(of_rest[:, 0])
+    return losses
+
+
+@torch.no_grad()
+def carried_losses(model: CharModel, text: Tensor) -> Tensor:
+    """Loss of every character but the first (n - 1,), each given all of the text before it."""
+    losses = []
+    state: Memory = None
+    for first in range(0, len(text) - 1, PASS_LENGTH):
+        piece = text[first : first + PASS_LENGTH + 1, None]  # (time + 1, 1)
+        of_piece, state = character_losses(model, piece[:-1], piece[1:], state)
+        losses.append(of_piece[:, 0])
+    return torch.cat(losses)
+
+
+def dynamic_losses(model: CharModel, text: Tensor, rate: float) -> Tensor:
+    """Loss of every character but the first (n - 1,), each given all of the text before it, by weights that have learnt from
+    it. The model is changed."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+    losses = []
+    state: Memory = None
+    for first in range(0, len(text) - 1, STEP_LENGTH):
+        piece = text[first : first + STEP_LENGTH + 1, None]  # (time + 1, 1)
+        of_piece, state = character_losses(model, piece[:-1], piece[1:], state)
+        state = tree_map(Tensor.detach, state)
+        losses.append(of_piece[:, 0].detach())
+        optimizer.zero_grad()
+        of_piece.mean().backward()
+        clip_grad_norm_(model.parameters(), 1.0)  # as in training
+        optimizer.step()
+    return torch.cat(losses)
+
+
+def random_batches_error(losses: Sequence[Tensor]) -> float:
+    """Standard error of a mean over as many random windows as nanoGPT draws, from the losses of windows that lie end to
+    end: the noise that such an evaluation adds."""
+    means = [float(window.mean()) for window in losses if len(window) == WINDOW]
+    return float(np.std(means, ddof=1)) / math.sqrt(RANDOM_WINDOWS)
+
+
+def averaged(losses: Sequence[Tensor]) -> Tensor:
+    """Losses of the average of several models' probabilities, from each one's losses (n,) of the same characters."""
+    return math.log(len(losses)) - torch.logsumexp(-torch.stack(list(losses)).double(), dim=0)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the runs of a study
+
+
+def with_dynamic_rates(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
+    """The short runs; the best of them with its losses by the rate of a dynamic evaluation of its validation text, as
+    [[rate, loss], …]."""
+    best = best_short_run(records)
+    text = text_between(corpus, TUNING_CUT, CUT)
+    measured = []
+    for r in records:
+        losses = []
+        for rate in DYNAMIC_RATES if r is best else ():
+            with _reading():
+                found = dynamic_losses(trained_model(runs / r["run_id"]), text, rate)
+            losses.append([rate, float(found.double().mean())])
+        measured.append(r | {"dynamic_rates": losses})
+    return measured
+
+
+def best_dynamic_rate(records: Records) -> float | None:
+    """The rate with the lowest loss, the first of equals; None where none was tried."""
+    tried = [pair for r in records for pair in r.get("dynamic_rates", [])]
+    return min(tried, key=lambda pair: pair[1])[0] if tried else None
+
+
+def with_benchmark_losses(
+    records: Records, corpus: Corpus, dynamic_rate: float | None = None, runs: Path = RUNS
+) -> list[Record]:
+    """The finished runs with their losses by evaluation (a dynamic one where its rate is given), what random batches would
+    add as noise to the one from windows (random_batches), and the losses of the average of the probabilities of all runs of
+    the cell (together)."""
+    text = text_between(corpus, CUT)
+    by_cell: dict[str, list[tuple[Record, dict[str, Tensor]]]] = {}
+    for r in finished(records):
+        model = trained_model(runs / r["run_id"])
+        with _reading():
+            windows = window_losses(model, text)
+            losses = {WINDOWS: torch.cat(windows), CARRIED: carried_losses(model, text)}  # (n - 1,) each
+            if dynamic_rate is not None:
+                losses[DYNAMIC] = dynamic_losses(model, text, dynamic_rate)
+        fields = {"losses": _means(losses), "random_batches": random_batches_error(windows)}
+        by_cell.setdefault(r["cell"], []).append((r | fields, losses))
+    measured = []
+    for of_cell in by_cell.values():
+        together = {}
+        for evaluation in (WINDOWS, CARRIED):
+            together[evaluation] = averaged([losses[evaluation] for _, losses in of_cell])
+        measured += [r | {"together": _means(together)} for r, _ in of_cell]
+    return measured
+
+
+def _reading():
+    """One thread, so that the bits are the same on a machine with more."""
+    return core.arithmetic(Config(device="cpu"))
+
+
+def _means(losses: dict[str, Tensor]) -> dict[str, float]:
+    return {evaluation: float(values.double().mean()) for evaluation, values in losses.items()}
+
+
+def loss_by(evaluation: str):
+    """A run's loss by an evaluation, for stats.seed_estimate; None where it was not made."""
+    return lambda r: r["losses"].get(evaluation)
+
+
+def benchmark_rows(records: Records, corpus_name: str) -> list[dict]:
+    """A row a run and evaluation, as results.json has them."""
+    rows = []
+    for r in finished(records):
+        for evaluation in (WINDOWS, CARRIED):
+            row = {
+                "cell": r["cell"],
+                "corpus": corpus_name,
+                "split": SPLIT,
+                "evaluation": evaluation,
+                "seed": r["seed"],
+            }
+            row |= {"val_loss": r["losses"][evaluation], "parameters": r["parameters"], "train_seconds": r["seconds"]}
+            rows.append(row | {"machine": r["machine"]["cpu"]})
+    return rows

@@ -1,0 +1,1 @@
+"""What cures the overfitting of a larger network: dropout, or more text? Notebook 7."""

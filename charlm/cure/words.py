@@ -1,0 +1,195 @@
+"""Tables and sentences on what cures the overfitting."""
+
+from charlm import stats
+from charlm.cure import measures
+from charlm.cure.measures import BEST_LOSS
+from charlm.records import Records, cells_in, counted, diverged_note, finished, of_cell
+from charlm.show import Finding, Table, make_table
+from charlm.stats import Estimate
+
+
+def chosen_dropout(records: Records) -> Finding | None:
+    """Which dropout is taken; None without records."""
+    chosen = measures.best_dropout(records)
+    if chosen is None:
+        return None
+    e = stats.seed_estimate(measures.with_dropout(records, chosen), BEST_LOSS)
+    values = {"dropout": chosen, "mean": e.mean, "low": e.low, "high": e.high, "n": e.n}
+    text = (
+        "Of the dropouts that were tried, {dropout:g} has the lowest mean of the best validation loss, {mean:.4f}. What follows "
+        "takes it for all cells, on other seeds, so that its losses are not the luck of this choice."
+    )
+    return Finding("dropout-chosen", text, values, heading="A dropout of {dropout:g} serves the LSTM best")
+
+
+def dropout_table(records: Records) -> Table | None:
+    rows = []
+    for dropout in measures.dropouts_in(records):
+        runs = measures.with_dropout(records, dropout)
+        e = stats.seed_estimate(runs, BEST_LOSS)
+        row = {"dropout": dropout, "seeds": e.n, "validation, best": e.mean, "standard deviation": e.sd}
+        row |= {"best epoch": stats.seed_estimate(runs, "best_epoch").mean}
+        rows.append(row | {"training, best": stats.seed_estimate(runs, "train_loss_best").mean})
+    if not rows:
+        return None
+    caption = "The larger LSTM by dropout, at the best epoch, in nats per character. Training loss is recorded with dropout on."
+    return make_table("dropouts", rows, caption, diverged_note(records), {"best epoch": "{:.1f}"})
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# with and without
+
+
+def differences(without: Records, treated: Records) -> dict[str, Estimate]:
+    """{cell: best validation loss with the cure minus without}, paired over seeds, intervals by Holm."""
+    cells = [cell for cell in cells_in(treated) if of_cell(without, cell)]
+    each = [stats.paired_difference(of_cell(treated, cell), of_cell(without, cell), BEST_LOSS) for cell in cells]
+    return dict(zip(cells, stats.holm(each), strict=True))
+
+
+def what_the_cure_does(without: Records, treated: Records) -> Finding | None:
+    """How much it takes off the best loss and off the gap, cell by cell; None where there is nothing to compare."""
+    found = differences(without, treated)
+    if not found:
+        return None
+    helped, falls, gaps = [], [], []
+    values: dict = {}
+    for cell, e in found.items():
+        judged = stats.judged_lower(e)
+        if judged == "confirmed":
+            helped.append(cell.upper())
+        before, after = (stats.seed_estimate(of_cell(runs, cell), measures.gap_at_best) for runs in (without, treated))
+        falls.append(f"{e.known_mean:+.3f} ({cell.upper()})".replace("-", "−"))
+        gaps.append(f"{before.known_mean:.2f} to {after.known_mean:.2f} ({cell.upper()})")
+        values[cell] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}
+        values[cell] |= {"gap_without": before.mean, "gap_with": after.mean}
+    values |= {"helped": _listed(helped), "falls": _listed(falls), "gaps": _listed(gaps)}
+    text = "The best validation loss changes by {falls} nats, and the recorded gap to training there from {gaps}."
+    heading = "It lowers the best loss of the {helped}" if helped else "It lowers no cell's best loss for certain"
+    return Finding("cure-effect", text, values, heading=heading)
+
+
+def _listed(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def cure_table(without: Records, treated: Records) -> Table | None:
+    found = differences(without, treated)
+    rows = []
+    for cell in cells_in(treated):
+        for name, runs in (("without", of_cell(without, cell)), ("with", of_cell(treated, cell))):
+            if not finished(runs):
+                continue
+            e = stats.seed_estimate(runs, BEST_LOSS)
+            row = {"cell": cell.upper(), "cure": name, "seeds": e.n, "validation, best": e.mean}
+            row |= {"standard deviation": e.sd, "best epoch": stats.seed_estimate(runs, "best_epoch").mean}
+            row |= {"gap, recorded": stats.seed_estimate(runs, measures.gap_at_best).mean}
+            row |= {"gap, at rest": stats.seed_estimate(runs, measures.gap_at_rest).mean}
+            row |= {"rise to the last": stats.seed_estimate(runs, lambda r: r["val_loss_last"] - r[BEST_LOSS]).mean}
+            if name == "with" and cell in found:
+                d = found[cell]
+                row |= {"estimate": d.mean, "low": d.low, "high": d.high, "verdict": stats.judged_lower(d)}
+            rows.append(row)
+    if not rows:
+        return None
+    caption = (
+        "Hidden size 512, learning rate 0.002, with and without the cure, means over seeds in nats per character. Estimate: best "
+        "validation loss with minus without, paired over seeds, with its 95% interval; the verdict is on the claim that the cure "
+        "lowers it. Gap: validation minus training loss at the best epoch."
+    )
+    note = (
+        "Recorded, training loss is measured with dropout on, so the gap looks smaller than it is; at rest, with the weights of "
+        f"that epoch and dropout off. {diverged_note([*without, *treated])}"
+    )
+    formats = dict.fromkeys(("gap, recorded", "gap, at rest", "rise to the last"), "{:.4f}") | {"best epoch": "{:.1f}"}
+    return make_table("cure", rows, caption, note, formats)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# against counting
+
+
+def below_counting(treated: Records) -> Finding | None:
+    """Which cells come below the n-gram model of the same splits; None without records that were set beside it."""
+    measured = [r for r in finished(treated) if r.get("counting") is not None]
+    if not measured:
+        return None
+    cells = cells_in(measured)
+    each = stats.holm([stats.seed_estimate(of_cell(measured, cell), measures.above_counting) for cell in cells])
+    below, sentences = [], []
+    values: dict = {"order": measured[0]["counting_order"]}
+    values["counting"] = stats.seed_estimate(list({r["seed"]: r for r in measured}.values()), "counting").mean
+    for cell, e in zip(cells, each, strict=True):
+        judged = stats.judged_lower(e)
+        if e.high is not None and e.high < 0:
+            below.append(cell.upper())
+        parameters = of_cell(measured, cell)[0]["parameters"]
+        words = stats.difference_in_words(e, "the counting model's")
+        sentences.append(f"The {cell.upper()} ({parameters / 1e6:.2g} million weights): {words}.")
+        values[cell] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}
+    values["below"] = _listed(below)
+    values["sentences"] = " ".join(sentences)
+    verb = "comes" if len(below) == 1 else "come"
+    heading = f"The {{below}} {verb} below the counting model" if below else "No cell comes below the counting model"
+    text = (
+        "On the same splits the {order}-gram, which only counts, has {counting:.4f}. {sentences} The intervals are of the "
+        "differences, paired over seeds."
+    )
+    return Finding("cure-and-counting", text, values, heading=heading)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# more text
+
+
+def more_text_or_dropout(records: Records, treated: Records) -> Finding | None:
+    """The untreated LSTM on more text beside the treated one on the study's; None where either was not made."""
+    lstm = of_cell(treated, "lstm")
+    times = sorted({measures.text_share(r) for r in finished(records)})
+    if not lstm or len(times) < 2:
+        return None
+    most = _with_text(records, times[-1])
+    e = stats.paired_difference(lstm, most, BEST_LOSS)
+    judged = stats.judged_lower(e)
+    heading = {
+        "confirmed": "Dropout does more than {times} times the text",
+        "refuted": "{times} times the text does more than dropout",
+        "no difference that matters": "Dropout does as much as {times} times the text",
+    }.get(judged, "Dropout or {times} times the text: too close to call")
+    means = {n: stats.seed_estimate(_with_text(records, n), BEST_LOSS).mean for n in times}
+    listed = ", ".join(f"{mean:.4f} on {n} times" for n, mean in means.items())
+    values = {"times": times[-1], "means": listed, "verdict": judged, "words": stats.difference_in_words(e, "that")}
+    values |= {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high}
+    text = (
+        "Without dropout the LSTM's best loss is {means} the text, on the same validation chunks. With dropout on the study's "
+        "text alone it is, against the last of these, {words}."
+    )
+    return Finding("more-text", text, values, heading=heading)
+
+
+def _with_text(records: Records, times: int) -> Records:
+    return [r for r in records if measures.text_share(r) == times]
+
+
+def more_text_table(records: Records) -> Table | None:
+    rows = []
+    for times in sorted({measures.text_share(r) for r in records}):
+        runs = _with_text(records, times)
+        e = stats.seed_estimate(runs, BEST_LOSS)
+        row = {
+            "characters": runs[0]["characters"],
+            "seeds": e.n,
+            "validation, best": e.mean,
+            "standard deviation": e.sd,
+        }
+        row |= {"training, best": stats.seed_estimate(runs, "train_loss_best").mean}
+        rows.append(row | {"best epoch": stats.seed_estimate(runs, "best_epoch").mean})
+    if not rows:
+        return None
+    caption = (
+        f"The larger LSTM without a cure by the length of its text, {counted(len(rows), 'length')}, in nats per character. What "
+        "goes beyond the study's text is for training alone."
+    )
+    return make_table(
+        "more-text", rows, caption, diverged_note(records), {"characters": "{:,}", "best epoch": "{:.1f}"}
+    )

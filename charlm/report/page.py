@@ -1,0 +1,144 @@
+"""The HTML edition: one file that loads nothing."""
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from charlm.report.address import read_address, with_address
+from charlm.report.render import pandoc
+
+WORDS_A_MINUTE = 230
+INSTEAD = '<div id="play-instead">'  # as pandoc writes the box with what stands in the place of what can be tried
+DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css
+
+
+def make_html(markdown: str, subtitle: str, folder: Path, play: str = "") -> None:
+    """Write report.html, with the HTML of what can be tried before what stands in its place."""
+    page = pandoc(markdown, "html5", "report.html", subtitle, "--mathml")
+    # No text can hold a tag or a comment: pandoc writes each < of it as an entity.
+    page = re.sub(
+        r'(?P<before><(?:img src|source media="[^"]*" srcset|a download="[^"]*" href)=)"(?P<file>figures/[a-z0-9-]+\.(?:svg|csv))"',
+        lambda found: f'{found["before"]}"{embedded(folder / found["file"])}"',
+        page,
+    )
+    # The policy allows no style in a tag, and pandoc has one in the cells of aligned formulas.
+    page = re.sub(r'<mtd([^>]*) style="text-align: (left|right); padding-[a-z]+: 0"', r'<mtd\1 class="\2"', page)
+    # Each line of code is a link to itself, which nobody needs and a browser has to keep.
+    page = re.sub(r'<a href="#cb[0-9-]+" aria-hidden="true" tabindex="-1"></a>', "", page)
+    page = re.sub(r' id="cb[0-9-]+"', "", page)
+    page = page.replace(INSTEAD, play + INSTEAD, 1)
+    minutes = max(1, round(words_open(page) / WORDS_A_MINUTE))
+    page = page.replace("<!-- minutes -->", f"{minutes} {'minute' if minutes == 1 else 'minutes'} to read")
+    if address := read_address():
+        page = with_address(page, address)
+    (folder / "report.html").write_text(secured(page), "utf-8", newline="\n")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# figures and their numbers, in the page itself
+
+
+def embedded(file: Path) -> str:
+    """A figure, or the numbers behind it, as an address that holds it all."""
+    if file.suffix == ".svg":
+        kind, content = "image/svg+xml", in_both_schemes(file.read_text("utf-8")).encode()
+    else:
+        kind, content = "text/csv;charset=utf-8", file.read_bytes()
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def in_both_schemes(svg: str) -> str:
+    """The drawing with colours for a dark page beside those for a light one, which it has."""
+    colours = sorted({"000000", "ffffff", *re.findall(r"(?:fill|stroke): #([0-9a-f]{6})\b", svg)})
+    light = "".join(f"--c{c}:#{c};" for c in colours)
+    dark = "".join(f"--c{c}:#{dark_colour(c)};" for c in colours)
+    style = f"<style>:root{{{light}fill:var(--c000000)}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    svg = re.sub(r"(fill|stroke): #([0-9a-f]{6})\b", r"\1: var(--c\2)", svg)
+    return re.sub(r"<svg\b[^>]*>", lambda tag: tag[0] + style, svg, count=1)
+
+
+def dark_colour(colour: str) -> str:
+    """The colour (rrggbb) that stands out from the dark page as much as this one does from white, and, as far as that goes,
+    has its hue. The measure is the contrast of WCAG 2.2, which on a dark page needs more for the same effect."""
+
+    def linear(value: float) -> float:
+        return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+    def coded(value: float) -> int:
+        return round(255 * (value * 12.92 if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055))
+
+    def luminance(rgb: list[float]) -> float:
+        return 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]
+
+    rgb = [linear(int(colour[i : i + 2], 16) / 255) for i in (0, 2, 4)]
+    page = linear(DARK / 255)
+    contrast = 1 + 1.4 * (1.05 / (luminance(rgb) + 0.05) - 1)
+    wanted = min(contrast * (page + 0.05) - 0.05, 0.85)
+    if luminance(rgb) > 0:
+        rgb = [value * wanted / luminance(rgb) for value in rgb]
+        lost = luminance(rgb) - luminance([min(value, 1) for value in rgb])
+        rgb = [min(value, 1) for value in rgb]
+        if lost > 0:  # what red, green or blue cannot give comes from white
+            share = lost / (1 - luminance(rgb))
+            rgb = [value + share * (1 - value) for value in rgb]
+    else:
+        rgb = [wanted] * 3
+    return "".join(f"{coded(value):02x}" for value in rgb)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the whole page
+
+
+class _OpenText(HTMLParser):
+    """The text that a reader of the page sees without opening anything; what one may play with is not counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.skipped: list[str] = []  # the tag of what is skipped, once for each that is open inside
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        closed = tag in ("head", "nav", "details", "script", "dialog", "annotation") or dict(attributes).get("id") in (
+            "play",
+            "play-instead",
+        )
+        if tag in self.skipped or (closed and not self.skipped):
+            self.skipped.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.skipped:
+            self.skipped.pop()
+
+    def handle_data(self, data: str) -> None:
+        if not self.skipped:
+            self.text.append(data)
+
+
+def words_open(page: str) -> int:
+    """How many words stand in the page outside its folds and its contents."""
+    parser = _OpenText()
+    parser.feed(page)
+    return len(" ".join(parser.text).split())
+
+
+def secured(page: str) -> str:
+    """The page with a policy that lets it load nothing, and run no script and take no style but those in it."""
+
+    def hashes(tag: str) -> str:
+        parts = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(p.encode()).digest()).decode()}'" for p in parts)
+
+    rules = {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": hashes("style"),
+        "script-src": hashes("script"),
+        "worker-src": "blob:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    policy = "; ".join(f"{name} {value}" for name, value in rules.items())
+    return page.replace("<!-- policy -->", f'<meta http-equiv="Content-Security-Policy" content="{policy}">', 1)

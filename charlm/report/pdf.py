@@ -1,0 +1,76 @@
+"""The PDF edition."""
+
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import typst
+from fontTools import unicodedata
+from matplotlib import ft2font, get_data_path
+from matplotlib.font_manager import findSystemFonts
+
+from charlm.report.execute import ReportError
+from charlm.report.render import pandoc
+
+
+def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], None]) -> None:
+    source = folder / "report.typ"
+    source.write_text(pandoc(markdown, "typst", "report.typ", subtitle), "utf-8", newline="\n")
+    fonts = folder / "fonts"
+    fonts.mkdir(exist_ok=True)
+    # Not matplotlib's folder itself: its last-resort font draws a box for every character there is.
+    own = sorted(Path(get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf"))
+    for path in own:
+        shutil.copy(path, fonts)
+    # Of the system's fonts only those that are needed, so that the same report has the same bytes on other machines.
+    rare = {ord(c) for c in source.read_text("utf-8") if not c.isspace()}.difference(*map(_characters_in, own))
+    useful, missing = _fonts_for(rare, findSystemFonts())
+    for number, path in enumerate(useful):
+        shutil.copy(path, fonts / f"{number}-{path.name}")
+    boxes = ""
+    if missing:
+        scripts = Counter(_script(c) for c in missing)
+        named = ", ".join(f"{script} ({n})" for script, n in scripts.most_common())
+        boxes = f"a box stands for characters that no font of the machine had: {named}; the HTML edition has them"
+        say(f"report.pdf: {boxes}, and a font of the system would be taken")
+    try:
+        typst.compile(
+            source,
+            folder / "report.pdf",
+            root=folder,
+            font_paths=[fonts],
+            ignore_system_fonts=True,
+            sys_inputs={"boxes": boxes},
+        )
+    except typst.TypstError as error:
+        raise ReportError(f"the report as PDF: {error.message}") from error
+
+
+def _fonts_for(characters: set[int], fonts: Iterable[str]) -> tuple[list[Path], set[int]]:
+    """As few of the fonts as have what can be had of the characters (code points), and the characters that none has."""
+    useful: list[Path] = []
+    # macOS has a font with a box for every character there is.
+    has = (
+        {Path(f): characters & _characters_in(f) for f in sorted(fonts) if "LastResort" not in f} if characters else {}
+    )
+    while has and characters:
+        best = max(has, key=lambda path: len(has[path] & characters))
+        if not has[best] & characters:
+            break
+        useful.append(best)
+        characters = characters - has[best]
+    return useful, characters
+
+
+def _characters_in(font: str | Path) -> set[int]:
+    """The code points that a font has a glyph for."""
+    try:
+        return set(ft2font.FT2Font(font).get_charmap())
+    except (OSError, RuntimeError):  # not to be read, or a bitmap font
+        return set()
+
+
+def _script(code: int) -> str:
+    name = unicodedata.script_name(unicodedata.script(chr(code)))
+    return {"Common": "symbols", "Inherited": "marks"}.get(name, name)

@@ -1,0 +1,65 @@
+"""What is said of the number that everybody quotes, and the command that makes one of it."""
+
+import pytest
+from synthetic import make_record
+
+from charlm.benchmark import figures, words
+from charlm.benchmark.__main__ import main
+from charlm.benchmark.measures import CARRIED, WINDOWS
+
+
+def heading_of(finding):
+    return finding._repr_mimebundle_()[1]["charlm"]["heading"]
+
+
+def runs_with(*losses):
+    runs = []
+    for seed, loss in enumerate(losses):
+        both = {WINDOWS: loss, CARRIED: loss - 0.025}
+        fields = {"losses": both, "together": both, "random_batches": 0.001, "parameters": 3_400_000}
+        runs.append(make_record("lstm", seed) | fields | {"machine": {"cpu": "Some CPU"}})
+    return runs
+
+
+def test_without_the_study_nothing_is_said():
+    assert words.lowest([]) is words.benchmark_table([]) is words.tuning_table([]) is None
+    assert figures.quoted_losses([]) is None
+
+
+@pytest.mark.parametrize(
+    "losses, side",
+    [
+        ((1.44, 1.441, 1.442), "below the lowest loss quoted, 1.4603"),
+        ((1.48, 1.481, 1.482), "above the lowest loss quoted, 1.4603"),
+        ((1.45, 1.46, 1.47), "not for certain on either side of the lowest loss quoted, 1.4603"),
+    ],
+)
+def test_below_what_is_quoted_means_the_whole_interval(losses, side):
+    found = words.lowest(runs_with(*losses))
+    assert side in found.filled
+    assert heading_of(found) == f"An LSTM of 3.4 million weights reaches {sum(losses) / 3:.3f}"
+
+
+def test_the_table_labels_each_evaluation_and_what_others_published():
+    rows = words.benchmark_table(runs_with(1.44, 1.45)).frame.to_dict("records")
+    assert [row["mean"] for row in rows[-3:]] == [1.4697, 1.4655, 1.4603]
+    assert {row["evaluation"] for row in rows} == {
+        words.READ[WINDOWS],
+        words.READ[CARRIED],
+        "windows of 256 drawn at random",
+    }
+
+
+def test_the_figure_has_a_row_for_each_published_loss_and_evaluation():
+    assert len(figures.quoted_losses(runs_with(1.44, 1.45)).rows) == 3 + 2
+
+
+def test_short_runs_are_listed_best_first():
+    runs = [make_record("lstm", 0, dropout=0.4, learning_rate=rate) for rate in (0.002, 0.004)]
+    runs[1]["val_loss_last"] = runs[0]["val_loss_last"] - 0.1
+    assert words.tuning_table(runs).frame["learning rate"].tolist() == [0.004, 0.002]
+
+
+def test_a_mistake_on_the_command_line_is_one_line(capsys):
+    assert main(["--seed", "-1"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

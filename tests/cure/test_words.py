@@ -1,0 +1,87 @@
+"""What is said of a cure of the overfitting."""
+
+import pytest
+from synthetic import make_record, with_loss
+
+from charlm.cure import figures, words
+
+WITHOUT = [*with_loss("rnn", [1.58, 1.581, 1.579]), *with_loss("lstm", [1.54, 1.541, 1.539])]
+
+
+def heading_of(finding):
+    return finding._repr_mimebundle_()[1]["charlm"]["heading"]
+
+
+def cured(rnn, lstm, counting=None):
+    runs = [*with_loss("rnn", rnn, dropout=0.5), *with_loss("lstm", lstm, dropout=0.5)]
+    return [r | {"counting": counting, "counting_order": 6, "train_at_rest": 1.3} for r in runs]
+
+
+def test_without_studies_nothing_is_said():
+    assert words.chosen_dropout([]) is words.dropout_table([]) is words.what_the_cure_does([], []) is None
+    assert words.cure_table([], []) is words.below_counting([]) is words.more_text_or_dropout([], []) is None
+    assert words.more_text_table([]) is figures.cure_compared([], []) is figures.loss_by_length([], []) is None
+
+
+def test_the_heading_names_the_cells_that_were_helped():
+    found = words.what_the_cure_does(WITHOUT, cured([1.58, 1.582, 1.578], [1.50, 1.501, 1.499]))
+    assert heading_of(found) == "It lowers the best loss of the LSTM"
+    assert found.values["lstm"]["verdict"] == "confirmed"
+    assert found.values["rnn"]["verdict"] == "no difference that matters"
+    found = words.what_the_cure_does(WITHOUT, cured([1.70, 1.701, 1.699], [1.70, 1.701, 1.699]))
+    assert heading_of(found) == "It lowers no cell's best loss for certain"
+
+
+@pytest.mark.parametrize(
+    "lstm, heading",
+    [
+        ([1.50, 1.501, 1.499], "The LSTM comes below the counting model"),
+        ([1.519, 1.525, 1.52], "No cell comes below the counting model"),
+    ],
+)
+def test_below_counting_means_the_whole_interval(lstm, heading):
+    found = words.below_counting(cured([1.6, 1.601, 1.602], lstm, counting=1.522))
+    assert heading_of(found) == heading
+    assert "the 6-gram, which only counts, has 1.5220" in found.filled
+
+
+@pytest.mark.parametrize(
+    "most, heading",
+    [
+        ([1.45, 1.451, 1.449], "4 times the text does more than dropout"),
+        ([1.53, 1.531, 1.529], "Dropout does more than 4 times the text"),
+        ([1.50, 1.501, 1.502], "Dropout does as much as 4 times the text"),
+        ([1.40, 1.50, 1.60], "Dropout or 4 times the text: too close to call"),
+    ],
+)
+def test_dropout_and_more_text_are_judged_by_the_rule(most, heading):
+    runs = []
+    for times, losses in ((1, [1.54, 1.541, 1.539]), (4, most)):
+        runs += with_loss("lstm", losses, characters=times * 100, validation_characters=100)
+    found = words.more_text_or_dropout(runs, cured([1.6] * 3, [1.50, 1.501, 1.501]))
+    assert heading_of(found).replace("&#58;", ":") == heading
+    assert [row["characters"] for row in words.more_text_table(runs).frame.to_dict("records")] == [100, 400]
+
+
+def test_the_table_of_the_cure_has_both_gaps_and_judges_the_difference():
+    rows = words.cure_table(WITHOUT, cured([1.5] * 3, [1.5] * 3)).frame.to_dict("records")
+    assert [(r["cell"], r["cure"]) for r in rows] == [
+        ("RNN", "without"),
+        ("RNN", "with"),
+        ("LSTM", "without"),
+        ("LSTM", "with"),
+    ]
+    assert rows[1]["gap, at rest"] == pytest.approx(0.2) and rows[0]["gap, at rest"] is None
+    assert rows[1]["verdict"] == rows[3]["verdict"] == "confirmed"
+
+
+def test_the_figure_of_the_cure_draws_every_run():
+    treated = cured([1.57, 1.571, 1.572], [1.5, 1.501, 1.499], counting=1.522)
+    rows = figures.cure_compared(WITHOUT, treated).rows
+    dots = [(row["cell"], row["cure"], row["seed"]) for row in rows if "epoch" not in row]
+    assert len(dots) == len(set(dots)) == len(WITHOUT) + len(treated)
+
+
+def test_a_run_that_diverged_is_named_and_in_no_mean():
+    treated = [*cured([1.6] * 3, [1.5] * 3), make_record("lstm", 3, dropout=0.5, diverged=True)]
+    assert "1 run diverged" in words.cure_table(WITHOUT, treated).note

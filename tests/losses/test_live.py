@@ -1,0 +1,100 @@
+"""What is seen of training while it goes on, and what a run writes at the end."""
+
+from dataclasses import replace
+
+import pytest
+
+import charlm.losses.live
+import charlm_core as core
+from charlm.losses.live import LIVE_LENGTH, LiveView, why_silent, written
+from charlm.runs.sweep import train_sweep
+from charlm.show import Finding, Samples
+
+
+class Shown:
+    """What a display has shown."""
+
+    def __init__(self):
+        self.displayed = []
+        self.updated = []
+
+    def display(self, bundle, **options):
+        self.displayed.append(bundle)
+        return self
+
+    def update(self, bundle, **options):
+        self.updated.append(bundle)
+
+
+@pytest.fixture
+def lab(monkeypatch):
+    shown = Shown()
+    monkeypatch.setattr(charlm.losses.live, "in_lab", lambda: True)
+    monkeypatch.setattr("IPython.display.display", shown.display)
+    return shown
+
+
+@pytest.fixture
+def own_cell(monkeypatch):
+    """A cell like that which the README tells to write, whose weights have names of their own."""
+
+    class Own(core.nn.Module):
+        def __init__(self, input_size, hidden_size, layers):
+            super().__init__()
+            self.input_size = input_size
+            self.inside = core.nn.GRU(input_size, hidden_size, layers)
+
+        def forward(self, x, state=None):
+            return self.inside(x, state)
+
+    monkeypatch.setitem(core.CELLS, "own", Own)
+    monkeypatch.setattr("charlm.runs.identity.code_hash", lambda *parts: "0" * 64)
+    return "own"
+
+
+def test_one_output_grows_with_every_epoch(lab, tiny, tiny_config, tmp_path):
+    (record,) = train_sweep([tiny_config], tiny, tmp_path, say=lambda line: None, watch=LiveView(tiny))
+    assert len(lab.displayed) == 1 and len(lab.updated) == record["epochs"] - 1
+    for epoch, bundle in enumerate([*lab.displayed, *lab.updated], start=1):
+        label, text = bundle["text/plain"].split("\n", 1)
+        assert label.startswith(f"seed 0, epoch {epoch}, validation loss {record['val_loss'][epoch - 1]:.4f}")
+        assert len(text) == 1 + LIVE_LENGTH
+        assert "data:image/png;base64," in bundle["text/html"]
+
+
+def test_in_batch_nothing_is_shown(tiny, tiny_config, tmp_path, monkeypatch):
+    shown = Shown()
+    monkeypatch.setattr("IPython.display.display", shown.display)
+    train_sweep([tiny_config], tiny, tmp_path, say=lambda line: None, watch=LiveView(tiny))
+    assert shown.displayed == []
+
+
+def test_at_the_end_the_best_run_writes(trained, tiny, monkeypatch):
+    folder, record = trained
+    monkeypatch.setattr(charlm.losses.live, "RUNS", folder.parent)
+    worse = record | {"run_id": "not-there", "val_loss_best": record["val_loss_best"] + 1, "seed": 1}
+    shown = written([worse, record], length=50)
+    assert isinstance(shown, Samples)
+    (item,) = shown.items
+    assert item["label"] == f"LSTM, seed 0, epoch {record['best_epoch']}, temperature 0.7"
+    assert len(item["text"]) == 51 and item["text"].startswith(item["prompt"])
+    assert written([record], length=50).items[0]["text"] == item["text"]
+
+
+def test_where_no_run_finished_nothing_is_written():
+    shown = written([{"cell": "rnn", "status": "diverged"}])
+    assert isinstance(shown, Finding) and "No run finished" in shown.filled
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_the_three_cells_write(cell):
+    assert why_silent(cell) == ""
+
+
+def test_a_cell_of_ones_own_trains_and_says_in_a_line_that_it_cannot_write(lab, own_cell, tiny, tiny_config, tmp_path):
+    config = replace(tiny_config, cell=own_cell, epochs=1)
+    records = train_sweep([config], tiny, tmp_path, say=lambda line: None, watch=LiveView(tiny))
+    reason = "The cell own trains, but cannot write yet: cell_step() in charlm/sampling.py does not know its step."
+    assert lab.displayed[0]["text/plain"].endswith(reason)
+    shown = written(records)
+    assert isinstance(shown, Finding) and shown.values == {"reason": reason}

@@ -1,0 +1,231 @@
+"""The report in a browser: the committed one, or the one that CHARLM_PAGE names."""
+
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from chromium import start_chromium
+from playwright.sync_api import sync_playwright
+from project_files import ROOT
+
+from charlm.report.page import words_open
+
+PAGE = Path(os.environ.get("CHARLM_PAGE") or ROOT / "report" / "report.html").resolve()
+HEIGHT = 900
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = start_chromium(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def show(browser):
+    """The page at a width in a colour scheme, opened once; what it said and asked for is in .said."""
+    opened = {}
+
+    def at(width, scheme="light"):
+        if (width, scheme) not in opened:
+            context = browser.new_context(viewport={"width": width, "height": HEIGHT}, color_scheme=scheme)
+            page = context.new_page()
+            page.said = []
+            page.on("console", lambda message: page.said.append(message.text))
+            page.on("pageerror", lambda error: page.said.append(str(error)))
+            page.on("request", lambda request: page.said.append(request.url[:80]))
+            page.goto(PAGE.as_uri())
+            opened[width, scheme] = page
+        return opened[width, scheme]
+
+    return at
+
+
+@pytest.fixture
+def fresh(browser):
+    """A page that a test may change."""
+    contexts = []
+
+    def at(width):
+        contexts.append(browser.new_context(viewport={"width": width, "height": HEIGHT}))
+        page = contexts[-1].new_page()
+        page.goto(PAGE.as_uri())
+        return page
+
+    yield at
+    for context in contexts:
+        context.close()
+
+
+def open_all(page, which="details"):
+    page.evaluate(f"for (const fold of document.querySelectorAll('{which}')) fold.open = true")
+
+
+def focused(page):
+    return page.evaluate("document.activeElement.className || document.activeElement.localName")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# it loads nothing and fits
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_the_page_says_nothing_asks_for_nothing_and_fits(width, scheme, show):
+    page = show(width, scheme)
+    page.wait_for_load_state("networkidle")
+    assert [said for said in page.said if said != PAGE.as_uri() and not said.startswith("data:")] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("[...document.images].filter(i => !(i.complete && i.naturalWidth)).length") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_folds_open(width, scheme, browser):
+    context = browser.new_context(
+        viewport={"width": width, "height": HEIGHT}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(PAGE.as_uri())
+    open_all(page, "details.how, section:nth-of-type(1) > .folds > details.code")  # all code looks alike, and is long
+    found = Axe().run(page).response["violations"]
+    context.close()
+    assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []
+
+
+def test_every_table_fits_at_1024(fresh):
+    page = fresh(1024)
+    open_all(page)
+    wide = """[...document.querySelectorAll('.scroll')].filter(s => s.scrollWidth > s.clientWidth)
+              .map(s => s.getAttribute('aria-label'))"""
+    assert page.evaluate(wide) == []
+
+
+def test_letters_in_figures_are_not_shrunk_on_a_phone(show):
+    """The smallest have 10 points."""
+    page = show(390)
+    sizes = page.evaluate(
+        """[...document.querySelectorAll('figure img, .cards img')]
+           .filter(image => image.checkVisibility() && !image.closest('details'))
+           .map(image => [image.alt.slice(0, 40), image.clientWidth / image.naturalWidth])"""
+    )
+    assert sizes
+    assert [alt for alt, scale in sizes if 10 / 72 * 96 * scale < 11] == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# how long it is
+
+
+def test_it_is_read_to_its_end(show):
+    page = show(1440)
+    height = page.evaluate(
+        "document.documentElement.scrollHeight - (document.getElementById('play')?.offsetHeight ?? 0)"
+    )
+    assert height <= 22 * HEIGHT
+    assert words_open(PAGE.read_text("utf-8")) <= 5000
+    figures = page.evaluate("[...document.querySelectorAll('.figure')].filter(f => !f.closest('details')).length")
+    assert figures <= 12
+
+
+def test_no_sentence_stands_twice(show):
+    texts = show(1440).evaluate(
+        """[...document.querySelectorAll('main p, main li, main figcaption')]
+           .filter(e => !e.closest('.tiles, .more, .question, .sample, #play') && !e.querySelector('p, li'))
+           .map(e => [...e.childNodes].filter(n => n.className !== 'links').map(n => n.textContent).join(''))"""
+    )
+    sentences = Counter(
+        sentence
+        for text in texts
+        for sentence in re.split(r"(?<=[.!?])\s+", " ".join(text.split()))
+        if len(sentence.split()) >= 5
+    )
+    assert [sentence for sentence, n in sentences.items() if n > 1] == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# keys
+
+
+def test_the_first_stop_leads_past_the_contents(fresh):
+    page = fresh(1440)
+    page.keyboard.press("Tab")
+    assert focused(page) == "skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('nav')") is None
+
+
+def test_a_figure_enlarges_by_key_and_closes_by_escape(fresh):
+    page = fresh(390)
+    page.locator("a.enlarge").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("dialog").is_visible()
+    assert page.locator("dialog img").get_attribute("alt")
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog").is_visible()
+    assert "enlarge" in focused(page)
+
+
+def test_every_stop_shows_where_one_is(fresh):
+    """Tab goes through what can be worked, and each stop has an outline."""
+    page = fresh(390)
+    page.locator("main").focus()
+    seen: Counter[str] = Counter()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen[page.evaluate("document.activeElement.className || document.activeElement.localName").split()[0]] += 1
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert {"enlarge", "summary", "a"} <= set(seen)
+
+
+def test_a_fold_opens_by_key(fresh):
+    page = fresh(1440)
+    page.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("details").first.get_attribute("open") is not None
+
+
+def test_a_table_that_scrolls_is_a_stop_and_one_that_fits_is_none(fresh):
+    page = fresh(390)
+    open_all(page)
+    page.wait_for_timeout(200)
+    ours = """[...document.querySelectorAll('.scroll')]
+              .filter(s => (s.scrollWidth > s.clientWidth) !== s.hasAttribute('tabindex')).length"""
+    assert page.evaluate(ours) == 0
+
+
+def test_all_code_shows_at_once(fresh):
+    page = fresh(1440)
+    for state in (True, False):
+        page.locator("#all-code").click()
+        assert set(page.evaluate("[...document.querySelectorAll('details.code')].map(d => d.open)")) == {state}
+
+
+def test_the_contents_show_where_one_is(fresh):
+    page = fresh(1440)
+    last = page.locator("nav li > a").last
+    target = last.get_attribute("href")
+    page.evaluate(f"document.querySelector('{target}').scrollIntoView({{behavior: 'instant'}})")
+    page.wait_for_timeout(200)
+    assert page.locator("nav [aria-current]").count() == 1
+
+
+def test_a_link_to_a_figures_code_opens_its_fold(fresh):
+    page = fresh(1440)
+    page.locator("figcaption .links a", has_text="code").first.click()
+    page.wait_for_timeout(200)
+    assert page.locator("details.code[open]").count() == 1
+
+
+def test_a_figures_numbers_can_be_had(fresh):
+    page = fresh(1440)
+    with page.expect_download() as download:
+        page.locator("figcaption .links a", has_text="CSV").first.click()
+    assert download.value.suggested_filename.endswith(".csv")
+    lines = Path(download.value.path()).read_text("utf-8").splitlines()
+    assert len(lines) > 1

@@ -1,0 +1,82 @@
+"""What the page is made with, beside pandoc: colours for a dark page, a policy, words, the project's address."""
+
+import base64
+import hashlib
+import re
+
+import pytest
+
+from charlm.report.address import read_address, with_address
+from charlm.report.page import dark_colour, in_both_schemes, secured, words_open
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("colour", ["000000", "222222", "5a5a5a", "b5b5b5", "e6e6e6", "bf4900", "0068a8", "007a5a"])
+def test_a_colour_stands_out_from_a_dark_page_no_less_than_from_a_light_one(colour):
+    on_white = 1.05 / (luminance(colour) + 0.05)
+    on_dark = (luminance(dark_colour(colour)) + 0.05) / (luminance("121212") + 0.05)
+    assert on_dark >= min(on_white, 15)
+
+
+def test_white_becomes_the_dark_page_and_colours_keep_their_hue():
+    assert dark_colour("ffffff") == "121212"
+    red, green, blue = (int(dark_colour("bf4900")[i : i + 2], 16) for i in (0, 2, 4))
+    assert red > green > blue
+
+
+def test_a_drawing_has_its_colours_for_both_schemes():
+    svg = in_both_schemes('<?xml version="1.0"?>\n<svg width="1"><path style="fill: #bf4900; stroke: #222222"/></svg>')
+    assert 'style="fill: var(--cbf4900); stroke: var(--c222222)"' in svg
+    light, dark = re.search(
+        r"<svg width=\"1\"><style>(.*)@media screen and \(prefers-color-scheme:dark\)(.*)</style>", svg
+    ).groups()
+    assert "--cbf4900:#bf4900;" in light and f"--cbf4900:#{dark_colour('bf4900')};" in dark
+
+
+def test_the_policy_names_each_script_and_style_by_its_hash():
+    page = secured("<!-- policy --><style>a {}</style><script>go()</script><script>\nmore()\n</script>")
+    for part in ("a {}", "go()", "\nmore()\n"):
+        assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in page
+    policy = re.search('content="(.*?)"', page)[1]
+    assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy
+
+
+def test_words_are_those_that_nothing_has_to_be_opened_for():
+    page = "<nav>no no</nav><p>one two</p><details><summary>no</summary><details>no</details>no</details>three"
+    page += '<section id="play"><section>no</section>no</section><script>no</script> four'
+    assert words_open(page) == 4
+
+
+PAGE = "<p>PDF<!-- address --></p><pre>@software{charlm<!-- url -->\n}</pre>"
+
+
+def test_the_address_is_filled_in_where_places_are_kept_for_it():
+    page = with_address(PAGE, "https://github.com/o/r")
+    assert '<a href="https://github.com/o/r">repository</a>' in page
+    assert "mybinder.org/v2/gh/o/r/HEAD" in page and "<!--" not in page
+    assert "charlm,\n  url = {https://github.com/o/r}\n}" in page
+
+
+def test_binder_is_offered_where_it_knows_the_host():
+    assert "binder" not in with_address(PAGE, "https://example.org/o/r")
+
+
+@pytest.mark.parametrize(
+    ("line", "address"),
+    [
+        ("", ""),
+        ("repository-code:", ""),
+        ("repository-code: https://github.com/o/r/", "https://github.com/o/r"),
+        ('repository-code: "https://github.com/o/r"', "https://github.com/o/r"),
+        ("repository-code: javascript:alert(1)", ""),
+    ],
+)
+def test_the_address_is_one_optional_field(line, address, tmp_path):
+    citation = tmp_path / "CITATION.cff"
+    citation.write_text(f"cff-version: 1.2.0\n{line}\nversion: 1\n")
+    assert read_address(citation) == address
