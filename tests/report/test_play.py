@@ -23,7 +23,7 @@ import generate
 from charlm import ngram, sampling
 from charlm.report import make, play
 from charlm.report.collect import SCHEMA
-from charlm.report.render import make_pdf
+from charlm.report.pdf import make_pdf
 from charlm.runs import embedded
 from charlm_core import CharlmError, encode
 
