@@ -39,7 +39,7 @@ def _title(results: dict, ways: list[Comparison]) -> str:
             "too close to call": "RNN or LSTM? On this text it is too close to call",
         }[verdicts.pop()]
     if _values(results, "enough-seeds").get("one", 0) > BY_CHANCE and published_numbers(results["runs"]):
-        return "RNN or LSTM? The difference is smaller than chance; how you compare decides"
+        return "RNN or LSTM? Chance makes differences as large; how you compare decides"
     return "RNN or LSTM? How you compare decides"
 
 

@@ -16,7 +16,14 @@ from charlm.runs.sweep import train_sweep
 from charlm_core import Config
 
 # Files whose tests share what takes long to make.
-WHOLE = {"test_bench.py", "test_browser.py", "test_house.py", "test_notebooks.py", "test_report.py"}
+WHOLE = {
+    "test_bench.py",
+    "test_browser.py",
+    "test_house.py",
+    "test_notebooks.py",
+    "test_report.py",
+    "test_training_notebook.py",
+}
 
 
 class Spread(LoadScopeScheduling):

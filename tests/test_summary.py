@@ -38,7 +38,7 @@ LUCK = {"one": 0.54}
         (found(losing("lstm", 0.1), tuned=losing("rnn", 0.1)), "RNN or LSTM? How you compare decides"),
         (
             found(losing("lstm", 0.1), tuned=losing("rnn", 0.1), enough_seeds=LUCK),
-            "RNN or LSTM? The difference is smaller than chance; how you compare decides",
+            "RNN or LSTM? Chance makes differences as large; how you compare decides",
         ),
         (
             found(losing("lstm", 0.1, corpus="my.txt"), tuned=losing("rnn", 0.1), enough_seeds=LUCK),

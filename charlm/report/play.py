@@ -107,7 +107,7 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None) -> Play:
     return Play(content, samples, reading_figure(content["sentence"], by_model))
 
 
-Chosen = dict[str, tuple[dict, dict[str, Tensor], Config]]  # cell -> record, weights (float16), configuration
+Chosen = dict[str, tuple[dict, dict[str, Tensor], Config]]  # cell -> record, weights, configuration
 
 
 def _chosen_models(results: dict, runs: Path) -> tuple[Chosen, list[str]]:
@@ -191,15 +191,13 @@ def temperature_evidence(results: dict) -> Content:
     """What the temperature study found, as far as it found it: where drawn text is closest to real text, from where on real
     words fall below half of real text's, and the measures of drawn text by temperature and of real text."""
     rows = results["figures"].get("temperature-curves", {}).get("rows", [])
-    names = ("words", "judge", "distinct", "copied", "headings")
+    names = ("words", "copied", "headings")
     drawn = [{k: r.get(k) for k in ("temperature", *names)} for r in rows if r.get("temperature") is not None]
     real = next(({k: r.get(k) for k in names} for r in rows if r.get("text") == "real"), None)
     return {
-        "run": _value(results, "chosen-run", "run"),
-        "cell": _value(results, "chosen-run", "cell"),
+        "cell": folder.best_record(results["runs"])["cell"].upper(),  # that run wrote the texts
         "closest": {k: _value(results, "temperature-closest", k) for k in ("best", "low", "high")},
         "half": _value(results, "temperature-words", "low"),
-        "rest": _value(results, "temperature-words", "high"),
         "length": _value(results, "temperature-texts", "length"),
         "drawn": drawn,
         "real": real,

@@ -68,7 +68,7 @@ def focused(page):
 def test_the_page_says_nothing_asks_for_nothing_and_fits(width, scheme, show):
     page = show(width, scheme)
     page.wait_for_load_state("networkidle")
-    assert [said for said in page.said if said != PAGE.as_uri() and not said.startswith("data:")] == []
+    assert [said for said in page.said if said != PAGE.as_uri() and not said.startswith(("data:", "blob:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("[...document.images].filter(i => !(i.complete && i.naturalWidth)).length") == 0
 

@@ -9,17 +9,21 @@ from itertools import product
 from pathlib import Path
 from urllib.parse import urlencode
 
+import jsonschema
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playing import results_of, trained_pair, write_page
 from project_files import ROOT
+from pypdf import PdfReader
 
 import charlm.runs.folder
 import charlm_core as core
 import generate
 from charlm import ngram, sampling
-from charlm.report import play
+from charlm.report import make, play
+from charlm.report.collect import SCHEMA
+from charlm.report.render import make_pdf
 from charlm.runs import embedded
 from charlm_core import CharlmError, encode
 
@@ -113,7 +117,7 @@ def from_command(capsys, command):
 def test_the_page_writes_what_the_command_writes(visit, runs, capsys, monkeypatch):
     monkeypatch.setattr(charlm.runs.folder, "RUNS", runs[0])
     page = visit()
-    assert written_otherwise(page, capsys, "BRUTUS:", range(20)) == []
+    assert written_otherwise(page, capsys, "BRUTUS:", range(4)) == []
 
 
 @pytest.mark.slow
@@ -546,6 +550,44 @@ def test_a_report_without_such_models_says_why(runs, tiny, tmp_path):
     assert "cannot be tried in this page: too &lt;large&gt;" in play.left_out("too <large>").replace(
         "&#60;", "&lt;"
     ).replace("&#62;", "&gt;")
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """A report that is nothing but what can be tried."""
+    monkeypatch.setattr(make, "document", lambda executed, results, play="": f"# A title\n\nSummary.\n\n{play}")
+
+
+def test_the_report_holds_the_page_the_numbers_and_what_stands_in_its_place(made, tiny, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "make_play", lambda *given: made)
+    monkeypatch.setattr(make, "check_results", lambda results: None)
+    results = results_of([])
+    markdown = make.write_page([], results, "a subtitle", tmp_path, tiny)
+    assert len(embedded.read_page(tmp_path / "report.html")) == 2
+    assert results == json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert [item["label"] for item in results["samples"]["play"]] == ["RNN, T = 0.7, seed 0", "LSTM, T = 0.7, seed 0"]
+    drawn = results["figures"]["play-read"]["rows"]
+    assert {row["model"] for row in drawn} == {"rnn", "lstm", "ngram"} and drawn[0]["surprise"] is None
+    assert results["play"]["models"]["rnn"]["sha256"] == made.content["models"]["rnn"]["sha256"]
+    make_pdf(markdown, "a subtitle", tmp_path, lambda line: None)
+    text = "\n".join(page.extract_text() for page in PdfReader(tmp_path / "report.pdf").pages)
+    assert (
+        "Try it" in text and "LSTM, T = 0.7, seed 0" in text and "How much each character surprises each model" in text
+    )
+
+
+def test_a_report_whose_runs_are_gone_is_made_without_them(runs, tiny, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr(charlm.runs.folder, "RUNS", tmp_path / "none")
+    results = results_of(runs[1])
+    make.write_page([], results, "a subtitle", tmp_path, tiny)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "The trained models cannot be tried in this page: RNN:" in page and "<script" not in page
+    assert "play" not in results
+
+
+def test_what_the_results_hold_of_the_models_follows_the_schema(made):
+    schema = json.loads(SCHEMA.read_text("utf-8"))["properties"]["play"]
+    jsonschema.validate(json.loads(json.dumps(made.facts)), schema)
 
 
 def test_too_many_characters_leave_the_models_out(runs, tiny, monkeypatch):
