@@ -37,7 +37,7 @@ MIN_TEXTS = 40  # fewer are not judged
 UPPER, LOWER = 0.5, 0.1  # of the texts that begin with a speaker
 
 TEXT_CLAIM_RULE = f"""\
-The texts come from one trained run, so the intervals leave out how runs differ; that is shown beside them where enough
+The texts come from one trained run, so the intervals leave out how runs differ; the temperature study shows it where enough
 runs were trained. Each claim is judged from them, on at least {MIN_TEXTS} texts at a temperature or of a case; with fewer
 it is *not judged*. It is *confirmed* where every part of it holds, *refuted* where the opposite of a part holds, otherwise
 *too close to call*. A 95% interval has to lie wholly on one side of a threshold.

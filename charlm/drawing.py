@@ -11,7 +11,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib import rc_context, style
+from matplotlib import rc_context, rcParams, style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
@@ -96,6 +96,13 @@ def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) ->
     return canvas, list(axes[:, 0])
 
 
+def overview_and_detail(height: float, sharex: bool = False) -> tuple[Canvas, Axes, Axes]:
+    """A canvas so many inches high with a panel for all, and below it a higher one for a closer look."""
+    canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
+    whole, closer = canvas.subplots(2, 1, sharex=sharex, height_ratios=(2, 3))
+    return canvas, whole, closer
+
+
 def count_axis(ax: Axes) -> None:
     """Whole numbers along the x axis, at round steps."""
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
@@ -115,7 +122,7 @@ def label_right(ax: Axes, ends: Sequence[tuple[str, float, str]]) -> None:
     ax.autoscale_view()  # what is to be seen is not settled before
     right = ax.get_xlim()[1]
     to_share = ax.transData + ax.transAxes.inverted()
-    line = 14 / 72 / (ax.get_position().height * ax.figure.get_figheight())  # of a text, as a share of the panel
+    line = 14 / 72 * rcParams["figure.dpi"] / ax.bbox.height  # of 14 points, as a share of the panel
     above = -1.0
     for text, y, c in sorted(ends, key=lambda end: end[1]):
         share = float(to_share.transform((right, y))[1])

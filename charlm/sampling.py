@@ -139,6 +139,7 @@ def truncate(probabilities: np.ndarray, top_k: np.ndarray | int = 0, top_p: np.n
 # One character at a time
 
 PIECE = 256  # texts that one thread writes at a time
+TOLD = 32  # characters after which who watches is told of them
 STRIP = 128  # outputs of a product that one thread sums at a time for a single text
 
 
@@ -322,8 +323,10 @@ def sample(
     numbers: Sequence[int] | None = None,
     top_k: int | Sequence[int] = 0,
     top_p: float | Sequence[float] = 1.0,
+    watch: Callable[[str], None] | None = None,
 ) -> list[str]:
-    """Each prompt with `length` characters drawn after it; all prompts advance as one batch.
+    """Each prompt with `length` characters drawn after it; all prompts advance as one batch. While it is written, `watch` is
+    given the first text piece by piece.
 
     `temperature`, `top_k` and `top_p` are one for all or one for each prompt; `truncate` says what the latter two keep
     of the distribution that the temperature gives. The character at position t of a text (from 0, the prompt
@@ -355,6 +358,7 @@ def sample(
     def write(piece: slice, stopped: Event) -> None:
         """A piece of the batch: its texts from their first character to their last."""
         state = step.zero_state(piece.stop - piece.start)
+        told, end = 0, int(ends[0]) + length if watch and piece.start == 0 else 0  # of the first text
         for t in range(1, len(text)):
             if stopped.is_set():
                 return
@@ -366,6 +370,9 @@ def sample(
                 p = truncate(p, top_ks[piece], top_ps[piece])
             drawn = draw(p, uniform[t, piece])
             text[t, piece] = drawn if t >= last else np.where(t >= ends[piece], drawn, text[t, piece])
+            if watch and (t + 1 == end or (told < t < end and t % TOLD == 0)):
+                watch(decode(text[told : t + 1, 0], vocab))
+                told = t + 1
 
     _on_threads(write, _pieces(len(prompts)))
     return [decode(text[: end + length, row], vocab) for row, end in enumerate(ends)]

@@ -39,7 +39,7 @@ def _title(results: dict, ways: list[Comparison]) -> str:
             "too close to call": "RNN or LSTM? On this text it is too close to call",
         }[verdicts.pop()]
     if _values(results, "enough-seeds").get("one", 0) > BY_CHANCE and published_numbers(results["runs"]):
-        return "RNN or LSTM? The difference is smaller than chance; how you compare decides"
+        return "RNN or LSTM? Chance makes differences as large; how you compare decides"
     return "RNN or LSTM? How you compare decides"
 
 
@@ -47,7 +47,7 @@ def _what_was_done(results: dict, values: dict) -> str:
     if {"rnn", "lstm"} <= published_numbers(results["runs"]).keys():
         difference = PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"]
         values["difference"] = abs(difference)
-        return "The study trained each cell once, and the LSTM won by {difference:.4f} nats."
+        return "The source study trained each cell once; the LSTM won by {difference:.4f} nats."
     return f"An RNN and an LSTM learnt to predict {{corpus}} character by character, with {_seeds(values)}."
 
 
@@ -64,7 +64,7 @@ def _what_chance_does(results: dict, values: dict) -> str:
 
 
 # What the verdict on "the LSTM is better" says of a way to compare, as a part of a sentence.
-WINNERS = {"confirmed": "the LSTM", "refuted": "the RNN", "no difference that matters": "neither"}
+WINNER = {"confirmed": "the LSTM", "refuted": "the RNN", "no difference that matters": "neither"}
 
 
 def _what_holds(ways: list[Comparison]) -> str:
@@ -74,10 +74,10 @@ def _what_holds(ways: list[Comparison]) -> str:
         "the study's settings, best epoch": "at the best",
         "each with its own learning rate": "with its own learning rate",
     }
-    said = []
+    said: list[str] = []
     for way in ways:
-        if way.name in told and way.verdict in WINNERS:
-            said.append(f"{WINNERS[way.verdict]}{'' if said else ' wins'} {told[way.name]}")
+        if way.name in told and way.verdict in WINNER:
+            said.append(f"{WINNER[way.verdict]}{'' if said else ' wins'} {told[way.name]}")
     if not said:
         return f"No difference is judged, for want of {MIN_SEEDS} seeds, or it is too close to call." if ways else ""
     return f"Over seeds, {', '.join(said)}."
@@ -145,7 +145,8 @@ def _card_of_counting(results: dict, values: dict) -> str:
         return ""
     gaps = [values[f"{cell}_mean"] for cell in cells_in(results["runs"]) if f"{cell}_mean" in values]
     side = "less" if min(gaps) > 0 else "more"
-    return f"To predict by counting {values['order']} characters costs {abs(min(gaps)):.3f} nats {side} than the better network."
+    grams = counted(values["order"], "character")
+    return f"Counting sequences of {grams} costs {abs(min(gaps)):.3f} nats {side} than the better network does."
 
 
 # By the verdict on the loss, where the LSTM's gradient falls less.

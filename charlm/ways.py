@@ -2,7 +2,7 @@
 
 import textwrap
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
@@ -23,18 +23,12 @@ from charlm.drawing import (
     styled,
 )
 from charlm.records import cells_in, counted, diverged_note, of_cell
-from charlm.show import Figure
+from charlm.show import Figure, verdict_icon
 from charlm.stats import MARGIN
 
-WIDE = 9.2  # inches
+WIDE = 11.0  # inches
 # What the verdict on the claim that the LSTM is better says of the two.
-SAYS = {
-    "confirmed": "▲ the LSTM is better",
-    "refuted": "▲ the RNN is better",
-    "no difference that matters": "≈ no difference that matters",
-    "too close to call": "? too close to call",
-    "not judged": "– not judged",
-}
+WINNERS = {"confirmed": "the LSTM is better", "refuted": "the RNN is better"}
 # Findings of one comparison each, by what is alike in it.
 COMPARISONS = {
     "same-hidden-size": "same hidden size",
@@ -117,7 +111,7 @@ def comparison_figure(results: dict) -> Figure | None:
     floor = counting(results)
     wide = _drawing(ways, floor, is_wide=True)
     narrow = _drawing(ways, floor, is_wide=False)
-    heard = [f"{way.name}: {_losses_in_words(way)}; {SAYS[way.verdict][2:]}" for way in ways]
+    heard = [f"{way.name}: {_losses_in_words(way)}; {WINNERS.get(way.verdict, way.verdict)}" for way in ways]
     alt = f"Rows of dots, one row a way to compare. {'. '.join(heard)}."
     return finish(
         wide,
@@ -168,7 +162,12 @@ def _draw_way(ax: Axes, way: Comparison, y: float, half: float, floor: Counting 
         ax.plot(loss, height, marker(cell), color=colour(cell), mec="white", mew=0.6, ms=8, zorder=3)
 
 
-def _verdict_style(way: Comparison) -> dict[str, str]:
+def _with_icon(way: Comparison) -> str:
+    words = WINNERS.get(way.verdict, way.verdict)
+    return f"{verdict_icon(words)} {words}"
+
+
+def _verdict_style(way: Comparison) -> dict[str, Any]:
     winner = {"confirmed": colour("lstm"), "refuted": colour("rnn")}.get(way.verdict, INK)
     return {"color": winner, "weight": "bold", "va": "center"}
 
@@ -178,7 +177,7 @@ def _name_at_ends(ax: Axes, way: Comparison, y: float) -> None:
     lines = [line for part in way.name.split(", ") for line in textwrap.wrap(part, 24)]
     name = "\n".join([*lines, counted(len(way.seeds), "seed")])
     ax.text(-0.015, y, name, transform=across, ha="right", va="center", linespacing=1.25)
-    ax.text(1.015, y, SAYS[way.verdict], transform=across, fontsize=11, **_verdict_style(way))
+    ax.text(1.015, y, _with_icon(way), transform=across, fontsize=11, **_verdict_style(way))
 
 
 def _name_above(ax: Axes, way: Comparison, y: float) -> None:
@@ -186,7 +185,7 @@ def _name_above(ax: Axes, way: Comparison, y: float) -> None:
     on_lines = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
     name = f"{way.name}, {counted(len(way.seeds), 'seed')}"
     ax.text(0, y - 0.40, name, transform=across, va="center", bbox=on_lines)
-    ax.text(0, y - 0.22, SAYS[way.verdict], transform=across, bbox=on_lines, **_verdict_style(way))
+    ax.text(0, y - 0.22, _with_icon(way), transform=across, bbox=on_lines, **_verdict_style(way))
 
 
 def _legend(ways: list[Comparison], floor: Counting | None) -> list[Line2D]:

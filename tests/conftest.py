@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from chromium import LEFT_OUT, start_chromium
+from playwright.sync_api import sync_playwright
 from project_files import ROOT
 from xdist.scheduler import LoadScopeScheduling
 
@@ -39,8 +41,26 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
-    """What is slow begins early, so that no process is left with it while the others have nothing more to do."""
+    """What is slow begins early, so that no process is left with it while the others have nothing more to do. What needs a
+    browser is left out where there is none."""
+    if LEFT_OUT:
+        items[:] = [item for item in items if "browser" not in item.fixturenames]
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if LEFT_OUT:
+        terminalreporter.line(
+            "left out for want of a Chromium (CHROMIUM=path names one): how the page and the lab work"
+        )
+
+
+@pytest.fixture(scope="module")  # not of the session: while Playwright runs nothing else in the process can use asyncio
+def browser():
+    with sync_playwright() as playwright:
+        browser = start_chromium(playwright)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

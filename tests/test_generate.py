@@ -12,7 +12,9 @@ from hostile import WRECKS, flip, rewrite
 
 import charlm.runs.folder
 import generate as command
+from charlm import sampling
 from charlm.corpus import ROOT
+from charlm.runs import embedded
 
 
 @pytest.fixture
@@ -56,6 +58,10 @@ def test_json_gives_each_text_with_what_made_it_and_the_seed_repeats_it(generate
     [
         (["--prompt", "été"], "'é' (U+00E9)"),
         (["--temperature", "-1"], "--temperature: '-1': needs a number from 0"),
+        (["--top-k", "-1"], "--top-k: '-1': needs a whole number from 0"),
+        (["--top-p", "1.5"], "--top-p: '1.5': needs a number from 0 to 1"),
+        (["--top-p", "0"], "top_p = 0.0: needs a number above 0"),
+        (["--weights", "int8"], "--weights: invalid choice: 'int8'"),
         (["--samples", "0"], "--samples: '0': needs a whole number from 1"),
         (["--length", "2000000000"], "--length: '2000000000': needs a whole number from 1 to 1000000"),
         (["--samples", "99999999999"], "--samples: '99999999999': needs a whole number from 1 to 100000"),
@@ -79,7 +85,76 @@ def test_a_mistake_gives_one_line_and_exit_code_2(generate, arguments, message):
     assert message in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_before_any_training_it_says_how_to_train(generate, tmp_path):
+@pytest.fixture
+def page(trained, tmp_path, monkeypatch):
+    """A report's page that carries the run."""
+    weights, config, vocab = charlm.runs.folder.load_weights(trained[0])
+    about = {"run": trained[0].name, "config": vars(config), "val_loss": 1.5}
+    about |= embedded.packed_weights(embedded.float16_weights(weights), config)
+    path = tmp_path / "report.html"
+    path.write_text(embedded.data_block({"vocab": vocab, "models": {"lstm": about}}), "utf-8", newline="\n")
+    monkeypatch.setattr(embedded, "PAGE", path)
+    return path
+
+
+def test_temperatures_and_cuts_go_to_the_sampler(generate, trained):
+    weights, config, vocab = charlm.runs.folder.load_weights(trained[0])
+    given = ["--prompt", "C", "--temperature", "0.3", "--temperature", "2", "--top-k", "3", "--top-p", "0.9"]
+    texts = json.loads(generate("--json", *given, "--samples", "2", "--length", "30").stdout)
+    assert [(t["temperature"], t["sample"]) for t in texts] == [(0.3, 0), (0.3, 1), (2, 0), (2, 1)]
+    assert {(t["top_k"], t["top_p"], t["weights"]) for t in texts} == {(3, 0.9, "float32")}
+    alone = sampling.sample(weights, config, vocab, ["C"], 30, 2.0, 0, [1], 3, 0.9)
+    assert texts[3]["text"] == alone[0]
+
+
+def test_of_several_temperatures_each_text_names_its_own(generate):
+    out = generate("--prompt", "C", "--temperature", "0.3", "--temperature", "2", "--length", "5").stdout
+    assert '--- "C", temperature 0.3, sample 0' in out and '--- "C", temperature 2, sample 0' in out
+
+
+def test_rounded_weights_write_what_the_page_writes(generate, page, tmp_path):
+    trained_here = generate("--json", "--weights", "float16", "--temperature", "1")
+    of_page = generate("--json", "--temperature", "1", runs=tmp_path / "none")
+    assert trained_here.stdout == of_page.stdout and '"weights": "float16"' in of_page.stdout
+
+
+def test_with_nothing_trained_the_reports_page_is_read_and_a_line_says_so(generate, page, trained, tmp_path):
+    done = generate("--length", "5", runs=tmp_path / "none")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 0 and done.stdout.count("--- ") == 5
+    assert f"the weights of {trained[0].name} are those in {page}, rounded to float16" in line
+
+
+def test_a_run_that_only_the_page_has_is_found_by_its_name(generate, page, trained, tmp_path):
+    done = generate("--json", "--length", "5", "--run", trained[0].name, runs=tmp_path / "none")
+    assert {text["run"] for text in json.loads(done.stdout)} == {trained[0].name}
+    done = generate("--run", "another", runs=tmp_path / "none")
+    assert (done.returncode, done.stdout) == (2, "") and "no run 'another'" in done.stderr
+
+
+def test_a_page_that_was_altered_is_not_believed(generate, page, tmp_path):
+    page.write_text(page.read_text("utf-8").replace('"weights":"', '"weights":"AAAA'), "utf-8", newline="\n")
+    done = generate(runs=tmp_path / "none")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert f"the models in {page} are damaged" in line
+
+
+def test_a_long_text_is_printed_while_it_is_written(trained):
+    script = "import sys, generate; sys.exit(generate.main(sys.argv[1:]))"
+    env = {**os.environ, "CHARLM_RUNS": str(trained[0].parent)}
+    command = [sys.executable, "-c", script, "--prompt", "C", "--length", "1000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=env) as process:
+        assert process.stdout and process.stderr
+        begun = process.stdout.read(200).decode()
+        assert process.poll() is None  # there is much more to come
+        process.stdout.close()
+        assert process.stderr.read() == b""  # who stops reading hears no complaint
+    assert begun.startswith('--- "C", sample 0\nC') and len(begun) == 200
+
+
+def test_before_any_training_it_says_how_to_train(generate, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "PAGE", tmp_path / "none.html")
     done = generate(runs=tmp_path / "none")
     assert (done.returncode, done.stdout) == (2, "")
     assert "make report" in done.stderr and len(done.stderr.splitlines()) == 1

@@ -4,9 +4,7 @@ import re
 
 import nbformat
 import pytest
-from chromium import start_chromium
 from lab import OUTPUTS, copied_notebooks, jupyterlab, run_all
-from playwright.sync_api import sync_playwright
 from project_files import ROOT
 
 pytestmark = pytest.mark.slow
@@ -14,7 +12,7 @@ QUICK = {"hidden_size": 16, "epochs": 3, "batch_size": 8}
 
 
 @pytest.fixture(scope="module")
-def page(tiny_file, tmp_path_factory):
+def page(browser, tiny_file, tmp_path_factory):
     """A page of a browser, and the address of a lab whose notebooks are quick: on a small text."""
     runs = tmp_path_factory.mktemp("runs")
     with copied_notebooks() as notebooks:
@@ -25,13 +23,8 @@ def page(tiny_file, tmp_path_factory):
                     for name, value in {"corpus": str(tiny_file), **QUICK}.items():
                         cell.source = re.sub(rf"^({name}: \w+) = .*$", rf"\1 = {value!r}", cell.source, flags=re.M)
             nbformat.write(notebook, path)
-        with (
-            jupyterlab(notebooks, {"CHARLM_RUNS": str(runs), "PYTHONPATH": str(ROOT)}) as address,
-            sync_playwright() as playwright,
-        ):
-            browser = start_chromium(playwright)
+        with jupyterlab(notebooks, {"CHARLM_RUNS": str(runs), "PYTHONPATH": str(ROOT)}) as address:
             yield browser.new_page(viewport={"width": 1440, "height": 900}), address
-            browser.close()
 
 
 def shown(page):

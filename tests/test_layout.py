@@ -88,7 +88,8 @@ charlm.printable charlm.command charlm.options
 charlm.device charlm.corpus charlm.sampling charlm.ngram charlm.text
 charlm.protocol charlm.parameters charlm.records charlm.stats
 charlm.show charlm.drawing
-charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.folder charlm.runs.inventory
+charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.embedded charlm.runs.folder
+charlm.runs.inventory
 charlm.runs.progress charlm.runs.sweep charlm.runs.__main__
 charlm.losses charlm.losses.words charlm.losses.figures charlm.losses.live
 charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.temperature.measures
@@ -100,7 +101,7 @@ charlm.cure charlm.cure.measures charlm.cure.words charlm.cure.figures
 charlm.benchmark charlm.benchmark.measures charlm.benchmark.words charlm.benchmark.figures
 charlm.claims charlm.studies charlm.ways charlm.cards charlm.summary charlm.benchmark.__main__
 charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.render charlm.report.page
-charlm.report.pdf charlm.report.place charlm.report.make charlm.report.notebook_pages
+charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place charlm.report.make charlm.report.notebook_pages
 charlm.report.__main__
 generate
 """.split()

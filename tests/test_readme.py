@@ -78,22 +78,39 @@ def test_every_runnable_mark_in_the_readme_has_its_block():
     assert README.count("<!-- runnable -->") == len(runnable_commands())
 
 
-def test_the_readmes_answer_is_that_of_the_committed_report():
-    results = json.loads((ROOT / "report" / "results.json").read_text("utf-8"))
-    answer = re.search(r"<!-- results -->\n(.*?)<!-- /results -->", README, re.S)[1]
-    for row in results["tables"]["summary"]:
-        cells = [row["cell"], row["last epoch"], f"{row['published']:.4f}", row["best epoch"]]
-        cells += [f"{row['stopped at']:.1f}", str(row["seeds"])]
-        assert f"| {' | '.join(cells)} |" in answer
-    for epoch in ("best", "last"):
-        assert results["findings"][f"rnn-or-lstm-{epoch}"]["text"] in answer
-    for alike in ("same-hidden-size", "tuned"):
-        assert results["findings"][alike]["text"] in answer
+def block(name: str) -> str:
+    """What stands in the README between <!-- name --> and <!-- /name -->."""
+    return re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", README, re.S)[1]
 
 
-def test_the_committed_report_is_of_five_seeds_a_cell_close_to_the_published_losses():
-    results = json.loads((ROOT / "report" / "results.json").read_text("utf-8"))
+@pytest.fixture(scope="module")
+def committed() -> dict:
+    return json.loads((ROOT / "report" / "results.json").read_text("utf-8"))
+
+
+def test_the_readmes_answer_is_that_of_the_committed_report(committed):
+    summary = committed["findings"]["summary"]
+    assert block("results") == f"**{summary['heading']}.** {summary['text']}\n"
+
+
+def test_the_readmes_sample_is_the_lstms_of_the_committed_report(committed):
+    (text,) = [item["text"] for item in committed["samples"]["side-by-side"] if item["label"] == "LSTM"]
+    assert block("sample") == f"```text\n{text.rstrip()}\n```\n"
+
+
+@pytest.mark.parametrize("id", ["cure-and-counting", "benchmark"])
+def test_the_readme_quotes_what_the_committed_report_found_beyond_the_study(id, committed):
+    if id in committed["findings"]:
+        assert committed["findings"][id]["heading"] in README
+        assert committed["findings"][id]["text"] in README
+
+
+def test_the_readme_is_read_in_five_minutes():
+    assert len(README.split()) < 1000
+
+
+def test_the_committed_report_is_of_five_seeds_a_cell_close_to_the_published_losses(committed):
     for cell, published in (("rnn", 1.6059), ("lstm", 1.6002)):
-        losses = [r["val_loss_last"] for r in results["runs"] if r["cell"] == cell]
+        losses = [r["val_loss_last"] for r in committed["runs"] if r["cell"] == cell]
         assert len(losses) == 5
         assert abs(sum(losses) / 5 - published) < 0.03

@@ -251,3 +251,19 @@ def test_default_prompts_are_the_studys_or_the_first_letters_there_are():
     assert sampling.default_prompts("ABCDab ") == list("AaBbC")
     assert sampling.default_prompts(" .bcdefgh") == list("bcdef")
     assert sampling.default_prompts("01") == ["0", "1"]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_who_watches_is_given_the_first_text_and_no_other(trained, threads, monkeypatch):
+    weights, config, vocab = load_weights(trained[0])
+    monkeypatch.setattr(sampling, "PIECE", 2)
+    pieces: list[str] = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        prompts = ["the ", "C", "BRUTUS: of my", "k"]
+        texts = sampling.sample(weights, config, vocab, prompts, 100, 0.8, watch=pieces.append)
+    finally:
+        torch.set_num_threads(before)
+    assert "".join(pieces) == texts[0] and len(pieces) > 2
+    assert texts == sampling.sample(weights, config, vocab, prompts, 100, 0.8)

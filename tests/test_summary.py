@@ -38,7 +38,7 @@ LUCK = {"one": 0.54}
         (found(losing("lstm", 0.1), tuned=losing("rnn", 0.1)), "RNN or LSTM? How you compare decides"),
         (
             found(losing("lstm", 0.1), tuned=losing("rnn", 0.1), enough_seeds=LUCK),
-            "RNN or LSTM? The difference is smaller than chance; how you compare decides",
+            "RNN or LSTM? Chance makes differences as large; how you compare decides",
         ),
         (
             found(losing("lstm", 0.1, corpus="my.txt"), tuned=losing("rnn", 0.1), enough_seeds=LUCK),
@@ -58,7 +58,7 @@ def test_the_title_is_the_finding(results, title):
 def test_the_standfirst_says_what_was_claimed_what_chance_does_and_what_holds():
     said = summary.summary_title(found(losing("lstm", 0.1), tuned=losing("rnn", 0.1), enough_seeds=LUCK)).filled
     assert said == (
-        "The study trained each cell once, and the LSTM won by 0.0057 nats. Chance makes two runs differ that much in 54% of "
+        "The source study trained each cell once; the LSTM won by 0.0057 nats. Chance makes two runs differ that much in 54% of "
         "cases. Over seeds, the RNN wins at the last epoch, the RNN at the best, the LSTM with its own learning rate."
     )
     assert len(said.split()) <= 45
@@ -99,7 +99,7 @@ def test_cards_lead_to_the_sections_that_were_found():
         "temperature-closest",
         "claims-judged",
     ]
-    assert "costs 0.070 nats less than the better network" in cards["against-counting"]
+    assert "sequences of 6 characters costs 0.070 nats less than the better network does" in cards["against-counting"]
     assert "predicts no better for it" in cards["gradients-and-loss"]
     assert "at T = 0.7 is 4.0 times as close" in cards["temperature-closest"]
     assert cards["claims-judged"].startswith("1 of 2 published claims hold")
@@ -116,4 +116,5 @@ def test_the_samples_are_those_of_the_temperature_study():
     assert summary.summary_samples(results) is None
     items = [{"label": "RNN", "text": "ANNA:\nso", "prompt": "ANNA:\n"}]
     results["samples"]["side-by-side"] = items
-    assert summary.summary_samples(results).items == items and summary.summary_samples(results).columns
+    shown = summary.summary_samples(results)
+    assert shown and shown.items == items and shown.columns

@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _lines(given: Namespace) -> list[str]:
     """A line an evaluation: what results.json has of it."""
     corpus = load_corpus(WHOLE_TEXT)
-    config = replace(benchmark(corpus)[0], cell=given.cell, seed=given.seed)
+    made = benchmark(corpus)
+    if not made:
+        raise CharlmError("the short runs that choose its configuration are not made: make report STUDIES=tuning")
+    config = replace(made[0], cell=given.cell, seed=given.seed)
     runs = train_sweep([config], corpus, say=_say)
     rows = benchmark_rows(with_benchmark_losses(runs, corpus), corpus.name)
     return [inline("  ".join(f"{key} {value}" for key, value in row.items())) for row in rows]

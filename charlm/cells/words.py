@@ -79,8 +79,11 @@ def comparison(records: Records, id: str, way: str) -> Finding:
     for (a, b), e in differences.items():
         values[f"{b}_minus_{a}"] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high}
         values[f"{b}_minus_{a}"]["verdict"] = stats.judged_lower(e)
-    said = ", ".join(f"{cell.upper()} {losses[cell]:.4f}" for cell in sorted(losses, key=losses.__getitem__))
-    text = f"Best validation loss: {said}."
+    first = next(iter(losses), "")
+    against = [f"{b.upper()} {e.mean:+.4f}" for (a, b), e in differences.items() if a == first and e.mean is not None]
+    text = f"Best validation loss less the {first.upper()}'s: {', '.join(against)} nats.".replace("-", "−")
+    if not against:
+        text = "No seed finished in two cells."
     between = differences.get(("rnn", "lstm"))
     if between and stats.judged_lower(between) not in ("confirmed", "refuted"):
         text += f" Between RNN and LSTM: {stats.judged_lower(between)}."
@@ -251,7 +254,6 @@ def enough_seeds(records: Records) -> Finding:
     heading = "Chance alone makes {difference:.4f} nats between two runs in {one:.0%} of cases"
     text = (
         "That is the difference the study found. To find one as large with a probability of {power:.0%} takes {paired} seeds "
-        "where the cells share their splits, as here, and {unpaired} where they do not (standard deviation of a difference "
-        "{paired_sd:.4f} and {unpaired_sd:.4f}, from {n} seeds)."
+        "where the cells share their splits, as here, and {unpaired} where they do not, by what {n} seeds differ."
     )
     return Finding("enough-seeds", text, values, heading)

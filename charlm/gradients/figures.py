@@ -44,7 +44,7 @@ def _draw_norms(ax: Axes, cell: str, curves: dict[int, np.ndarray]) -> np.ndarra
     """A cell's curves, each seed thin and the geometric mean bold. Returns the mean, (steps back,)."""
     each = np.array([relative(curve) for curve in curves.values()])  # (seeds, steps back)
     mean = np.exp(np.log(each).mean(axis=0))
-    ax.plot(each.T, color=colour(cell), lw=0.9, alpha=0.45)
+    ax.plot(each.T, color=colour(cell), lw=0.8, alpha=0.6)
     # Lines may lie on each other: a broken one shows what is under it.
     ax.plot(mean, color=colour(cell), lw=2.4, ls=dashes(cell))
     ax.plot(FAR, mean[FAR], marker(cell), color=colour(cell), ms=6.5, mec="white", mew=0.6, zorder=3)

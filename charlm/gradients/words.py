@@ -12,17 +12,13 @@ from charlm.show import Finding, Table, make_table
 from charlm.stats import MIN_SEEDS, Estimate
 
 GRADIENT_RULE = f"""\
-What is judged is the ratio of the norm {FAR} steps back to the norm {NEAR} step back: the geometric mean over seeds and its
-95% interval (Student's t, on the logarithms). A gradient *vanishes* when the ratio is below {VANISHED:g}:
+What is judged is the ratio of the norm {FAR} steps back to the norm {NEAR} step back: the geometric mean over seeds, {MIN_SEEDS} or
+more, and its 95% interval (Student's t, on the logarithms). That a gradient *vanishes* is *confirmed* where the interval lies
+wholly below {VANISHED:g} and *refuted* where it lies wholly above.
 
-- under {MIN_SEEDS} seeds: *not judged*;
-- the interval lies wholly below {VANISHED:g}: *confirmed*;
-- wholly above: *refuted*;
-- otherwise: *too close to call*.
-
-That one cell's gradient falls less than another's is judged in the same way from the quotient of their ratios, paired over
-seeds, claimed to be above 1; an interval wholly inside a factor of {FACTOR_MARGIN:g} either way is *no difference that matters*. The
-numbers in this rule were chosen before the first measurement."""
+That one cell's gradient falls less than another's is judged from the quotient of their ratios, paired over seeds, claimed to be
+above 1, as [differences of losses are](#verdict-rule); the margin is a factor of {FACTOR_MARGIN:g} either way. The numbers in this
+rule were chosen before the first measurement."""
 
 
 def how_far_back(after: Curves) -> Finding:

@@ -27,6 +27,7 @@ from charlm.drawing import (
     legend_entry,
     name_cells,
     nothing_drawn,
+    overview_and_detail,
     panels,
     seeds_and_mean,
     styled,
@@ -85,7 +86,7 @@ def draw_validation(ax: Axes, records: Records, c: str) -> None:
 def _draw_curve(ax: Axes, records: Records, key: str, color: str, ls: Dashes) -> None:
     mark = "." if max(r["epochs"] for r in records) == 1 else None  # a line of one point cannot be seen
     for r in records:
-        ax.plot(range(1, r["epochs"] + 1), r[key], color=color, lw=0.9, alpha=0.55, marker=mark)
+        ax.plot(range(1, r["epochs"] + 1), r[key], color=color, lw=0.9, alpha=0.7, marker=mark)
     mean = mean_curve(records, key)
     ax.plot(range(1, len(mean) + 1), mean, color=color, ls=ls, lw=2)
 
@@ -104,13 +105,13 @@ def label_curves(ax: Axes, records: Records, c: str) -> None:
 BEFORE_BEST = 4  # epochs that the closer look shows before the first best one
 
 
-def look_closer(ax: Axes, records: Records) -> None:
-    """Limit a panel to the epochs around the best ones, and to the losses of all marks in it."""
-    marked = [float(y) for line in ax.lines if line.get_marker() not in ("None", ".") for y in line.get_ydata()]
-    pad = 0.08 * (max(marked) - min(marked)) + MARGIN / 10
+def look_closer(ax: Axes, records: Records, losses: Sequence[float]) -> None:
+    """Limit a panel to the epochs around the best ones, and to what the runs reach there and to more `losses`."""
+    shown = [*losses, *(r[key] for r in records for key in ("val_loss_best", "val_loss_last"))]
+    pad = 0.08 * (max(shown) - min(shown)) + MARGIN / 10
     first = min(r["best_epoch"] for r in records) - BEFORE_BEST
     ax.set_xlim(max(1, first) - 0.5, max(r["epochs"] for r in records) + 0.7)
-    ax.set_ylim(min(marked) - pad, max(marked) + pad)
+    ax.set_ylim(min(shown) - pad, max(shown) + pad)
 
 
 def curve_rows(records: Records) -> list[dict]:
@@ -154,14 +155,14 @@ def loss_curves(records: Records) -> Figure:
     note = diverged_note(records)
     if not runs:
         return nothing_drawn(note, f"loss-curves-{cell}")
-    canvas, (whole, closer) = panels(2, 2.0)
+    canvas, whole, closer = overview_and_detail(4.4)
     draw_curves(whole, runs, c)
     draw_validation(closer, runs, c)
     for ax in (whole, closer):
         ax.grid(axis="y")
         ax.set_ylabel("loss (nats)")
     whole.set_title(f"{name}, {counted(len(runs), 'seed')}", color=c)
-    whole.margins(x=0.02, y=0.2)  # room for a name below the lower curve
+    whole.margins(x=0.02, y=0.4)  # room for a name below the lower curve
     label_curves(whole, runs, c)
     closer.set_title("validation loss, the epochs around the best", color=c)
     entries = marks()
@@ -169,7 +170,7 @@ def loss_curves(records: Records) -> Figure:
     if known:
         closer.plot(known["epochs"], known["val_loss_last"], **STUDYS_MARK)
         entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
-    look_closer(closer, runs)
+    look_closer(closer, runs, [known["val_loss_last"]] if known else [])
     closer.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     closer.set_xlabel("epoch")
     for ax in (whole, closer):

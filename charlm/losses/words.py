@@ -317,7 +317,7 @@ RNNS = "the RNN's"
 # What the verdict on "the LSTM's loss is lower" says of the two cells, as the end of a sentence.
 BETTER = {
     "not judged": "it is not judged",
-    "no difference that matters": "neither is",
+    "no difference that matters": "neither is better",
     "confirmed": "the LSTM is better",
     "refuted": "the RNN is better",
     "too close to call": "it is too close to call",
@@ -326,18 +326,14 @@ BETTER = {
 
 def rnn_or_lstm(records: Records) -> Finding:
     """Which of the two has the lower validation loss, at the last and at the best epoch."""
-    differences = {epoch: stats.lstm_minus_rnn(records, epoch) for epoch in ("last", "best")}
-    values: dict[str, float | str | None] = {}
-    sides = []
-    for epoch, e in differences.items():
-        values |= {f"{epoch}_verdict": stats.judged_lower(e), f"{epoch}_mean": e.mean, "n": e.n}
-        sides.append(_side_of(e, epoch))
-    last, best = (BETTER[str(values[f"{epoch}_verdict"])] for epoch in differences)
-    text = f"The LSTM's validation loss is {' and '.join(sides)}."
-    if not values["n"]:
+    at_last, at_best = (stats.lstm_minus_rnn(records, epoch) for epoch in ("last", "best"))
+    values = {"n": at_last.n, "last_mean": at_last.mean, "best_mean": at_best.mean}
+    last, best = BETTER[stats.judged_lower(at_last)], BETTER[stats.judged_lower(at_best)]
+    text = f"The LSTM's validation loss is {_side_of(at_last, 'last')} and {_side_of(at_best, 'best')}."
+    if not at_last.n:
         heading, text = "RNN and LSTM are not compared", "No seed finished in both."
-    elif values["n"] < MIN_SEEDS:
-        heading = f"{counted(values['n'], 'seed')} of each cannot tell RNN and LSTM apart"
+    elif at_last.n < MIN_SEEDS:
+        heading = f"{counted(at_last.n, 'seed')} of each cannot tell RNN and LSTM apart"
     elif last == best:
         heading = f"RNN or LSTM: at the last and at the best epoch {last}"
     else:

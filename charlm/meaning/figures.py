@@ -18,6 +18,7 @@ from charlm.drawing import (
     legend_below,
     legend_entry,
     nothing_drawn,
+    overview_and_detail,
     panels,
     styled,
 )
@@ -41,7 +42,7 @@ def ngram_floor(runs: Records) -> Figure:
     best = measures.best_order(runs)
     floor = stats.seed_estimate(by_seed, measures.ngram_loss(best)).known_mean
     losses = {cell: stats.seed_estimate(of_cell(runs, cell), "loss").known_mean for cell in cells_in(runs)}
-    canvas, (whole, closer) = panels(2, 1.9, sharex=True)
+    canvas, whole, closer = overview_and_detail(4.2, sharex=True)
     for ax in (whole, closer):
         _draw_orders(ax, by_seed, "ngram_train", DASHED, GREY)
         _draw_orders(ax, by_seed, "ngram", "solid", INK)
@@ -51,7 +52,7 @@ def ngram_floor(runs: Records) -> Figure:
         ax.set_ylabel("loss (nats)")
     on_train = float(np.mean([r["ngram_train"] for r in by_seed], axis=0)[-1])
     label_point(whole, "on its training text", (ORDERS, on_train), (4, -7), GREY, ha="right", va="top")
-    whole.margins(y=0.2)
+    whole.margins(y=0.4)
     lowest = min(floor, *losses.values())
     highest = max(floor, *losses.values())
     room = 0.5 * (highest - lowest) + MARGIN
@@ -79,7 +80,7 @@ def _draw_orders(ax: Axes, by_seed: Records, key: str, ls: Dashes, c: str) -> No
     """Losses by order, each seed thin and the mean bold."""
     losses = [r[key] for r in by_seed]  # (orders,) each
     for of_seed in losses:
-        ax.plot(EVERY_ORDER, of_seed, color=c, lw=0.9, alpha=0.55)
+        ax.plot(EVERY_ORDER, of_seed, color=c, lw=0.9, alpha=0.7)
     ax.plot(EVERY_ORDER, np.mean(losses, axis=0), "o", ls=ls, color=c, lw=2, ms=4)
 
 
@@ -127,7 +128,7 @@ def _draw_positions(ax: Axes, ours: Records, key: str, ls: Dashes, c: str) -> np
     losses = [r[key] for r in ours]  # (time,) each
     read = range(1, 1 + len(losses[0]))
     for of_seed in losses:
-        ax.plot(read, of_seed, color=c, lw=0.9, alpha=0.45)
+        ax.plot(read, of_seed, color=c, lw=0.8, alpha=0.6)
     mean = np.mean(losses, axis=0)
     ax.plot(read, mean, color=c, lw=2, ls=ls, marker="." if len(read) == 1 else None)
     return mean

@@ -80,12 +80,17 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                     results["findings"][f"{id}-{number}"] = {"text": card["text"], "values": values}
             # tiles show what is in results["claims"]
     results["provenance"] = provenance(results["runs"])
+    check_results(results)
+    return results
+
+
+def check_results(results: dict) -> None:
+    """Raise ReportError unless the whole follows the schema."""
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
     as_read = json.loads(as_json(results))  # a tuple is no array to the validator, a list is
     error = jsonschema.exceptions.best_match(validator.iter_errors(as_read))
     if error:
         raise ReportError(f"results.json breaks {SCHEMA.name} at {error.json_path}: {execute.last_line(error.message)}")
-    return results
 
 
 def write_figure(folder: Path, id: str, svg: str, png: bytes, narrow: str, rows: list[dict]) -> None:

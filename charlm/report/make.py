@@ -12,22 +12,29 @@ from nbformat import NotebookNode
 from charlm.corpus import CORPORA, load_corpus
 from charlm.protocol import Study
 from charlm.report import execute
-from charlm.report.collect import as_json, collect_results
+from charlm.report.collect import as_json, check_results, collect_results
 from charlm.report.execute import Job, ReportError
 from charlm.report.page import make_html
 from charlm.report.pdf import make_pdf
 from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders
+from charlm.report.play import add_play, check_size, left_out, make_play, play_markdown, play_section, write_reading
 from charlm.report.render import document
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
-from charlm_core import Corpus
+from charlm_core import CharlmError, Corpus
 
 
 def build_report(
-    plan: Sequence[Job], study: dict, subtitle: str, stage: Path, say: Callable[[str], None] = print
+    plan: Sequence[Job],
+    study: dict,
+    subtitle: str,
+    stage: Path,
+    say: Callable[[str], None] = print,
+    corpus: Corpus | None = None,
 ) -> dict:
     """Execute the notebooks, as many at a time as there are cores, and write report.html, report.pdf, results.json,
-    figures/ and timings.json (seconds, which no report holds) into the stage folder.
+    figures/ and timings.json (seconds, which no report holds) into the stage folder. With a corpus, models trained on it
+    go into the page, to be tried.
 
     Returns what results.json holds. The last job comes after all others, and finds in stage/results.json what they
     showed.
@@ -50,15 +57,39 @@ def build_report(
         executed += zip(together, notebooks, strict=True)
         results = collect_results(executed, study, stage / "figures")
         (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
-    markdown = document(executed, results)
     start = time.perf_counter()
-    make_html(markdown, subtitle, stage)
+    markdown = write_page(executed, results, subtitle, stage, corpus)
     timed("report.html", start)
     start = time.perf_counter()
     make_pdf(markdown, subtitle, stage, say)
     timed("report.pdf", start)
     (stage / "timings.json").write_text(as_json(seconds), "utf-8", newline="\n")
     return results
+
+
+def write_page(
+    executed: Sequence[tuple[Job, NotebookNode]], results: dict, subtitle: str, stage: Path, corpus: Corpus | None
+) -> str:
+    """Write report.html, with models to be tried in it where that can be, and what stands in their place into results.json
+    and figures/. Returns the report's Markdown."""
+    section = ""
+    if corpus:
+        try:
+            play = make_play(results, corpus)
+            write_reading(play, stage / "figures")
+            markdown = document(executed, results, play_markdown(play))
+            make_html(markdown, subtitle, stage, play_section(play.content))
+            check_size(stage / "report.html")
+        except CharlmError as why:
+            section = left_out(why)
+        else:
+            add_play(play, results)
+            check_results(results)
+            (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
+            return markdown
+    markdown = document(executed, results, section)
+    make_html(markdown, subtitle, stage)
+    return markdown
 
 
 def make_report(
@@ -86,7 +117,7 @@ def make_report(
         runs = train_missing(study, corpus, say)
         for name in studies:
             make_study(name, corpus, say)
-        results = build_report(plan, facts, subtitle, stage, say)
+        results = build_report(plan, facts, subtitle, stage, say, corpus)
         shown = {r["run_id"] for r in results["runs"]}
         absent = {r["run_id"] for r in runs} - shown
         if absent:

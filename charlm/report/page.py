@@ -10,10 +10,12 @@ from charlm.report.address import read_address, with_address
 from charlm.report.render import pandoc
 
 WORDS_A_MINUTE = 230
+INSTEAD = '<div id="play-instead">'  # as pandoc writes the box with what stands in the place of what can be tried
 DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css
 
 
-def make_html(markdown: str, subtitle: str, folder: Path) -> None:
+def make_html(markdown: str, subtitle: str, folder: Path, play: str = "") -> None:
+    """Write report.html, with the HTML of what can be tried before what stands in its place."""
     page = pandoc(markdown, "html5", "report.html", subtitle, "--mathml")
     # No text can hold a tag or a comment: pandoc writes each < of it as an entity.
     page = re.sub(
@@ -26,6 +28,7 @@ def make_html(markdown: str, subtitle: str, folder: Path) -> None:
     # Each line of code is a link to itself, which nobody needs and a browser has to keep.
     page = re.sub(r'<a href="#cb[0-9-]+" aria-hidden="true" tabindex="-1"></a>', "", page)
     page = re.sub(r' id="cb[0-9-]+"', "", page)
+    page = page.replace(INSTEAD, play + INSTEAD, 1)
     minutes = max(1, round(words_open(page) / WORDS_A_MINUTE))
     page = page.replace("<!-- minutes -->", f"{minutes} {'minute' if minutes == 1 else 'minutes'} to read")
     if address := read_address():
@@ -98,7 +101,10 @@ class _OpenText(HTMLParser):
         self.skipped: list[str] = []  # the tag of what is skipped, once for each that is open inside
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        closed = tag in ("head", "nav", "details", "script", "dialog", "annotation") or ("id", "play") in attributes
+        closed = tag in ("head", "nav", "details", "script", "dialog", "annotation") or dict(attributes).get("id") in (
+            "play",
+            "play-instead",
+        )
         if tag in self.skipped or (closed and not self.skipped):
             self.skipped.append(tag)
 

@@ -11,7 +11,7 @@ from matplotlib import ft2font, get_data_path
 from matplotlib.font_manager import findSystemFonts
 
 from charlm.report.execute import ReportError
-from charlm.report.render import pandoc
+from charlm.report.render import pandoc, read_citation
 
 
 def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], None]) -> None:
@@ -41,7 +41,7 @@ def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], No
             root=folder,
             font_paths=[fonts],
             ignore_system_fonts=True,
-            sys_inputs={"boxes": boxes},
+            sys_inputs={"boxes": boxes, "author": ", ".join(read_citation()["authors"])},
         )
     except typst.TypstError as error:
         raise ReportError(f"the report as PDF: {error.message}") from error

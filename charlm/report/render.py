@@ -32,8 +32,9 @@ In a copy of the project, `make report` trains what is missing, executes the not
 # one document
 
 
-def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str:
-    """The Markdown of the report: the last notebook, then the others, then the provenance and the references."""
+def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict, play: str = "") -> str:
+    """The Markdown of the report: the last notebook, in which what can be tried has its place, then the others, then the
+    provenance and the references."""
     seen: set[Path] = set()
     text: list[str] = []
     provenance: list[str] = []
@@ -47,6 +48,8 @@ def document(executed: Sequence[tuple[Job, NotebookNode]], results: dict) -> str
                 continue
             if "references" in tags:
                 references += [line for line in cell.source.splitlines() if line.startswith("- ")]
+            elif "play" in tags:
+                text.append(play)
             elif "provenance" in tags:
                 provenance.append(as_markdown(cell, job.parameters))
             else:
@@ -165,17 +168,10 @@ def pandoc(markdown: str, to: str, template: str, subtitle: str, *options: str) 
     """The document in another format. Raises ReportError with the first line of what pandoc or the filter says."""
     command = [pypandoc.get_pandoc_path(), "--from", READER, "--to", to, "--standalone", "--fail-if-warnings"]
     command += ["--template", TEMPLATES / template, "--lua-filter", TEMPLATES / "report.lua"]
-    command += [
-        "--metadata",
-        f"subtitle={subtitle}",
-        "--metadata",
-        f"author={', '.join(read_citation()['authors'])}",
-        "--wrap",
-        "none",
-        "--eol",
-        "lf",
-        *options,
-    ]
+    command += ["--wrap", "none", "--eol", "lf", *options]
+    citation = read_citation()
+    metadata = {"subtitle": subtitle, "author": ", ".join(citation["authors"]), "date": citation.get("date-released")}
+    command += [f"--metadata={name}:{value}" for name, value in metadata.items() if value]
     done = subprocess.run(command, input=markdown.encode(), capture_output=True)
     if done.returncode:
         said = [

@@ -9,7 +9,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ft2font import FT2Font
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from charlm.drawing import (
     ACCENT,
@@ -228,14 +228,20 @@ def temperature_distance(near: Closest | None) -> Figure:
     ax.plot(list(near.distance), list(near.distance.values()), "o-", color=ACCENT, lw=2, ms=4)
     ax.plot(near.best, near.distance[near.best], "D", color=ACCENT, mec="white", mew=0.8, ms=9, zorder=3)
     ax.axhline(near.shuffled, color=GREY, lw=1.2, ls=DOTTED)
-    label_point(ax, "real text, shuffled", (min(near.distance), near.shuffled), (-2, -4), GREY, ha="left", va="top")
     temperature_axis(ax, list(near.distance))
     if min(near.shuffled, *near.distance.values()) > 0:
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # some number stands there, however short the axis
         ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid()
     ax.set_xlabel("temperature T (logarithmic)")
     ax.set_title("distance from real text (logarithmic)")
+    entries = [
+        legend_entry("drawn text", ACCENT, marker="o", ms=4, lw=2),
+        legend_entry("real text, shuffled", GREY, lw=1.2, ls=DOTTED),
+    ]
+    legend_below(canvas, entries, 2)
     reach = span([near.low, near.high])
     said = f"Smallest at T = {near.best:g} (95% interval {reach}, shaded)"
     caption = (

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 import charlm_core as core
 from charlm import sampling
@@ -16,7 +17,8 @@ from charlm.runs.folder import RUNS, best_record, load_weights
 from charlm.text import is_heading, whole_lines
 from charlm_core import Config, Corpus, decode, encode
 
-LENGTH = 260  # characters after the beginning, before they are cut to whole lines
+LENGTH = 220  # characters after the beginning, at least
+MORE = 80  # in which a line may come to its end
 HIGHEST = 8  # order of the n-gram models that the counting model is chosen from
 
 
@@ -27,11 +29,10 @@ def beginning(text: str, prompt: str) -> str:
     return f"{names.most_common(1)[0][0]}\n" if names else prompt
 
 
-def to_whole_lines(text: str, kept: int) -> str:
-    """The text without a last line that was cut off, but never less than the `kept` characters that it begins with, and a
-    part of a line where it has no whole one."""
-    end = text.rfind("\n", kept) if "\n" in text[kept:] else -1
-    return text[:end] if end > kept else text
+def to_end_of_line(text: str, at_least: int) -> str:
+    """The text up to the first end of a line that leaves it so many characters; where there is none, so many of them."""
+    end = text.find("\n", at_least)
+    return text[: end if end >= 0 else at_least]
 
 
 def passage_after(text: str, begun: str, length: int) -> str | None:
@@ -76,33 +77,46 @@ def side_by_side(
 ) -> list[dict]:
     """Items for charlm.show.Samples: real text, the best run of each cell, the counting model."""
     whole = decode(corpus.ids, corpus.vocab)
-    real = passage_after(whole, begun, LENGTH)
+    real = passage_after(whole, begun, LENGTH + MORE)
     texts = {"real text": real} if real else {}
     best: Record | None = None
     for cell in cells_in(finished(runs)):
         best = best_record(of_cell(runs, cell))
         weights, config, vocab = load_weights(folder / best["run_id"])
-        (drawn,) = sampling.sample(weights, config, vocab, [begun], LENGTH, temperature, seed, [0])
+        (drawn,) = sampling.sample(weights, config, vocab, [begun], LENGTH + MORE, temperature, seed, [0])
         texts[cell.upper()] = drawn
     if best:
-        drawn, order = counted_text(corpus, config, begun, LENGTH, temperature, seed)
+        drawn, order = counted_text(corpus, config, begun, LENGTH + MORE, temperature, seed)
         texts[f"counting ({order}-gram)"] = drawn
     verse = begun.endswith("\n")
     items = []
     for label, text in texts.items():
-        about = {"label": label, "text": to_whole_lines(text, len(begun)), "prompt": begun, "verse": verse}
+        about = {"label": label, "text": to_end_of_line(text, len(begun) + LENGTH), "prompt": begun, "verse": verse}
         items.append(about | {"temperature": None if label == "real text" else temperature})
     return items
 
 
-def sample_items(prompts: Sequence[str], texts: Sequence[str], temperatures: float | Sequence[float]) -> list[dict]:
-    """Items for charlm.show.Samples, each named by what the texts differ in: by its prompt, or by its temperature."""
+def drawn_items(
+    weights: dict[str, Tensor],
+    config: Config,
+    vocab: str,
+    prompts: Sequence[str],
+    length: int,
+    temperatures: float | Sequence[float],
+    seed: int,
+    numbers: Sequence[int],
+) -> list[dict]:
+    """Items for charlm.show.Samples: what a model writes after each prompt, `length` characters at least. They are named by
+    what they differ in: by the prompt, or by the temperature where each has its own."""
+    texts = sampling.sample(weights, config, vocab, prompts, length + MORE, temperatures, seed, numbers)
     if isinstance(temperatures, float):
-        return [
-            {"label": f"prompt {prompt!r}", "text": text, "prompt": prompt, "temperature": temperatures}
-            for prompt, text in zip(prompts, texts, strict=True)
-        ]
-    return [
-        {"label": f"T = {t:g}", "text": text, "prompt": prompt, "temperature": t}
-        for t, prompt, text in zip(temperatures, prompts, texts, strict=True)
-    ]
+        each = [temperatures] * len(prompts)
+        labels = [f"prompt {prompt!r}" for prompt in prompts]
+    else:
+        each = list(temperatures)
+        labels = [f"T = {t:g}" for t in each]
+    items = []
+    for label, prompt, text, t in zip(labels, prompts, texts, each, strict=True):
+        whole = to_end_of_line(text, len(prompt) + length)
+        items.append({"label": label, "text": whole, "prompt": prompt, "temperature": t})
+    return items

@@ -230,7 +230,7 @@ def what_is_closest(near: Closest | None, of_runs: list[dict]) -> Finding:
     }
     text = (
         "Over {n} measures ({names}) the distance from real text is {least:.2f} there, {half:.2f} at T = 0.5, {one:.2f} at "
-        "T = 1, and {shuffled:.0f} for real text with its characters shuffled."
+        "T = 1, and {shuffled:.3g} for real text with its characters shuffled."
     )
     heading = "Drawn text is closest to real text at T = {best:g}"
     if not near.learnt:
@@ -324,7 +324,7 @@ def do_runs_agree(rows: list[dict]) -> Finding | None:
         return None
     least, limit = BEST_RANGE
     inside = [t for t in closest if least <= t < limit]
-    values = {"n": len(closest), "inside": len(inside)}
+    values: dict[str, float | None] = {"n": len(closest), "inside": len(inside)}
     text = f"Of {{n}} runs, {{inside}} have their smallest distance in {least:g} ≤ T < {limit:g}."
     for key, what in (
         ("words_1", "The share of real words at T = 1, relative to real text,"),

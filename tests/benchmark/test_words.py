@@ -60,6 +60,12 @@ def test_short_runs_are_listed_best_first():
     assert words.tuning_table(runs).frame["learning rate"].tolist() == [0.004, 0.002]
 
 
+def test_without_the_short_runs_there_is_no_configuration_to_train(monkeypatch, capsys):
+    monkeypatch.setattr("charlm.benchmark.__main__.benchmark", lambda corpus: [])
+    assert main([]) == 2
+    assert "make report STUDIES=tuning" in capsys.readouterr().err
+
+
 def test_a_mistake_on_the_command_line_is_one_line(capsys):
     assert main(["--seed", "-1"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -61,7 +61,7 @@ def test_an_interval_on_one_side_of_zero_is_told_from_near_to_far():
 @pytest.mark.parametrize(
     ("last", "best", "heading"),
     [
-        ([1.70, 1.71, 1.69], [1.6, 1.6, 1.6], "At the last epoch the RNN is better, at the best neither is"),
+        ([1.70, 1.71, 1.69], [1.6, 1.6, 1.6], "At the last epoch the RNN is better, at the best neither is better"),
         ([1.50, 1.51, 1.49], [1.5, 1.51, 1.49], "RNN or LSTM: at the last and at the best epoch the LSTM is better"),
         ([1.50], [1.50], "1 seed of each cannot tell RNN and LSTM apart"),
     ],

@@ -7,22 +7,12 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from chromium import start_chromium
-from playwright.sync_api import sync_playwright
 from project_files import ROOT
 
 from charlm.report.page import words_open
 
 PAGE = Path(os.environ.get("CHARLM_PAGE") or ROOT / "report" / "report.html").resolve()
 HEIGHT = 900
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = start_chromium(playwright)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +51,8 @@ def fresh(browser):
         context.close()
 
 
-def open_all(page):
-    page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
+def open_all(page, which="details"):
+    page.evaluate(f"for (const fold of document.querySelectorAll('{which}')) fold.open = true")
 
 
 def focused(page):
@@ -78,7 +68,7 @@ def focused(page):
 def test_the_page_says_nothing_asks_for_nothing_and_fits(width, scheme, show):
     page = show(width, scheme)
     page.wait_for_load_state("networkidle")
-    assert [said for said in page.said if said != PAGE.as_uri() and not said.startswith("data:")] == []
+    assert [said for said in page.said if said != PAGE.as_uri() and not said.startswith(("data:", "blob:"))] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("[...document.images].filter(i => !(i.complete && i.naturalWidth)).length") == 0
 
@@ -91,7 +81,7 @@ def test_axe_finds_nothing_folds_open(width, scheme, browser):
     )
     page = context.new_page()
     page.goto(PAGE.as_uri())
-    open_all(page)
+    open_all(page, "details.how, section:nth-of-type(1) > .folds > details.code")  # all code looks alike, and is long
     found = Axe().run(page).response["violations"]
     context.close()
     assert [(v["id"], v["nodes"][0]["html"][:200]) for v in found] == []

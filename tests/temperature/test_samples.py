@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from measured_texts import corpus_of
 
+from charlm import sampling
+from charlm.runs.folder import load_weights
 from charlm.temperature.samples import (
     beginning,
     counted_text,
+    drawn_items,
     passage_after,
-    sample_items,
     side_by_side,
-    to_whole_lines,
+    to_end_of_line,
 )
 
 
@@ -20,16 +22,15 @@ def test_texts_begin_with_the_name_that_occurs_most_often_or_with_the_prompt():
 
 
 @pytest.mark.parametrize(
-    ("text", "kept", "whole"),
+    ("text", "at_least", "whole"),
     [
-        ("ANNA:\none line\nanother li", 6, "ANNA:\none line"),
-        ("ANNA:\none li", 6, "ANNA:\none li"),  # no line is whole
-        ("no line at all", 2, "no line at all"),
-        ("a\n\n\nb", 1, "a\n\n"),
+        ("one line\nanother line\nand", 8, "one line"),
+        ("one line\nanother line\nand", 9, "one line\nanother line"),
+        ("no line ends here", 7, "no line"),
     ],
 )
-def test_a_text_ends_at_the_end_of_a_line_where_it_has_one(text, kept, whole):
-    assert to_whole_lines(text, kept) == whole
+def test_a_text_ends_with_a_line_where_one_ends_in_time(text, at_least, whole):
+    assert to_end_of_line(text, at_least) == whole
 
 
 def test_the_real_text_is_the_second_passage_that_begins_so():
@@ -64,7 +65,12 @@ def test_of_no_finished_run_there_is_real_text_alone(tiny):
     assert [item["label"] for item in side_by_side([], tiny, "Clara:\n", 0.7, 0)] == ["real text"]
 
 
-def test_samples_are_named_by_what_they_differ_in():
-    assert [i["label"] for i in sample_items(["A", "b"], ["Ax", "by"], 0.5)] == ["prompt 'A'", "prompt 'b'"]
-    by_temperature = sample_items(["A", "A"], ["Ax", "Ay"], [0.2, 10.0])
-    assert [(i["label"], i["prompt"]) for i in by_temperature] == [("T = 0.2", "A"), ("T = 10", "A")]
+def test_samples_are_named_by_what_they_differ_in(trained):
+    folder, _ = trained
+    weights, config, vocab = load_weights(folder)
+    by_prompt = drawn_items(weights, config, vocab, ["B", "t"], 20, 0.5, 0, [0, 1])
+    assert [i["label"] for i in by_prompt] == ["prompt 'B'", "prompt 't'"]
+    by_temperature = drawn_items(weights, config, vocab, ["B", "B"], 20, [0.2, 10.0], 0, [0, 0])
+    assert [(i["label"], i["temperature"]) for i in by_temperature] == [("T = 0.2", 0.2), ("T = 10", 10.0)]
+    (alone,) = sampling.sample(weights, config, vocab, ["B"], 100, 0.5, 0, [0])
+    assert alone.startswith(by_prompt[0]["text"]) and len(by_prompt[0]["text"]) >= 21

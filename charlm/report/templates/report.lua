@@ -408,7 +408,7 @@ local function arrange(doc)
   if html then doc.meta.contents = pandoc.MetaBlocks(contents(sections)) end
   local appendix = pandoc.Blocks {}
   doc.blocks = pandoc.Blocks {}
-  for number, section in ipairs(sections) do
+  for _, section in ipairs(sections) do
     local text = shaped(section.text, section, questions, false)
     local fold = shaped(section.fold, section, questions, true)
     anchors[section.id] = true
@@ -422,10 +422,6 @@ local function arrange(doc)
       folds:extend(details('code', 'Code', section.code, 'code-' .. section.id))
       if #folds > 0 then doc.blocks:extend(wrap('<div class="folds">', folds, '</div>')) end
       doc.blocks:insert(raw '</section>')
-      if number == 1 then -- screen two stands apart: the page may show more after it
-        doc.meta.first = pandoc.MetaBlocks(doc.blocks)
-        doc.blocks = pandoc.Blocks {}
-      end
     elseif #fold > 0 then
       appendix:extend(wrap('#heading(level: 2, outlined: false)[', { pandoc.Plain(section.heading) }, ']'))
       appendix:extend(fold)

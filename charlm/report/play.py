@@ -1,0 +1,334 @@
+"""The trained models in the page: what is embedded, and what is measured of it."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import charlm_core as core
+from charlm import sampling
+from charlm.corpus import CORPORA
+from charlm.meaning.measures import score
+from charlm.ngram import NGram
+from charlm.records import finished, of_cell
+from charlm.report.collect import write_figure
+from charlm.report.render import TEMPLATES
+from charlm.report.stand_in import reading_figure, stored_samples
+from charlm.runs import folder
+from charlm.runs.embedded import data_block, float16_weights, packed_weights
+from charlm.show import Figure, Samples, boxed, escape_markdown
+from charlm.text import is_heading
+from charlm_core import CharlmError, CharModel, Config, Corpus, decode, encode
+
+CELLS_SHOWN = ("rnn", "lstm")
+LARGEST_VOCABULARY = 1000  # of a vocabulary
+LARGEST_TEXT = 1_000_000  # bytes of a corpus that is embedded
+LARGEST_PAGE = 6_000_000  # bytes
+MOST_CHUNKS = 3000  # held-out chunks that are read, evenly spaced
+SENTENCE = "To be, or not to be: that is the question."
+
+Split = tuple[np.ndarray, np.ndarray]  # training and validation chunks
+Content = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Play:
+    """What can be tried in the page, and what stands in its place on paper."""
+
+    content: Content  # all that the page's script needs, as JSON holds it
+    samples: Samples
+    reading: Figure
+
+    @property
+    def facts(self) -> dict:
+        """What results.json holds of it."""
+        kept = ("run", "measured", "sha256")
+        models = {cell: {k: m[k] for k in kept} for cell, m in self.content["models"].items()}
+        return {"models": models, "held_out": self.content["held_out"]}
+
+
+def make_play(results: dict, corpus: Corpus, runs: Path | None = None) -> Play:
+    """Of each cell the run with the lowest validation loss, its weights in float16, the text, and what was measured of them.
+    Raises CharlmError, saying why, where no model can be embedded."""
+    if len(corpus.vocab) > LARGEST_VOCABULARY:
+        raise CharlmError(
+            f"the vocabulary has {len(corpus.vocab):,} characters, and a page carries models of {LARGEST_VOCABULARY:,} at most"
+        )
+    chosen, missing = _chosen_models(results, runs or folder.RUNS)
+    if not chosen:
+        raise CharlmError("; ".join(missing))
+    content: Content = {
+        "vocab": corpus.vocab,
+        "models": {},
+        "held_out": {},
+        "missing": missing,
+        "text": _embeddable(corpus),
+        "temperature": temperature_evidence(results),
+        "draws": _draws(results),
+        "prompt": first_prompt(corpus),
+    }
+    for cell, (record, weights, config) in chosen.items():
+        training, validation = _split(corpus, config)
+        halves = float16_weights(weights)
+        exact, rounded = (held_out_losses(w, config, corpus, _some(validation)) for w in (weights, halves))
+        content["models"][cell] = {
+            "run": record["run_id"],
+            "seed": config.seed,
+            "epoch": record["best_epoch"],
+            "val_loss": record["val_loss_best"],
+            "measured": {"float32": float(exact.mean()), "float16": float(rounded.mean())},
+            "config": vars(config),
+            "training": _bits(training, corpus, config),
+            **packed_weights(halves, config),
+        }
+        content["held_out"][cell] = _spread(rounded)
+    content["chunk_length"] = config.chunk_length
+    surprises: dict[str, Callable[[np.ndarray], np.ndarray]]
+    surprises = {cell: partial(surprise, weights, config) for cell, (_, weights, config) in chosen.items()}
+    order = _value(results, "against-counting", "order")
+    if content["text"] is not None and order:
+        training, validation = _split(corpus, config)
+        counting = NGram(list(_rows(training, corpus, config)), order, len(corpus.vocab))
+        losses = -counting.log_probabilities(_rows(_some(validation), corpus, config)).mean(axis=1)
+        content |= {"order": order, "held_out": content["held_out"] | {"ngram": _spread(losses)}}
+        surprises["ngram"] = lambda ids: -counting.log_probabilities(ids)
+    samples = stored_samples(content, chosen)
+    content["sentence"] = SENTENCE if set(SENTENCE) <= set(corpus.vocab) else samples.items[0]["text"][:60]
+    ids = encode(content["sentence"], corpus.vocab)
+    by_model = {name: of_ids(ids) for name, of_ids in surprises.items()}
+    return Play(content, samples, reading_figure(content["sentence"], by_model))
+
+
+Chosen = dict[str, tuple[dict, dict[str, Tensor], Config]]  # cell -> record, weights, configuration
+
+
+def _chosen_models(results: dict, runs: Path) -> tuple[Chosen, list[str]]:
+    """Of each cell the record of the run with the lowest validation loss, its weights and configuration; and why of a cell
+    there is none."""
+    chosen: Chosen = {}
+    missing = []
+    for cell in CELLS_SHOWN:
+        records = finished(of_cell(results["runs"], cell))
+        if not records:
+            missing.append(f"no {cell.upper()} run finished")
+            continue
+        record = min(records, key=lambda r: r["val_loss_best"])
+        try:
+            weights, config, _ = folder.load_weights(runs / record["run_id"])
+            float16_weights(weights)
+        except CharlmError as e:
+            missing.append(f"{cell.upper()}: {e}")
+        else:
+            chosen[cell] = record, weights, config
+    return chosen, missing
+
+
+def _split(corpus: Corpus, config: Config) -> Split:
+    return core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+
+
+def _some(chunks: np.ndarray) -> np.ndarray:
+    if len(chunks) <= MOST_CHUNKS:
+        return chunks
+    return chunks[np.linspace(0, len(chunks) - 1, MOST_CHUNKS).astype(int)]
+
+
+def held_out_losses(weights: dict[str, Tensor], config: Config, corpus: Corpus, chunks: np.ndarray) -> np.ndarray:
+    """Mean loss of each chunk (chunks,), read from a zero state in float32, whatever the weights were trained in."""
+    cpu = replace(config, device="cpu", precision="float32")
+    model = CharModel(len(corpus.vocab), cpu)
+    model.load_state_dict(weights)
+    losses, _ = score(model.eval(), corpus.ids, chunks, cpu)  # (time, chunks)
+    return losses.double().mean(0).numpy()
+
+
+def surprise(weights: dict[str, Tensor], config: Config, ids: np.ndarray) -> np.ndarray:
+    """In nats, of every character but the first given those before it: (time - 1,) for ids (time,)."""
+    logits, targets = sampling.chunk_logits(weights, replace(config, chunk_length=len(ids) - 1), ids, np.array([0]))
+    log_p = torch.from_numpy(logits).double().log_softmax(-1)  # (time - 1, 1, vocabulary)
+    return -log_p.gather(-1, torch.from_numpy(targets)[..., None])[:, 0, 0].numpy()
+
+
+def _rows(chunks: np.ndarray, corpus: Corpus, config: Config) -> np.ndarray:
+    """The characters of each chunk and the one more that is its last target, (chunks, time + 1)."""
+    return corpus.ids[chunks[:, None] * config.chunk_length + np.arange(config.chunk_length + 1)]
+
+
+def _spread(by_chunk: np.ndarray) -> dict[str, float]:
+    """The mean over chunks, and between what 95% of them lie."""
+    low, high = np.percentile(by_chunk, [2.5, 97.5])
+    return {"mean": float(by_chunk.mean()), "low": float(low), "high": float(high), "pieces": len(by_chunk)}
+
+
+def _bits(chunks: np.ndarray, corpus: Corpus, config: Config) -> str:
+    """Which chunks are for training, a bit each, the first the lowest of a byte, in base64."""
+    is_training = np.zeros(core.count_chunks(len(corpus.ids), config.chunk_length), bool)
+    is_training[chunks] = True
+    return base64.b64encode(np.packbits(is_training, bitorder="little").tobytes()).decode()
+
+
+def _embeddable(corpus: Corpus) -> str | None:
+    """The text, where it is a known one and short enough: a text of your own is yours to give away."""
+    if corpus.sha256 not in {entry["sha256"] for entry in CORPORA.values()}:
+        return None
+    text = decode(corpus.ids, corpus.vocab)
+    return text if len(text.encode()) <= LARGEST_TEXT else None
+
+
+def _value(results: dict, finding: str, name: str) -> Any:
+    return results["findings"].get(finding, {}).get("values", {}).get(name)
+
+
+def temperature_evidence(results: dict) -> Content:
+    """What the temperature study found, as far as it found it: where drawn text is closest to real text, from where on real
+    words fall below half of real text's, and the measures of drawn text by temperature and of real text."""
+    rows = results["figures"].get("temperature-curves", {}).get("rows", [])
+    names = ("words", "copied", "headings")
+    drawn = [{k: r.get(k) for k in ("temperature", *names)} for r in rows if r.get("temperature") is not None]
+    real = next(({k: r.get(k) for k in names} for r in rows if r.get("text") == "real"), None)
+    return {
+        "cell": folder.best_record(results["runs"])["cell"].upper(),  # that run wrote the texts
+        "closest": {k: _value(results, "temperature-closest", k) for k in ("best", "low", "high")},
+        "half": _value(results, "temperature-words", "low"),
+        "length": _value(results, "temperature-texts", "length"),
+        "drawn": drawn,
+        "real": real,
+    }
+
+
+def _draws(results: dict) -> Content:
+    """The last epoch's validation loss of every finished run, {cell: [{"seed", "loss"}]}, and how often chance alone makes
+    a difference as large as the published one between two runs."""
+    draws: Content = {}
+    for cell in CELLS_SHOWN:
+        records = finished(of_cell(results["runs"], cell))
+        draws[cell] = [{"seed": r["seed"], "loss": r["val_loss_last"]} for r in records]
+    chance = {name: _value(results, "enough-seeds", name) for name in ("one", "difference", "n")}
+    return draws | {"chance": chance}
+
+
+def first_prompt(corpus: Corpus) -> str:
+    """A speaker's name as the text first has one, or else the first of the default prompts."""
+    for line in decode(corpus.ids[:10_000], corpus.vocab).split("\n"):
+        if is_heading(line):
+            return line
+    return sampling.default_prompts(corpus.vocab)[0]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# in the page
+
+
+def play_section(content: Content) -> str:
+    """The HTML of what can be tried: markup, data and script. Nothing of it is seen before the script runs."""
+    template = Template((TEMPLATES / "play.html").read_text("utf-8"))
+    sentences = {"about": _about(content), "write": _write(content), "read": _read(content)}
+    sentences |= {"draw": _draw(content), "chance": _chance(content["draws"])}
+    markup = template.substitute({k: escape(v) for k, v in sentences.items()}, size=len(content["vocab"]))
+    script = (TEMPLATES / "play.js").read_text("utf-8")
+    return f"{markup}{data_block(content)}\n<script>\n{script}</script>\n"
+
+
+def play_markdown(play: Play) -> str:
+    """The section of the report, with what stands in the place of what can be tried."""
+    shown = (play.samples, play.reading)
+    inside = "\n\n".join(it._repr_mimebundle_()[0]["text/markdown"] for it in shown)
+    sentence = (
+        "In the HTML edition, in a browser that runs scripts, trained models can be tried here; in their place stands what they "
+        "wrote and how they read."
+    )
+    return "## Try it\n\n" + boxed("#play-instead", f"{sentence}\n\n{inside}")
+
+
+def left_out(why: object) -> str:
+    """The section of a report whose page carries no models."""
+    return f"## Try it\n\nThe trained models cannot be tried in this page: {escape_markdown(str(why))}.\n"
+
+
+def check_size(page: Path) -> None:
+    """Raise CharlmError where the page has become too large."""
+    if page.stat().st_size > LARGEST_PAGE:
+        raise CharlmError(f"with them it would have more than {LARGEST_PAGE:,} bytes")
+
+
+def write_reading(play: Play, figures: Path) -> None:
+    """The files of the figure that stands in the page's place."""
+    it = play.reading
+    write_figure(figures, it.id, it.svg, it.png, it.narrow, it.rows)
+
+
+def add_play(play: Play, results: dict) -> None:
+    """Add what is in the page, and what stands in its place, to the content of results.json."""
+    results["play"] = play.facts
+    for place, it in (("samples", play.samples), ("figures", play.reading)):
+        shown = it._repr_mimebundle_()[1]["charlm"]
+        results[place][it.id] = (
+            shown["items"] if place == "samples" else {k: shown[k] for k in ("caption", "alt", "rows")}
+        )
+
+
+def _about(content: Content) -> str:
+    models = content["models"]
+    named = "; ".join(f"{cell.upper()}: seed {m['seed']}, epoch {m['epoch']}" for cell, m in models.items())
+    losses = "; ".join(
+        f"{cell.upper()} {m['measured']['float32']:.5f} before and {m['measured']['float16']:.5f} after it"
+        for cell, m in models.items()
+    )
+    return (
+        f"In this page are trained models of this report: of each cell the run with the lowest validation loss ({named}). Their "
+        f"weights are rounded to float16; their loss on held-out text, in nats per character, is {losses}. They run here, in your "
+        f"browser, and nothing that you type leaves this page."
+        + "".join(f" Left out: {why}." for why in content["missing"])
+    )
+
+
+def _write(content: Content) -> str:
+    text = (
+        "A model reads the prompt and then draws one character after the other. The same settings give the same text every time, "
+        "here and by the command below."
+    )
+    if content["text"] is None:
+        text += " The corpus is not in this page, so no word is looked up in it and no copy is searched for."
+    return text
+
+
+def _read(content: Content) -> str:
+    rows = [cell.upper() for cell in content["models"]]
+    text = "How much does each character of a text surprise a model? The colour is its surprise in nats, −ln\u00a0p, "
+    if "order" in content:
+        counted = "LSTM" if "lstm" in content["models"] else rows[0]
+        text += f"under {', '.join(rows)} and a model that only counts (interpolated Kneser-Ney of order {content['order']}, counted by "
+        return text + f"this page on the text that the {counted} learnt from)."
+    return text + f"under {' and '.join(rows)}. The corpus is not in this page, so no counting model stands beside."
+
+
+def _draw(content: Content) -> str:
+    draws = content["draws"]
+    return (
+        f"Of this report's {len(draws['rnn'])} RNN runs and {len(draws['lstm'])} LSTM runs, one each is drawn, and the validation "
+        "loss of the last epoch decides: what a study of one run a model would have found. Draw a few times."
+    )
+
+
+def _chance(draws: Content) -> str:
+    text = ""
+    pairs = [(a["loss"], b["loss"]) for a in draws["rnn"] for b in draws["lstm"]]
+    if pairs:
+        wins = sum(a < b for a, b in pairs)
+        text = f"Of all {len(pairs)} pairs that can be drawn the RNN has the lower loss in {wins} and the LSTM in "
+        text += f"{sum(a > b for a, b in pairs)}."
+    chance = draws["chance"]
+    if chance["one"] is not None:
+        text += (
+            f" Measured with {chance['n']} seeds a model: between one run and one run without a shared split, chance alone makes a "
+            f"difference of {chance['difference']:.4f} nats, the published one, or more in {chance['one']:.0%} of the cases."
+        )
+    return text.strip()

@@ -1,0 +1,130 @@
+"""Trained models inside a page: weights as float16 in base64, and what reads them back.
+
+A page may be somebody else's. So nothing of it is believed before its form, its checksums, the shapes of its weights and their
+being finite numbers have been checked, and nothing is unpickled.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charlm.corpus import ROOT
+from charlm.runs.files import UNREADABLE, short_reason
+from charlm.runs.form import CONFIG_FORM, TEXT_FORM, checked_config, skeleton
+from charlm_core import CharlmError, Config
+
+PAGE = ROOT / "report" / "report.html"  # the report's, which a fresh clone has
+MOST_READ = 2**26  # bytes of a page that is read
+DATA_ID = "play-data"  # the id of the element that holds them, as JSON
+_OPENING = f'<script type="application/json" id="{DATA_ID}">'
+
+
+@dataclass(frozen=True)
+class EmbeddedModel:
+    """A model as a page carries it; `val_loss` (of the run's best epoch) only says which of several is better."""
+
+    run_id: str
+    weights: dict[str, Tensor]  # float16
+    config: Config
+    vocab: str
+    val_loss: float
+
+
+def float16_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights rounded to float16. Raises CharlmError where one is too large for it."""
+    halves = {name: w.half() for name, w in weights.items()}
+    if not all(bool(w.isfinite().all()) for w in halves.values()):
+        raise CharlmError("a weight of this run is too large for float16: take float32")
+    return halves
+
+
+def packed_weights(halves: dict[str, Tensor], config: Config) -> dict[str, str]:
+    """float16 weights in the order of the model's state, little-endian one behind the other: {"weights", "sha256"}."""
+    names = skeleton(len(halves["head.bias"]), config)
+    data = b"".join(halves[name].numpy().astype("<f2").tobytes() for name in names)
+    return {"weights": base64.b64encode(data).decode(), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def data_block(content: dict) -> str:
+    """The element that holds JSON in a page, in which no text of it can end it."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    inert = text.replace("<", r"\u003c")
+    return f"{_OPENING}{inert}</script>"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# read back
+
+
+@cache
+def _validator() -> Callable[[object], object]:
+    import fastjsonschema
+
+    text = {"type": "string"}
+    loss = {"type": "number", "minimum": 0, "maximum": 1e300}
+    model = {"run": TEXT_FORM, "config": CONFIG_FORM, "val_loss": loss, "sha256": TEXT_FORM, "weights": text}
+    models = {
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": {"type": "object", "required": [*model], "properties": model},
+    }
+    form = {"vocab": {"type": "string", "minLength": 2}, "models": models}
+    draft = {"$schema": "http://json-schema.org/draft-04/schema#"}
+    return fastjsonschema.compile(draft | {"type": "object", "required": [*form], "properties": form})
+
+
+def read_page(path: Path) -> list[EmbeddedModel]:
+    """The models that a page carries, the one with the lowest validation loss first; none where there is no page or it
+    carries none. Raises CharlmError where what it carries is not sound."""
+    if not path.exists():
+        return []
+    try:
+        if not path.is_file():
+            raise ValueError("not a regular file")
+        if (size := path.stat().st_size) > MOST_READ:
+            raise ValueError(f"{size} bytes, where at most {MOST_READ} make sense")
+        page = path.read_text("utf-8")
+        found = re.search(f"{re.escape(_OPENING)}(.*?)</script>", page, re.DOTALL)
+        if not found:
+            return []
+        content = json.loads(found[1])
+        _validator()(content)
+        vocab = content["vocab"]
+        if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
+            raise ValueError("its vocabulary is not one of distinct characters in their order")
+        models = [_model(about, vocab, path) for about in content["models"].values()]
+    except (CharlmError, OSError, *UNREADABLE) as e:
+        raise CharlmError(
+            f"the models in {path} are damaged or not of this project ({short_reason(e)}): take the file from the"
+            " repository again, or train with `make report`"
+        ) from e
+    return sorted(models, key=lambda model: model.val_loss)
+
+
+def _model(about: dict, vocab: str, path: Path) -> EmbeddedModel:
+    data = base64.b64decode(about["weights"], validate=True)
+    if hashlib.sha256(data).hexdigest() != about["sha256"]:
+        raise ValueError("checksum")
+    config = checked_config(about, path)
+    # First what bounds the size of the model that is then built (of shapes alone).
+    if config.layers * config.hidden_size**2 + len(vocab) * config.hidden_size > len(data):
+        raise ValueError("fewer weights than its configuration has")
+    shapes = {name: tuple(w.shape) for name, w in skeleton(len(vocab), config).items()}
+    sizes = [int(np.prod(shape)) for shape in shapes.values()]
+    if 2 * sum(sizes) != len(data):
+        raise ValueError("its weights are not of its configuration")
+    values = torch.from_numpy(np.frombuffer(data, "<f2").astype(np.float16))
+    if not bool(values.isfinite().all()):
+        raise ValueError("a weight that is no finite number")
+    parts = zip(shapes.items(), values.split(sizes), strict=True)
+    weights = {name: part.reshape(shape) for (name, shape), part in parts}
+    return EmbeddedModel(about["run"], weights, config, vocab, about["val_loss"])

@@ -1,0 +1,41 @@
+"""A page with tiny models in it."""
+
+from dataclasses import replace
+
+from charlm.report import play
+from charlm.report.page import make_html
+from charlm.runs.sweep import train_sweep
+
+
+def results_of(records):
+    """What results.json would hold of these runs, as far as the page reads it."""
+    measures = ("words", "copied", "headings")
+    drawn = [{"text": "drawn", "temperature": t, **dict.fromkeys(measures, 0.5)} for t in (0.5, 1.0, 2.0)]
+    real = {"text": "real", "temperature": None, **dict.fromkeys(measures, 0.75)}
+    values = {
+        "against-counting": {"order": 4},
+        "temperature-closest": {"best": 0.7, "low": 0.6, "high": 0.8},
+        "temperature-words": {"low": 1.6, "high": 0.5},
+        "temperature-texts": {"length": 64},
+        "enough-seeds": {"one": 0.54, "difference": 0.0057, "n": 10},
+    }
+    return {
+        "runs": records,
+        "findings": {name: {"values": v} for name, v in values.items()},
+        "figures": {"temperature-curves": {"rows": [*drawn, real]}},
+        "samples": {},
+    }
+
+
+def trained_pair(tiny, tiny_config, folder):
+    """Records of an RNN and an LSTM, two seeds each."""
+    configs = [replace(tiny_config, cell=cell, seed=seed, epochs=2) for cell in ("rnn", "lstm") for seed in (0, 1)]
+    return train_sweep(configs, tiny, folder, say=lambda line: None)
+
+
+def write_page(made, folder):
+    """report.html with what can be tried of it."""
+    markdown = f"# A title\n\nSummary.\n\n{play.play_markdown(made)}\n\n# Next\n\nMore.\n"
+    play.write_reading(made, folder / "figures")
+    make_html(markdown, "a subtitle", folder, play.play_section(made.content))
+    return folder / "report.html"

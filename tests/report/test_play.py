@@ -1,0 +1,603 @@
+"""The trained models in the page, as a reader uses them; and what is embedded for it."""
+
+import json
+import os
+import re
+import shlex
+import time
+from itertools import product
+from pathlib import Path
+from urllib.parse import urlencode
+
+import jsonschema
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playing import results_of, trained_pair, write_page
+from project_files import ROOT
+from pypdf import PdfReader
+
+import charlm.runs.folder
+import charlm_core as core
+import generate
+from charlm import ngram, sampling
+from charlm.report import make, play
+from charlm.report.collect import SCHEMA
+from charlm.report.render import make_pdf
+from charlm.runs import embedded
+from charlm_core import CharlmError, encode
+
+REPORT = Path(os.environ.get("CHARLM_PAGE") or ROOT / "report" / "report.html").resolve()
+
+
+@pytest.fixture(scope="module")
+def runs(tiny, tiny_config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return folder, trained_pair(tiny, tiny_config, folder)
+
+
+@pytest.fixture(scope="module")
+def made(runs, tiny):
+    """What can be tried of the tiny runs, as if their text were a known one."""
+    folder, records = runs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(play, "CORPORA", {"tiny": {"sha256": tiny.sha256}})
+        return play.make_play(results_of(records), tiny, folder)
+
+
+@pytest.fixture(scope="module")
+def file(made, tmp_path_factory):
+    return write_page(made, tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture
+def visit(browser, file):
+    """Opens a page, and at the end asks that nothing was asked for, and nothing complained of."""
+    contexts = []
+    said = []
+
+    def at(path=file, fragment="", **options):
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.append(request.url[:80]))
+        page.goto(path.as_uri() + fragment)
+        page.wait_for_selector("#play[data-ready]")
+        return page
+
+    yield at
+    for context in contexts:
+        context.close()
+    assert [line for line in said if not line.startswith(("file://", "blob:", "data:"))] == []
+
+
+def until(page, test, given=None):
+    """Waits until a function of JavaScript is true (Playwright's own way needs eval, which the page's policy forbids)."""
+    end = time.monotonic() + 60
+    while not page.evaluate(test, given):
+        assert time.monotonic() < end, test
+        page.wait_for_timeout(20)
+
+
+def rest(page):
+    page.wait_for_selector("#play-verse[aria-busy=false]")
+
+
+def write_all(page, length=300):
+    page.click("#play-end")
+    until(page, "n => document.querySelector('#play-summary').textContent.startsWith(`${n} characters`)", length)
+
+
+def fragment(**settings):
+    return "#play?" + urlencode({name.replace("_", "-"): value for name, value in settings.items()})
+
+
+def fill(page, name, value):
+    """Types into a field as a reader does, and waits for the text that comes of it."""
+    page.fill(f"#play-{name}", value)
+    rest(page)
+
+
+def from_command(capsys, command):
+    """The one text that a command out of the page writes, as generate.py has it for --json."""
+    program, *arguments = shlex.split(command)[1:]
+    assert program == "generate.py"
+    assert generate.main([*arguments, "--json"]) == 0
+    out, _ = capsys.readouterr()
+    return json.loads(out)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Write
+
+
+def test_the_page_writes_what_the_command_writes(visit, runs, capsys, monkeypatch):
+    monkeypatch.setattr(charlm.runs.folder, "RUNS", runs[0])
+    page = visit()
+    assert written_otherwise(page, capsys, "BRUTUS:", range(4)) == []
+
+
+@pytest.mark.slow
+def test_the_committed_report_writes_what_the_command_reads_out_of_it(visit, capsys, monkeypatch, tmp_path):
+    if not embedded.read_page(REPORT):
+        pytest.skip("left out: the committed report carries no models")
+    monkeypatch.setattr(charlm.runs.folder, "RUNS", tmp_path)
+    monkeypatch.setattr(embedded, "PAGE", REPORT)
+    page = visit(REPORT)
+    begun = time.perf_counter()
+    assert written_otherwise(page, capsys, "First Citizen:", range(20)) == []
+    print(f"120 texts in {time.perf_counter() - begun:.0f} s, with the command's own")
+
+
+def written_otherwise(page, capsys, prompt, seeds):
+    """Of the texts of 300 characters, of both cells, at three temperatures and these seeds, those that the page writes
+    otherwise than the command."""
+    wrong = []
+    models = page.evaluate("JSON.parse(document.querySelector('#play-data').textContent).models")
+    for cell, seed in product(("rnn", "lstm"), seeds):
+        command = f"python generate.py --weights float16 --run {models[cell]['run']} --prompt='{prompt}' --length 300"
+        all_at_once = f"{command} --temperature 0 --temperature 0.7 --temperature 1.5 --seed {seed}"
+        for expected in from_command(capsys, all_at_once):
+            t = f"{expected['temperature']:g}"
+            address = fragment(cell=cell, prompt=prompt, temperature=t, seed=seed, length=300, written=300)
+            page.evaluate("address => location.hash = address", address)
+            shown = "command => document.querySelector('#play-command').textContent === command"
+            until(page, shown, f"{command} --temperature {t} --seed {seed}")
+            if page.text_content("#play-verse") != expected["text"]:
+                wrong.append((cell, t, seed))
+    return wrong
+
+
+def test_the_command_in_the_page_writes_the_text_beside_it(visit, runs, capsys, monkeypatch):
+    monkeypatch.setattr(charlm.runs.folder, "RUNS", runs[0])
+    page = visit()
+    page.check("#play-cells [value=rnn]")
+    page.fill("#play-prompt", "Clara:\nthe ")
+    for name, value in {"seed": "7", "top-k": "4", "top-p": "0.8", "length": "50"}.items():
+        fill(page, name, value)
+    write_all(page, 50)
+    (text,) = from_command(capsys, page.text_content("#play-command"))
+    assert text["text"] == page.text_content("#play-verse")
+    assert (text["top_k"], text["top_p"], text["seed"], text["weights"]) == (4, 0.8, 7, "float16")
+
+
+def test_a_prompt_is_quoted_for_a_shell_so_that_nothing_in_it_is_a_command(visit):
+    page = visit()
+    prompt = "-- 'the king' $(no); `or`\n"
+    page.evaluate("p => history.replaceState(null, '', '#play?prompt=' + encodeURIComponent(p))", prompt)
+    known = "".join(
+        c for c in prompt if c in page.evaluate("JSON.parse(document.querySelector('#play-data').textContent).vocab")
+    )
+    page.fill("#play-prompt", f"{known}")
+    rest(page)
+    words = shlex.split(page.text_content("#play-command"))
+    assert f"--prompt={known}" in words
+
+
+def test_writing_is_stepped_played_paused_and_begun_again_by_keys(visit):
+    page = visit()
+    page.focus("#play-step")
+    page.keyboard.press("Enter")
+    rest(page)
+    until(page, "() => document.querySelector('#play-summary').textContent.endsWith('.')")
+    assert len(page.text_content("#play-verse")) == len(page.input_value("#play-prompt")) + 1
+    page.focus("#play-play")
+    page.keyboard.press("Space")
+    until(page, "() => document.querySelector('#play-verse').textContent.length > 20")
+    assert page.text_content("#play-play") == "Pause"
+    page.keyboard.press("Space")
+    rest(page)
+    text = page.text_content("#play-verse")
+    assert page.text_content("#play-play") == "Play" and 20 < len(text) < 300
+    page.focus("#play-again")
+    page.keyboard.press("Enter")
+    until(page, "n => document.querySelector('#play-verse').textContent.length >= n", len(text))
+    assert page.text_content("#play-verse").startswith(text)
+
+
+def test_the_bars_are_the_models_probabilities(visit, made, runs):
+    page = visit()
+    weights, config, vocab = charlm.runs.folder.load_weights(runs[0] / made.content["models"]["lstm"]["run"])
+    logits = sampling.next_logits(embedded.float16_weights(weights), config, vocab, made.content["prompt"])
+    p = sampling.temperature_softmax(logits, 0.7)
+    shown = {
+        line.query_selector("b").get_attribute("title"): line.query_selector("span").text_content()
+        for line in page.query_selector_all("#play-bars li")
+    }
+    best = vocab[int(p.argmax())]
+    name = {" ": "space", "\n": "end of line"}.get(best, f"“{best}”")
+    assert next(iter(shown)) == name
+    assert float(shown[name].rstrip("%")) == pytest.approx(100 * p.max(), abs=0.51)
+
+
+def test_the_slider_is_moved_by_keys_and_the_text_follows_with_the_same_random_numbers(visit):
+    page = visit()
+    write_all(page)
+    before = page.text_content("#play-verse")
+    page.focus("#play-temperature")
+    page.keyboard.press("ArrowRight")
+    until(page, "() => document.querySelector('#play-command').textContent.includes('--temperature 0.75')")
+    rest(page)
+    assert len(page.text_content("#play-verse")) == len(before) != 0
+    assert page.text_content("#play-temperature-shown") == "0.75"
+    page.check("#play-greedy")
+    until(page, "() => document.querySelector('#play-command').textContent.includes('--temperature 0 ')")
+    rest(page)
+    assert page.text_content("#play-verse") != before
+
+
+def test_the_slider_carries_what_the_study_found(visit):
+    page = visit()
+    evidence = page.text_content("#play-evidence")
+    assert "Closest to real text: 0.7 (95% interval 0.6 to 0.8)" in evidence and "From 1.6 on" in evidence
+    slider, band, worse = (page.locator(x).bounding_box() for x in ("#play-scale", ".play-band", ".play-worse"))
+    assert slider["x"] < band["x"] < band["x"] + band["width"] < worse["x"] < slider["x"] + slider["width"]
+
+
+def test_what_is_new_and_what_is_copied_is_marked(visit, tiny_text):
+    page = visit()
+    known = tiny_text[:60]
+    fill(page, "prompt", f"{known} kingqueen ")
+    fill(page, "length", "5")
+    write_all(page, 5)
+    assert "kingqueen" in page.locator("#play-verse u").all_text_contents()
+    for passage in page.locator("#play-verse mark").all_text_contents():
+        assert passage in tiny_text
+
+
+def test_a_character_outside_the_vocabulary_is_named_and_nothing_is_written(visit):
+    page = visit()
+    page.fill("#play-prompt", "the é")
+    until(page, "() => document.querySelector('#play-prompt-said').textContent")
+    assert "“é” (U+00E9) at position 5" in page.text_content("#play-prompt-said")
+    assert page.is_disabled("#play-play") and page.is_disabled("#play-step")
+    fill(page, "prompt", "the")
+    assert page.text_content("#play-prompt-said") == "" and page.is_enabled("#play-play")
+
+
+def test_a_number_that_makes_no_sense_changes_nothing_and_is_told(visit):
+    page = visit()
+    rest(page)
+    command = page.text_content("#play-command")
+    bad = {"seed": ["4294967296", "1.5"], "top-k": ["-1"], "top-p": ["0"], "length": ["5001", ""]}
+    for name, values in bad.items():
+        good = page.input_value(f"#play-{name}")
+        for value in values:
+            page.fill(f"#play-{name}", value)
+            assert "needs a" in page.text_content("#play-summary")
+            assert page.get_attribute(f"#play-{name}", "aria-invalid") == "true"
+            assert page.text_content("#play-command") == command
+        fill(page, name, good)
+        assert page.get_attribute(f"#play-{name}", "aria-invalid") == "false"
+
+
+def test_text_of_a_model_never_becomes_markup(visit):
+    page = visit(fragment="#play?" + urlencode({"text": "<img src=x onerror=alert(1)>", "look": "read"}))
+    page.wait_for_selector("#play-rows [role=gridcell]")
+    assert page.locator("#play img").count() == 0
+    assert page.input_value("#play-sentence") == "<img src=x onerror=alert(1)>"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Read
+
+
+def surprises(page, model, n):
+    """The surprise of each character of the text under a model, as the page says it."""
+    until(page, "n => document.querySelectorAll('#play-rows [role=gridcell]').length === n", n)
+    cells = page.locator(f"#play-rows [data-cell={model}]").all()
+    found = [re.search(r", ([\d.]+) nats", cell.get_attribute("aria-label")) for cell in cells]
+    return [float(match[1]) if match else None for match in found]
+
+
+def test_each_character_has_the_surprise_that_the_models_have_in_python(visit, made, runs, tiny):
+    page = visit()
+    text = "Clara:\nThe king and queen will speak."
+    page.fill("#play-sentence", text)
+    content = made.content
+    for cell in ("rnn", "lstm"):
+        weights, config, _ = charlm.runs.folder.load_weights(runs[0] / content["models"][cell]["run"])
+        ours = play.surprise(embedded.float16_weights(weights), config, encode(text, tiny.vocab))
+        assert surprises(page, cell, 3 * len(text))[1:] == pytest.approx(list(ours), abs=0.006)
+    training, _ = core.split_chunks(core.count_chunks(len(tiny.ids), config.chunk_length), config)
+    steps = np.arange(config.chunk_length + 1)
+    counting = ngram.NGram(
+        list(tiny.ids[training[:, None] * config.chunk_length + steps]), content["order"], len(tiny.vocab)
+    )
+    ours = -counting.log_probabilities(encode(text, tiny.vocab))
+    assert surprises(page, "ngram", 3 * len(text))[1:] == pytest.approx(list(ours), abs=0.006)
+
+
+def test_what_was_expected_is_shown_to_a_mouse_and_to_keys(visit):
+    page = visit()
+    page.fill("#play-sentence", "the king and")
+    until(page, "() => document.querySelectorAll('#play-rows [role=gridcell]').length === 36")
+    page.hover("#play-rows [data-cell=lstm][data-place='5']")
+    shown = page.text_content("#play-expected")
+    assert "After “the k” comes “i”" in shown and shown.count("Expected:") == 3
+    page.focus("#play-sentence")
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    assert "comes “d”" in page.text_content("#play-expected")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.dataset.cell") == "lstm"
+    page.keyboard.press("ArrowLeft")
+    until(page, "() => document.querySelector('#play-expected-said').textContent.includes('comes “n”')")
+
+
+def test_a_text_that_grows_is_read_as_a_whole(visit):
+    page = visit()
+    page.fill("#play-sentence", "the king")
+    first = surprises(page, "rnn", 24)
+    page.type("#play-sentence", " and")
+    assert surprises(page, "rnn", 36)[:8] == first
+    page.fill("#play-sentence", "the king and")
+    again = surprises(page, "rnn", 36)
+    fresh = visit()
+    fresh.fill("#play-sentence", "the king and")
+    assert surprises(fresh, "rnn", 36) == again
+
+
+def test_a_character_that_no_model_knows_is_named_and_shown(visit):
+    page = visit()
+    page.fill("#play-sentence", "the é queen")
+    until(page, "() => document.querySelector('#play-sentence-said').textContent")
+    assert "“é” (U+00E9) at position 5" in page.text_content("#play-sentence-said")
+    found = surprises(page, "lstm", 33)
+    assert [i for i, nats in enumerate(found) if nats is None] == [0, 4, 5]
+
+
+def test_the_means_stand_beside_those_of_held_out_text(visit, made):
+    page = visit()
+    page.fill("#play-sentence", "the king")
+    found = surprises(page, "lstm", 24)
+    means = page.locator("#play-means").text_content()
+    assert f"{np.mean(found[1:]):.2f} nats" in means
+    usual = made.content["held_out"]["ngram"]
+    assert f"counting {usual['mean']:.2f}, {usual['low']:.2f} to {usual['high']:.2f}" in means
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Draw two runs, send it
+
+
+def test_two_runs_are_drawn_and_the_tally_grows(visit, runs):
+    page = visit()
+    page.click("#play-two")
+    page.focus("#play-two")
+    page.keyboard.press("Enter")
+    said = page.text_content("#play-two-said")
+    rnn, lstm = re.search(r"RNN, seed (\d).*LSTM, seed (\d)", said).groups()
+    losses = {(r["cell"], r["seed"]): r["val_loss_last"] for r in runs[1]}
+    difference = losses["rnn", int(rnn)] - losses["lstm", int(lstm)]
+    assert f"the {'LSTM' if difference > 0 else 'RNN'} wins by {abs(difference):.4f} nats" in said
+    wins = re.search(r"After 2 draws: RNN (\d), LSTM (\d)", said).groups()
+    assert sum(map(int, wins)) == 2
+    assert page.locator("#play-two-all li").count() == 2
+    assert "in 54% of the cases" in page.text_content("#play")
+
+
+def test_what_is_looked_at_lives_in_the_address_and_comes_back(visit):
+    page = visit()
+    assert "#" not in page.url
+    page.check("#play-cells [value=rnn]")
+    fill(page, "prompt", "the \nking")
+    fill(page, "seed", "11")
+    write_all(page)
+    page.fill("#play-sentence", "sorrow & <heart>")
+    until(page, "() => location.hash.includes('sorrow') && location.hash.includes('written=300')")
+    text = page.text_content("#play-verse")
+    other = visit(fragment=page.url[page.url.index("#") :])
+    rest(other)
+    assert other.text_content("#play-verse") == text
+    assert other.input_value("#play-seed") == "11" and other.is_checked("#play-cells [value=rnn]")
+    assert other.input_value("#play-sentence") == "sorrow & <heart>"
+    assert other.evaluate("Math.abs(document.querySelector('#play-read').getBoundingClientRect().top) < 200")
+
+
+BAD = {
+    "cell": ["gru", "__proto__"],
+    "prompt": ["", "a" * 1001],
+    "temperature": ["1e-1", "NaN", "-0.5", "6"],
+    "seed": ["99999999999999999999", "0x10", ""],
+    "top-k": ["100000"],
+    "top-p": ["0", "1.5"],
+    "length": ["1000000"],
+    "look": ["away"],
+    "written": ["999999"],
+    "text": ["a" * 2001],
+}
+
+
+def test_an_address_of_somebody_else_is_checked(visit):
+    page = visit()
+    rest(page)
+    command = page.text_content("#play-command")
+    for name, values in BAD.items():
+        for value in values:
+            page.evaluate("address => location.hash = address", "#play?" + urlencode({name: value, "x": "<b>"}))
+            until(
+                page, "name => document.querySelector('#play-address').textContent.includes(`value for ${name}:`)", name
+            )
+            rest(page)
+            assert page.text_content("#play-command") == command
+            page.evaluate("location.hash = '#play?'")
+            until(page, "() => document.querySelector('#play-address').hidden")
+
+
+def test_the_command_and_the_address_are_copied(visit):
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    page.click("#play-copy")
+    until(page, "() => document.querySelector('#play-copied').textContent.includes('command is copied')")
+    assert page.evaluate("navigator.clipboard.readText()") == page.text_content("#play-command")
+    page.focus("#play-copy-address")
+    page.keyboard.press("Enter")
+    until(page, "() => document.querySelector('#play-copied').textContent.includes('address is copied')")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# for everybody
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_while_it_is_used(visit, scheme, width):
+    page = visit(viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
+    page.click("#play-play")
+    until(page, "() => document.querySelector('#play-summary').textContent.startsWith('300')")
+    page.fill("#play-sentence", "the king é zqx and queen of my heart will speak no more with all this sorrow")
+    page.wait_for_selector("#play-rows .play-unread")
+    page.focus("#play-rows [tabindex='0']")
+    page.click("#play-two")
+    found = Axe().run(page, context="#play")
+    assert [(v["id"], v["nodes"][0]["html"]) for v in found.response["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_without_scripts_and_in_print_what_was_stored_stands_there(visit, browser, file):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert page.is_visible("#play-instead") and page.is_hidden("#play")
+    assert page.is_visible("#smp-play") and page.is_visible("#fig-play-read")
+    context.close()
+    page = visit()
+    assert page.is_hidden("#play-instead") and page.is_visible("#play")
+    page.emulate_media(media="print")
+    assert page.is_visible("#play-instead") and page.is_hidden("#play")
+
+
+def test_the_speed(visit):
+    """Only a gross failure fails: the numbers are printed."""
+    path = REPORT if embedded.read_page(REPORT) else None
+    begun = time.perf_counter()
+    page = visit(path) if path else visit()
+    ready = time.perf_counter() - begun
+    timed = """async () => {
+        const wait = (test) => new Promise((resolve) => { const look = () => test() ? resolve() : setTimeout(look, 1); look(); });
+        const at = (name) => document.getElementById(`play-${name}`), cells = () => at("rows").querySelectorAll("[role=gridcell]").length;
+        const found = {};
+        const time = async (name, act, test) => { const since = performance.now(); act(); await wait(test); found[name] = performance.now() - since; };
+        const length = at("verse").textContent.length;
+        await time("first character", () => at("step").click(), () => at("verse").textContent.length > length);
+        await time("the other characters", () => at("end").click(), () => at("summary").textContent.startsWith("300"));
+        const text = "the king and queen of my heart ".repeat(17).slice(0, 500);
+        await time("500 characters coloured", () => { at("sentence").value = text; at("sentence").dispatchEvent(new Event("input")); }, () => cells() === 1500);
+        return found;
+    }"""
+    found = page.evaluate(timed)
+    speed = 299_000 / found["the other characters"]
+    print(
+        f"{'the report' if path else 'a tiny model'}: ready in {ready:.2f} s; first character after "
+        f"{found['first character']:.0f} ms; {speed:.0f} characters a second; 500 characters coloured in "
+        f"{found['500 characters coloured']:.0f} ms"
+    )
+    assert ready < 20 and speed > 60 and found["500 characters coloured"] < 10_000
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what is embedded
+
+
+def test_the_better_run_of_each_cell_is_embedded_and_read_back_to_the_bit(made, runs, file):
+    folder, records = runs
+    for found in embedded.read_page(file):
+        cell = found.config.cell
+        best = min((r for r in records if r["cell"] == cell), key=lambda r: r["val_loss_best"])
+        assert found.run_id == best["run_id"] == made.content["models"][cell]["run"]
+        weights, config, vocab = charlm.runs.folder.load_weights(folder / best["run_id"])
+        assert (found.config, found.vocab) == (config, vocab)
+        assert all(found.weights[name].equal(w.half()) for name, w in weights.items())
+
+
+def test_the_loss_of_the_rounded_weights_stands_beside_that_of_the_originals(made, runs):
+    for model in made.content["models"].values():
+        record = next(r for r in runs[1] if r["run_id"] == model["run"])
+        assert model["measured"]["float32"] == pytest.approx(record["val_loss_best"], abs=0.02)
+        assert model["measured"]["float16"] == pytest.approx(model["measured"]["float32"], abs=0.01)
+        assert f"{model['measured']['float16']:.5f} after it" in play.play_section(made.content)
+
+
+def test_a_text_of_your_own_stays_at_home(runs, tiny, tiny_text, tmp_path):
+    folder, records = runs
+    own = play.make_play(results_of(records), tiny, folder)
+    path = write_page(own, tmp_path)
+    assert tiny_text[:200] not in json.dumps(own.content, ensure_ascii=False)
+    assert own.content["text"] is None and "order" not in own.content
+    assert "The corpus is not in this page" in path.read_text("utf-8")
+
+
+def test_without_the_text_two_models_read_and_nothing_is_looked_up(visit, runs, tiny, tmp_path):
+    folder, records = runs
+    page = visit(write_page(play.make_play(results_of(records), tiny, folder), tmp_path))
+    page.click("#play-end")
+    until(page, "() => document.querySelector('#play-summary').textContent === '300 characters written.'")
+    page.fill("#play-sentence", "the king")
+    until(page, "() => document.querySelectorAll('#play-rows [role=gridcell]').length === 16")
+    assert page.locator("#play-verse u, #play-verse mark, #play-key").count() == 0
+
+
+def test_a_report_without_such_models_says_why(runs, tiny, tmp_path):
+    records = runs[1]
+    with pytest.raises(CharlmError, match="no RNN run finished; no LSTM run finished"):
+        play.make_play(results_of([r | {"status": "diverged"} for r in records]), tiny, runs[0])
+    with pytest.raises(CharlmError, match="holds no finished run"):
+        play.make_play(results_of(records), tiny, tmp_path)
+    assert "cannot be tried in this page: too &lt;large&gt;" in play.left_out("too <large>").replace(
+        "&#60;", "&lt;"
+    ).replace("&#62;", "&gt;")
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """A report that is nothing but what can be tried."""
+    monkeypatch.setattr(make, "document", lambda executed, results, play="": f"# A title\n\nSummary.\n\n{play}")
+
+
+def test_the_report_holds_the_page_the_numbers_and_what_stands_in_its_place(made, tiny, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "make_play", lambda *given: made)
+    monkeypatch.setattr(make, "check_results", lambda results: None)
+    results = results_of([])
+    markdown = make.write_page([], results, "a subtitle", tmp_path, tiny)
+    assert len(embedded.read_page(tmp_path / "report.html")) == 2
+    assert results == json.loads((tmp_path / "results.json").read_text("utf-8"))
+    assert [item["label"] for item in results["samples"]["play"]] == ["RNN, T = 0.7, seed 0", "LSTM, T = 0.7, seed 0"]
+    drawn = results["figures"]["play-read"]["rows"]
+    assert {row["model"] for row in drawn} == {"rnn", "lstm", "ngram"} and drawn[0]["surprise"] is None
+    assert results["play"]["models"]["rnn"]["sha256"] == made.content["models"]["rnn"]["sha256"]
+    make_pdf(markdown, "a subtitle", tmp_path, lambda line: None)
+    text = "\n".join(page.extract_text() for page in PdfReader(tmp_path / "report.pdf").pages)
+    assert (
+        "Try it" in text and "LSTM, T = 0.7, seed 0" in text and "How much each character surprises each model" in text
+    )
+
+
+def test_a_report_whose_runs_are_gone_is_made_without_them(runs, tiny, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr(charlm.runs.folder, "RUNS", tmp_path / "none")
+    results = results_of(runs[1])
+    make.write_page([], results, "a subtitle", tmp_path, tiny)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "The trained models cannot be tried in this page: RNN:" in page and "<script" not in page
+    assert "play" not in results
+
+
+def test_what_the_results_hold_of_the_models_follows_the_schema(made):
+    schema = json.loads(SCHEMA.read_text("utf-8"))["properties"]["play"]
+    jsonschema.validate(json.loads(json.dumps(made.facts)), schema)
+
+
+def test_too_many_characters_leave_the_models_out(runs, tiny, monkeypatch):
+    monkeypatch.setattr(play, "LARGEST_VOCABULARY", 10)
+    with pytest.raises(CharlmError, match="a page carries models of 10 at most"):
+        play.make_play(results_of(runs[1]), tiny, runs[0])
+
+
+def test_too_large_a_page_leaves_the_models_out(file, monkeypatch):
+    play.check_size(file)
+    monkeypatch.setattr(play, "LARGEST_PAGE", 1000)
+    with pytest.raises(CharlmError, match="more than 1,000 bytes"):
+        play.check_size(file)

@@ -1,0 +1,143 @@
+"""Models inside a page, which may be somebody else's."""
+
+import base64
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from charlm.runs.embedded import MOST_READ, data_block, float16_weights, packed_weights, read_page
+from charlm_core import CharlmError, initial_weights
+
+VOCAB = "\n <abc"
+
+
+@pytest.fixture
+def content(tiny_config):
+    config = replace(tiny_config, hidden_size=4)
+    halves = float16_weights(initial_weights(len(VOCAB), config))
+    about = {"run": "lstm-1", "config": vars(config), "val_loss": 1.5, **packed_weights(halves, config)}
+    return {"vocab": VOCAB, "models": {"lstm": about}}
+
+
+@pytest.fixture
+def page(tmp_path):
+    def write(content):
+        path = tmp_path / "page.html"
+        path.write_text(f"<html>{data_block(content)}</html>", "utf-8", newline="\n")
+        return path
+
+    return write
+
+
+def test_a_model_is_read_back_as_it_was_packed(content, page, tiny_config):
+    (found,) = read_page(page(content))
+    config = replace(tiny_config, hidden_size=4)
+    assert (found.run_id, found.config, found.vocab, found.val_loss) == ("lstm-1", config, VOCAB, 1.5)
+    for name, weights in initial_weights(len(VOCAB), config).items():
+        assert found.weights[name].dtype == torch.float16 and found.weights[name].equal(weights.half())
+
+
+def test_the_better_model_comes_first(content, page):
+    better = content["models"]["lstm"] | {"run": "rnn-1", "val_loss": 1.25}
+    content["models"] = {"lstm": content["models"]["lstm"], "rnn": better}
+    assert [model.run_id for model in read_page(page(content))] == ["rnn-1", "lstm-1"]
+
+
+def test_no_text_ends_the_block_that_it_stands_in(content, page):
+    content["prompt"] = "</script><script>alert(1)</script><!--"
+    assert page(content).read_text("utf-8").count("<script") == 1
+    assert len(read_page(page(content))) == 1
+
+
+def test_a_page_without_models_and_no_page_have_none(tmp_path):
+    (tmp_path / "page.html").write_text("<html></html>", "utf-8", newline="\n")
+    assert read_page(tmp_path / "page.html") == read_page(tmp_path / "absent.html") == []
+
+
+def with_weights(about, values):
+    data = np.asarray(values, "<f2").tobytes()
+    about.update(weights=base64.b64encode(data).decode(), sha256=hashlib.sha256(data).hexdigest())
+
+
+def values_of(about):
+    return np.frombuffer(base64.b64decode(about["weights"]), "<f2").copy()
+
+
+def infinite(content):
+    values = values_of(content["models"]["lstm"])
+    values[3] = np.inf
+    with_weights(content["models"]["lstm"], values)
+
+
+def flipped(content):
+    about = content["models"]["lstm"]
+    about["weights"] = ("B" if about["weights"][0] == "A" else "A") + about["weights"][1:]
+
+
+HOSTILE = {
+    "altered": flipped,
+    "infinite": infinite,
+    "one too few": lambda c: with_weights(c["models"]["lstm"], values_of(c["models"]["lstm"])[:-1]),
+    "one too many": lambda c: with_weights(c["models"]["lstm"], [*values_of(c["models"]["lstm"]), 0]),
+    "no base64": lambda c: c["models"]["lstm"].update(weights="é" * 40),
+    "larger": lambda c: c["models"]["lstm"]["config"].update(hidden_size=16384, layers=1024),
+    "smaller": lambda c: c["models"]["lstm"]["config"].update(hidden_size=2),
+    "another cell": lambda c: c["models"]["lstm"]["config"].update(cell="rnn"),
+    "an unknown cell": lambda c: c["models"]["lstm"]["config"].update(cell="os.system"),
+    "an unknown field": lambda c: c["models"]["lstm"]["config"].update(colour="red"),
+    "a list for a configuration": lambda c: c["models"]["lstm"].update(config=[]),
+    "a name of many lines": lambda c: c["models"]["lstm"].update(run="x" * 1000),
+    "no loss": lambda c: c["models"]["lstm"].update(val_loss="low"),
+    "no models": lambda c: c.update(models=[]),
+    "many models": lambda c: c.update(models={str(i): c["models"]["lstm"] for i in range(17)}),
+    "vocabulary out of order": lambda c: c.update(vocab="ba\n <c"),
+    "vocabulary that repeats": lambda c: c.update(vocab="\n <aac"),
+    "vocabulary that is no text": lambda c: c.update(vocab="\n <ab\ud800"),
+    "vocabulary of another model": lambda c: c.update(vocab=VOCAB + "d"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_not_sound_is_refused_in_one_line(name, content, page):
+    HOSTILE[name](content)
+    path = page(content) if name != "vocabulary that is no text" else None
+    if path is None:
+        path = page({})
+        text = json.dumps(content).replace("<", r"\u003c")
+        path.write_text(path.read_text("utf-8").replace("{}", text), "utf-8", newline="\n")
+    with pytest.raises(CharlmError, match="take the file from the repository again") as refused:
+        read_page(path)
+    assert "\n" not in str(refused.value) and len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("inside", ["", "{", "[" * 100_000, "null", '{"vocab": "ab"}', "NaN"])
+def test_json_that_is_none_of_ours_is_refused(inside, content, page):
+    path = page({})
+    path.write_text(path.read_text("utf-8").replace("{}", inside), "utf-8", newline="\n")
+    with pytest.raises(CharlmError, match="damaged or not of this project"):
+        read_page(path)
+
+
+def test_bytes_that_are_no_text_and_a_page_beyond_all_measure_are_refused(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(CharlmError, match="damaged or not of this project"):
+        read_page(path)
+    with open(path, "wb") as file:
+        file.truncate(MOST_READ + 1)
+    with pytest.raises(CharlmError, match="make sense"):
+        read_page(path)
+
+
+def test_a_folder_in_the_place_of_the_page_is_refused(tmp_path):
+    with pytest.raises(CharlmError, match="not a regular file"):
+        read_page(tmp_path)
+
+
+def test_a_weight_too_large_for_float16_is_refused():
+    with pytest.raises(CharlmError, match="too large for float16"):
+        float16_weights({"head.bias": torch.tensor([1e6])})
