@@ -342,7 +342,13 @@ def what_became_of_them(claims: list[dict]) -> Finding:
     values: dict[str, float | str] = {"n": len(claims)}
     values["counts"] = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
     text = " ".join(filter(None, [_losses_and_difference(claims, values), _far_and_confirmed(claims, values)]))
-    return Finding("claims-judged", text, values, "Of the study's {n} claims: {counts}")
+    is_the_studys = any(c["of"] == ONE_MORE for c in claims)
+    heading = (
+        "Of the study's {n} claims: {counts}"
+        if is_the_studys
+        else "Of {n} claims that can be asked of this text: {counts}"
+    )
+    return Finding("claims-judged", text, values, heading)
 
 
 def _losses_and_difference(claims: list[dict], values: dict) -> str:

@@ -95,7 +95,7 @@ def summary_samples(results: dict) -> Samples | None:
     """The texts side by side; None where no run could write any."""
     items = results["samples"].get("side-by-side")
     return items and Samples(
-        "written", items, "Bold is what was given; the rest is drawn with the same random numbers.", True
+        "written", items, "Marked is what was given; all that was drawn after it has the same random numbers.", True
     )
 
 

@@ -186,5 +186,8 @@ def test_a_value_far_from_the_mean_that_is_confirmed_is_explained():
     assert "away" not in claims.what_became_of_them(claims.published_claims(near)[1:3]).values
 
 
-def test_of_another_text_it_is_said_that_no_claim_can_be_judged():
+def test_of_another_text_only_those_claims_are_counted_that_can_be_asked():
     assert "No claim" in claims.what_became_of_them([]).heading
+    assert "that can be asked of this text" in claims.what_became_of_them([CLAIM]).heading
+    own = claims.published_claims(runs_at("val_loss_last", rnn=[1.60, 1.61, 1.62]))
+    assert claims.what_became_of_them(own).heading.startswith("Of the study's")

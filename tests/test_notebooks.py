@@ -121,7 +121,8 @@ def test_the_first_screen_says_what_is_found_of_the_readers_text(results):
     assert "tiny" in results["findings"]["summary"]["text"] and "study" not in results["findings"]["summary"]["text"]
     ways = {row["way"] for row in results["figures"]["ways-to-compare"]["rows"]}
     assert ways == {"the study's settings, last epoch", "the study's settings, best epoch", "counting"}
-    assert "claims" not in results["tables"] and results["claims"] == []
+    assert not any("loss" in claim["claim"] for claim in results["claims"])
+    assert "that can be asked of this text" in results["findings"]["claims-judged"]["heading"]
 
 
 def test_gradients_are_measured_for_every_cell_before_and_for_the_trained_ones_after_training(results):
