@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 import nbformat
 import papermill
@@ -16,7 +17,7 @@ from charlm.report.execute import jobs
 from charlm_core import Config
 
 NOTEBOOK = ROOT / "notebooks" / "1_training.ipynb"
-CHANGED = {
+CHANGED: dict[str, Any] = {
     "cell": "gru",
     "hidden_size": 12,
     "layers": 2,
