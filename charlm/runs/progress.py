@@ -346,8 +346,8 @@ class LabLines(Progress):
         lines = []
         width = max(map(len, self.names.values()))
         for name, course in self.courses.items():
-            full = round(16 * course.done / course.expected)
-            lines.append(f"{self.names[name]:{width}}  {'█' * full}{'░' * (16 - full)}  {course.text}")
+            full = round(BAR * course.done / course.expected)
+            lines.append(f"{self.names[name]:{width}}  {'█' * full}{'░' * (BAR - full)}  {course.text}")
         over = sum(c.state == "over" for c in self.courses.values())
         if len(self.courses) > 1 and over < len(self.courses):
             lines.append(f"{over} of {counted(len(self.courses), 'run')}, {self.time_left()} left")
