@@ -185,15 +185,16 @@ def _with_losses_on_the_last_tenth(runs: Records, corpus: Corpus) -> list[Record
     return with_benchmark_losses(runs, corpus, rate)
 
 
-ALL = (precision, precision_larger, cells, parameters, learning_rates, tuned, split, sequential)
-ALL += (dropout, cure, more_text, tuning, benchmark)
-CONFIGURATIONS = {f.__name__: f for f in ALL}
+STUDIES_OF_CELLS = (precision, precision_larger, cells, parameters, learning_rates, tuned, split, sequential)
+STUDIES_OF_OVERFITTING = (dropout, cure)
+STUDIES_OF_WHOLE_TEXT = (more_text, tuning, benchmark)
+CONFIGURATIONS = {f.__name__: f for f in (*STUDIES_OF_CELLS, *STUDIES_OF_OVERFITTING, *STUDIES_OF_WHOLE_TEXT)}
 WHOLE_TEXT = "tiny-shakespeare"  # which the source study's text is the beginning of
-OF_WHOLE_TEXT = ("more_text", "tuning", "benchmark")
+OF_WHOLE_TEXT = [f.__name__ for f in STUDIES_OF_WHOLE_TEXT]
 GOES_ON_FROM = {"tuned": "learning_rates", "cure": "dropout", "benchmark": "tuning"}
 TIMED = ("cells", "parameters", "tuned")  # whose cells are compared in seconds too
 # What is measured on a study's trained models, since their weights are not kept.
-STUDY_MEASURES = {
+STUDY_MEASURES: dict[str, Callable[[Records, Corpus], list[Record]]] = {
     "cells": with_gradient_curves,
     "sequential": with_measured_losses,
     "cure": _with_counting_and_rest,

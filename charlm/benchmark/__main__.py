@@ -28,7 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--cell", choices=sorted(CELLS), default="lstm", help="kind of recurrent layer (lstm)")
     low, high = RANGES["seed"]
-    parser.add_argument("--seed", type=whole_number(low, high), default=0, metavar="N", help="random seed (0)")
+    parser.add_argument(
+        "--seed", type=whole_number(int(low), int(high)), default=0, metavar="N", help="random seed (0)"
+    )
     try:
         for line in _lines(parser.parse_args(arguments)):
             print(line)

@@ -35,7 +35,13 @@ def lowest(records: Records) -> Finding | None:
         return None
     windows, carried = (stats.seed_estimate(runs, loss_by(evaluation)) for evaluation in (WINDOWS, CARRIED))
     target = min(QUOTED.values())
-    values = {"mean": windows.mean, "low": windows.low, "high": windows.high, "n": windows.n, "target": target}
+    values: dict[str, float | str | None] = {
+        "mean": windows.mean,
+        "low": windows.low,
+        "high": windows.high,
+        "n": windows.n,
+        "target": target,
+    }
     values |= {"carried": carried.mean, "carried_low": carried.low, "carried_high": carried.high}
     values |= {"parameters": runs[0]["parameters"] / 1e6, "seeds": counted(windows.n, "seed")}
     values["minutes"] = stats.seed_estimate(runs, "seconds").known_mean / 60
