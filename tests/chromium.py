@@ -1,9 +1,11 @@
 """A Chromium for what is tested in a browser."""
 
+import importlib.util
 import os
 import shutil
+from pathlib import Path
 
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 PLACES = (  # a name on the path, or where Chrome's and Edge's installers put them
     "chromium",
@@ -20,3 +22,11 @@ LEFT_OUT = not CHROMIUM and os.environ.get("CI") != "true"  # continuous integra
 def start_chromium(playwright: Playwright) -> Browser:
     """The one that CHROMIUM names, or one that is found."""
     return playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+def axe_violations(page: Page, context: str = "html") -> list[dict]:
+    """What axe-core finds wrong in the page, or in the part of it that a selector names."""
+    # Not by the package's own class: as it is imported, it reads its script in the encoding of the system.
+    package = importlib.util.find_spec("axe_playwright_python")
+    page.evaluate(Path(package.origin).with_name("axe.min.js").read_text("utf-8"))
+    return page.evaluate("context => axe.run(context)", context)["violations"]

@@ -256,6 +256,8 @@ def test_in_a_lesson_the_code_stands_with_what_it_gives():
     (fold,) = re.findall(r"<details.*?</details>", html, re.S)
     assert "All of it, step by step" in fold
     assert fold.index("A step.") < fold.index("print") < fold.index("a bar: █")
+    pdf = pandoc(markdown, "typst", "report.typ", "")
+    assert "print" not in pdf and "A step." not in pdf and "stand in the HTML edition" in pdf
 
 
 def test_parameters_are_shown_without_folders(page):

@@ -422,6 +422,8 @@ local function arrange(doc)
       folds:extend(details('code', 'Code', section.code, 'code-' .. section.id))
       if #folds > 0 then doc.blocks:extend(wrap('<div class="folds">', folds, '</div>')) end
       doc.blocks:insert(raw '</section>')
+    elseif section.lesson then -- code is left to the other editions
+      doc.blocks:insert(pandoc.Para 'The steps, each with its code, stand in the HTML edition and in the notebook.')
     elseif #fold > 0 then
       appendix:extend(wrap('#heading(level: 2, outlined: false)[', { pandoc.Plain(section.heading) }, ']'))
       appendix:extend(fold)
