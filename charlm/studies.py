@@ -285,7 +285,7 @@ def read_study(name: str, corpus: Corpus, folder: Path = STUDIES) -> Made:
         if made.corpus_sha256 == corpus.sha256:
             return made
     runs = [Run.of(config, corpus) for config in CONFIGURATIONS[name](corpus)]
-    if not all(r.is_finished() for r in runs):
+    if not runs or not all(r.is_finished() for r in runs):
         return Made(name, corpus.sha256)
     records = [run_record(r.folder) for r in runs]
     if name in STUDY_MEASURES:

@@ -29,7 +29,39 @@ def shakespeare():
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_a_study_trains_each_of_its_runs_once(name):
     configs = CONFIGURATIONS[name](load_corpus(studies.corpus_of(name)))
-    assert len(set(configs)) == len(configs) > 0
+    assert len(set(configs)) == len(configs)
+    goes_on = studies.GOES_ON_FROM.get(name, "")
+    assert configs or not (STUDIES / f"{goes_on}.json").exists()
+
+
+@pytest.mark.parametrize("name, before", studies.GOES_ON_FROM.items())
+def test_a_study_that_goes_on_from_another_has_no_runs_before_that_is_made(name, before, tiny):
+    assert CONFIGURATIONS[name](tiny) == []
+    assert studies.read_study(name, tiny) == Made(name, tiny.sha256)
+
+
+def test_the_cure_takes_the_dropout_that_was_best_on_other_seeds(monkeypatch, tiny):
+    tried = [make_record("lstm", seed, dropout=share, shift=share) for seed in (10, 11, 12) for share in (0.2, 0.4)]
+    monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", tried))
+    configs = studies.cure(tiny)
+    assert {c.dropout for c in configs} == {0.2, 0.0}
+    assert not {c.seed for c in configs} & {r["seed"] for r in tried}
+    assert {c.cell for c in configs if c.dropout} == set(STUDIED_CELLS)
+
+
+def test_the_benchmark_takes_what_the_best_short_run_had(monkeypatch, tiny):
+    short = [
+        make_record("lstm", 0, dropout=d, learning_rate=rate, shift=rate) for d, rate in ((0.5, 0.002), (0.4, 0.004))
+    ]
+    monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", short))
+    assert {(c.dropout, c.learning_rate) for c in studies.benchmark(tiny)} == {(0.5, 0.002)}
+    assert [c.seed for c in studies.benchmark(tiny)] == [0, 1, 2]
+
+
+def test_a_study_of_the_whole_text_is_not_made_for_another(tiny):
+    said: list[str] = []
+    assert studies.make_study("benchmark", tiny, said.append) == Made("benchmark", tiny.sha256)
+    assert said == [f"benchmark: is about tiny-shakespeare alone, so there is nothing to make for {tiny.name}"]
 
 
 def test_equal_parameters_means_within_one_percent_of_each_other(shakespeare):
