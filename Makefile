@@ -10,7 +10,7 @@ VENV_PYTHON = .venv/bin/python
 
 # A variable given to make reaches the recipe's shell through the environment, so any text is safe in it.
 REPORT = $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} \
-	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"} $${STUDIES:+"--studies=$$STUDIES"}
+	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"} $${STUDIES:+"--studies=$$STUDIES"} $${OWN_TEXT:+--own-text}
 
 .DELETE_ON_ERROR:
 .PHONY: help report quick pages benchmark test bench tidy lab corpus clean clean-runs lock
@@ -18,6 +18,7 @@ REPORT = $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:
 help:
 	@echo 'make report      train what is missing, execute the notebooks, write report/report.html and report.pdf'
 	@echo '                 SEEDS=1 EPOCHS=2 CORPUS=my.txt OUT=elsewhere: each is optional, alone or together'
+	@echo '                 OWN_TEXT=1 puts a text of your own into the page, where counting and the search for copies need it'
 	@echo '                 STUDIES=all (or names: see charlm/studies.py) makes the long studies again, which takes hours'
 	@echo 'make quick       the same on a small scale, about a minute, into build/'
 	@echo 'make benchmark   one row of the benchmark on all of tiny shakespeare, trained and measured: half an hour or more'

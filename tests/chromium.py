@@ -28,5 +28,6 @@ def axe_violations(page: Page, context: str = "html") -> list[dict]:
     """What axe-core finds wrong in the page, or in the part of it that a selector names."""
     # Not by the package's own class: as it is imported, it reads its script in the encoding of the system.
     package = importlib.util.find_spec("axe_playwright_python")
+    assert package and package.origin
     page.evaluate(Path(package.origin).with_name("axe.min.js").read_text("utf-8"))
     return page.evaluate("context => axe.run(context)", context)["violations"]

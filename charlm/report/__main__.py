@@ -42,6 +42,9 @@ def parser() -> Parser:
     it.add_argument(
         "--studies", type=str.split, default=[], metavar="NAMES", help="make long studies again: names, or all (hours)"
     )
+    it.add_argument(
+        "--own-text", action="store_true", help="put a text of your own into the page too, which people may send on"
+    )
     it.add_argument("--quick", action="store_true", help="a small study, to try it: about a minute")
     return it
 
@@ -53,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     changed = {k: v for k in ("seeds", "epochs", "corpus") if (v := getattr(given, k)) is not None}
     say = Say()
     try:
-        out = make_report(dataclasses.replace(base, **changed), given.out, say, given.studies)
+        out = make_report(dataclasses.replace(base, **changed), given.out, say, given.studies, given.own_text)
     except (CharlmError, ReportError) as error:
         complain("charlm.report", error)
         return 2 if isinstance(error, CharlmError) else 1

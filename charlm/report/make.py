@@ -31,10 +31,11 @@ def build_report(
     stage: Path,
     say: Callable[[str], None] = print,
     corpus: Corpus | None = None,
+    own_text: bool = False,
 ) -> dict:
     """Execute the notebooks, as many at a time as there are cores, and write report.html, report.pdf, results.json,
     figures/ and timings.json (seconds, which no report holds) into the stage folder. With a corpus, models trained on it
-    go into the page, to be tried.
+    go into the page, to be tried; and the text, where it is a known one or own_text asks for it.
 
     Returns what results.json holds. The last job comes after all others, and finds in stage/results.json what they
     showed.
@@ -58,7 +59,7 @@ def build_report(
         results = collect_results(executed, study, stage / "figures")
         (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
     start = time.perf_counter()
-    markdown = write_page(executed, results, subtitle, stage, corpus)
+    markdown = write_page(executed, results, subtitle, stage, corpus, own_text)
     timed("report.html", start)
     start = time.perf_counter()
     make_pdf(markdown, subtitle, stage, say)
@@ -68,14 +69,19 @@ def build_report(
 
 
 def write_page(
-    executed: Sequence[tuple[Job, NotebookNode]], results: dict, subtitle: str, stage: Path, corpus: Corpus | None
+    executed: Sequence[tuple[Job, NotebookNode]],
+    results: dict,
+    subtitle: str,
+    stage: Path,
+    corpus: Corpus | None,
+    own_text: bool = False,
 ) -> str:
     """Write report.html, with models to be tried in it where that can be, and what stands in their place into results.json
     and figures/. Returns the report's Markdown."""
     section = ""
     if corpus:
         try:
-            play = make_play(results, corpus)
+            play = make_play(results, corpus, own_text=own_text)
             write_reading(play, stage / "figures")
             markdown = document(executed, results, play_markdown(play))
             make_html(markdown, subtitle, stage, play_section(play.content))
@@ -93,7 +99,11 @@ def write_page(
 
 
 def make_report(
-    study: Study, out: Path | None, say: Callable[[str], None] = print, studies: Sequence[str] = ()
+    study: Study,
+    out: Path | None,
+    say: Callable[[str], None] = print,
+    studies: Sequence[str] = (),
+    own_text: bool = False,
 ) -> Path:
     """Train what the study and the long studies of these names need, make the report and put it in place. Returns the
     report's folder."""
@@ -117,7 +127,7 @@ def make_report(
         runs = train_missing(study, corpus, say)
         for name in studies:
             make_study(name, corpus, say)
-        results = build_report(plan, facts, subtitle, stage, say, corpus)
+        results = build_report(plan, facts, subtitle, stage, say, corpus, own_text)
         shown = {r["run_id"] for r in results["runs"]}
         absent = {r["run_id"] for r in runs} - shown
         if absent:

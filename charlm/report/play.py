@@ -55,7 +55,7 @@ class Play:
         return {"models": models, "held_out": self.content["held_out"]}
 
 
-def make_play(results: dict, corpus: Corpus, runs: Path | None = None) -> Play:
+def make_play(results: dict, corpus: Corpus, runs: Path | None = None, own_text: bool = False) -> Play:
     """Of each cell the run with the lowest validation loss, its weights in float16, the text, and what was measured of them.
     Raises CharlmError, saying why, where no model can be embedded."""
     if len(corpus.vocab) > LARGEST_VOCABULARY:
@@ -70,7 +70,7 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None) -> Play:
         "models": {},
         "held_out": {},
         "missing": missing,
-        "text": _embeddable(corpus),
+        "text": _embeddable(corpus, own_text),
         "temperature": temperature_evidence(results),
         "draws": _draws(results),
         "prompt": first_prompt(corpus),
@@ -175,9 +175,9 @@ def _bits(chunks: np.ndarray, corpus: Corpus, config: Config) -> str:
     return base64.b64encode(np.packbits(is_training, bitorder="little").tobytes()).decode()
 
 
-def _embeddable(corpus: Corpus) -> str | None:
-    """The text, where it is a known one and short enough: a text of your own is yours to give away."""
-    if corpus.sha256 not in {entry["sha256"] for entry in CORPORA.values()}:
+def _embeddable(corpus: Corpus, own_text: bool) -> str | None:
+    """The text, where it is a known one, or your own and asked for, and short enough: people send this page."""
+    if not own_text and corpus.sha256 not in {entry["sha256"] for entry in CORPORA.values()}:
         return None
     text = decode(corpus.ids, corpus.vocab)
     return text if len(text.encode()) <= LARGEST_TEXT else None

@@ -528,6 +528,12 @@ def test_a_text_of_your_own_stays_at_home(runs, tiny, tiny_text, tmp_path):
     assert "The corpus is not in this page" in path.read_text("utf-8")
 
 
+def test_a_text_of_your_own_goes_into_the_page_where_that_is_asked_for(runs, tiny, tiny_text):
+    folder, records = runs
+    own = play.make_play(results_of(records), tiny, folder, own_text=True)
+    assert own.content["text"] == tiny_text and "order" in own.content
+
+
 def test_without_the_text_two_models_read_and_nothing_is_looked_up(visit, runs, tiny, tmp_path):
     folder, records = runs
     page = visit(write_page(play.make_play(results_of(records), tiny, folder), tmp_path))
@@ -556,7 +562,7 @@ def bare(monkeypatch):
 
 
 def test_the_report_holds_the_page_the_numbers_and_what_stands_in_its_place(made, tiny, bare, tmp_path, monkeypatch):
-    monkeypatch.setattr(make, "make_play", lambda *given: made)
+    monkeypatch.setattr(make, "make_play", lambda *given, **named: made)
     monkeypatch.setattr(make, "check_results", lambda results: None)
     results = results_of([])
     markdown = make.write_page([], results, "a subtitle", tmp_path, tiny)
