@@ -45,7 +45,7 @@ def parser() -> Parser:
     it.add_argument(
         "--own-text", action="store_true", help="put a text of your own into the page too, which people may send on"
     )
-    it.add_argument("--quick", action="store_true", help="a small study, to try it: about a minute")
+    it.add_argument("--quick", action="store_true", help="a small study, to try it: a minute or two")
     return it
 
 

@@ -25,7 +25,7 @@ READER = (
 HOW_TO_RUN = """## How to run it
 
 In a copy of the project, `make report` trains what is missing, executes the notebooks in `notebooks/` and writes this report;
-`make quick` does the same on a small scale, in about a minute. `make lab` opens the notebooks in JupyterLab.
+`make quick` does the same on a small scale, in a minute or two. `make lab` opens the notebooks in JupyterLab.
 """
 
 # ---------------------------------------------------------------------------------------------------------------------
