@@ -437,6 +437,13 @@ def test_every_way_to_compare_has_a_row_for_each_cell():
     assert figure.wide and figure.narrow.lstrip().startswith("<?xml") and "4 ways to compare" in figure.caption
 
 
+def test_the_counting_model_is_dotted_in_rows_of_other_splits():
+    counted = {"against-counting": COUNTED}
+    same, other = comparison_figure(found_in(make_runs(), **counted)), comparison_figure(all_ways(**counted))
+    assert same.svg.count("stroke-dasharray") == 0
+    assert other.svg.count("stroke-dasharray") == 1 + 1  # the row of three seeds, and the legend
+
+
 def test_a_row_says_its_verdict_and_how_far_a_cell_may_lie_from_the_rnn():
     runs = make_runs()
     figure = comparison_figure(found_in(runs))
