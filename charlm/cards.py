@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from charlm.drawing import ACCENT, BAND, FAINT, GREY, INK, SMALL, colour, dashes, finish, label_right, styled
-from charlm.show import Figure
+from charlm.show import Figure, finding_values
 
 
 def small_figures(results: dict) -> dict[str, Figure]:
@@ -24,10 +24,6 @@ def _panel() -> tuple[Canvas, Axes]:
     return canvas, canvas.subplots()
 
 
-def _values(results: dict, id: str) -> dict:
-    return results["findings"].get(id, {}).get("values", {})
-
-
 def _rows(results: dict, id: str) -> list[dict]:
     return results["figures"].get(id, {}).get("rows", [])
 
@@ -35,7 +31,7 @@ def _rows(results: dict, id: str) -> list[dict]:
 @styled
 def chance_figure(results: dict) -> Figure | None:
     """How two runs differ by chance, and the part that differs by more than the study's two did."""
-    values = _values(results, "enough-seeds")
+    values = finding_values(results, "enough-seeds")
     if not values.get("unpaired_sd"):
         return None
     sd, difference, share = values["unpaired_sd"], values["difference"], values["one"]
@@ -57,7 +53,7 @@ def chance_figure(results: dict) -> Figure | None:
 @styled
 def counting_figure(results: dict) -> Figure | None:
     """The losses of the cells and of the counting model."""
-    values = _values(results, "against-counting")
+    values = finding_values(results, "against-counting")
     cells = [cell for cell in ("rnn", "lstm", "gru") if f"{cell}_mean" in values]
     if not cells:
         return None

@@ -16,7 +16,7 @@ from scipy.special import stdtrit
 from charlm import stats
 from charlm.protocol import PUBLISHED
 from charlm.records import Records, cells_in, crossing_epoch, of_cell, published_numbers
-from charlm.show import Finding, Table, Tiles, make_table
+from charlm.show import Finding, Table, Tiles, finding_values, make_table
 from charlm.stats import MARGIN, MIN_SEEDS, Estimate, Interval, Key
 from charlm.temperature.measures import (
     AS_RANDOM,
@@ -262,7 +262,7 @@ def _of_row(text: str, measure: str, published: str, row: dict, judged: str) -> 
 
 def gap_cause_claims(results: dict) -> list[dict]:
     """That validation loss is higher because the training set is larger."""
-    values = results["findings"].get("gap-cause", {}).get("values", {})
+    values = finding_values(results, "gap-cause")
     claims = []
     for cell in cells_in(results["runs"]):
         n = values.get(f"{cell}_size_n", 0)

@@ -321,6 +321,11 @@ class Finding:
         return {"text/markdown": told, "text/plain": html.unescape(told)}, {"charlm": facts}
 
 
+def finding_values(results: dict, id: str) -> dict:
+    """The values behind a finding in results.json; none where no cell showed it."""
+    return results["findings"].get(id, {}).get("values", {})
+
+
 @dataclass(frozen=True)
 class Cards:
     """What the report found, each in one sentence: items are dicts of a text (Markdown), the section that it leads to (the

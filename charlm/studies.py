@@ -22,7 +22,7 @@ from charlm.benchmark.measures import (
     with_dynamic_rates,
 )
 from charlm.cells.measures import best_rates
-from charlm.corpus import CORPORA, ROOT, load_corpus
+from charlm.corpus import CORPORA, load_corpus
 from charlm.cure.measures import best_dropout, with_training_at_rest
 from charlm.device import resolved_config
 from charlm.gradients.measures import with_gradient_curves
@@ -32,11 +32,11 @@ from charlm.records import Record, Records, counted
 from charlm.runs.files import write_whole
 from charlm.runs.folder import Run, run_record
 from charlm.runs.identity import training_code_hash
+from charlm.runs.progress import STUDIES
 from charlm.runs.sweep import train_sweep
 from charlm.show import Finding, plain
 from charlm_core import CharlmError, Config, Corpus
 
-STUDIES = ROOT / "studies"
 STUDIED_CELLS = ("rnn", "lstm", "gru")
 # The configuration that the source study began with.
 LARGER = Config(hidden_size=2 * Config.hidden_size, learning_rate=2 * Config.learning_rate)

@@ -5,7 +5,7 @@ found. Nothing is measured here.
 from charlm.cards import small_figures
 from charlm.protocol import PUBLISHED
 from charlm.records import cells_in, counted, published_numbers
-from charlm.show import Cards, Finding, Samples
+from charlm.show import Cards, Finding, Samples, finding_values
 from charlm.stats import MIN_SEEDS
 from charlm.ways import Comparison, ways_to_compare
 
@@ -25,7 +25,7 @@ def summary_title(results: dict) -> Finding:
 
 
 def _title(results: dict, ways: list[Comparison]) -> str:
-    if _values(results, "beyond-frequencies").get("nothing_learnt"):
+    if finding_values(results, "beyond-frequencies").get("nothing_learnt"):
         return "Nothing was learnt from this text: counting single characters does as well"
     judged = [way for way in ways if way.verdict != "not judged"]
     verdicts = {way.verdict for way in judged}
@@ -38,7 +38,7 @@ def _title(results: dict, ways: list[Comparison]) -> str:
             "no difference that matters": "RNN or LSTM? On this text there is no difference that matters",
             "too close to call": "RNN or LSTM? On this text it is too close to call",
         }[verdicts.pop()]
-    if _values(results, "enough-seeds").get("one", 0) > BY_CHANCE and published_numbers(results["runs"]):
+    if finding_values(results, "enough-seeds").get("one", 0) > BY_CHANCE and published_numbers(results["runs"]):
         return "RNN or LSTM? Chance makes differences as large; how you compare decides"
     return "RNN or LSTM? How you compare decides"
 
@@ -56,7 +56,7 @@ def _seeds(values: dict) -> str:
 
 
 def _what_chance_does(results: dict, values: dict) -> str:
-    by_chance = _values(results, "enough-seeds").get("one")
+    by_chance = finding_values(results, "enough-seeds").get("one")
     if by_chance is None or "difference" not in values:
         return ""
     values["one"] = by_chance
@@ -83,10 +83,6 @@ def _what_holds(ways: list[Comparison]) -> str:
     return f"Over seeds, {', '.join(said)}."
 
 
-def _values(results: dict, id: str) -> dict:
-    return results["findings"].get(id, {}).get("values", {})
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # what the models write
 
@@ -101,7 +97,7 @@ def summary_samples(results: dict) -> Samples | None:
 
 def what_they_write(results: dict) -> Finding:
     """At which temperature the samples were drawn, and why at this one."""
-    near = _values(results, "temperature-closest")
+    near = finding_values(results, "temperature-closest")
     cells = ", ".join(cell.upper() for cell in cells_in(results["runs"]))
     text = "Each text ends where a line of it does; the real one is a passage of the corpus."
     if not near:
@@ -121,13 +117,13 @@ def what_they_write(results: dict) -> Finding:
 def summary_cards(results: dict, claims: list[dict]) -> Cards:
     """What else was found, each with the section that it leads to and a small figure where there is one."""
     told = {
-        "enough-seeds": _card_of_seeds(_values(results, "enough-seeds")),
-        "against-counting": _card_of_counting(results, _values(results, "against-counting")),
-        "gradients-and-loss": CARD_OF_REACH.get(_values(results, "gradients-and-loss").get("loss", ""), ""),
-        "temperature-closest": _card_of_temperature(_values(results, "temperature-closest")),
+        "enough-seeds": _card_of_seeds(finding_values(results, "enough-seeds")),
+        "against-counting": _card_of_counting(results, finding_values(results, "against-counting")),
+        "gradients-and-loss": CARD_OF_REACH.get(finding_values(results, "gradients-and-loss").get("loss", ""), ""),
+        "temperature-closest": _card_of_temperature(finding_values(results, "temperature-closest")),
         "claims-judged": _card_of_claims(claims),
     }
-    if _values(results, "gradients-and-loss").get("reach") != "confirmed":
+    if finding_values(results, "gradients-and-loss").get("reach") != "confirmed":
         told["gradients-and-loss"] = "How far back does a gradient reach, and does it pay?"
     figures = small_figures(results)
     items = [{"text": text, "section": id, "figure": figures.get(id)} for id, text in told.items() if text]

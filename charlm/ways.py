@@ -23,7 +23,7 @@ from charlm.drawing import (
     styled,
 )
 from charlm.records import cells_in, counted, diverged_note, of_cell
-from charlm.show import Figure, verdict_icon
+from charlm.show import Figure, finding_values, verdict_icon
 from charlm.stats import MARGIN
 
 WIDE = 11.0  # inches
@@ -55,7 +55,7 @@ def ways_to_compare(results: dict) -> list[Comparison]:
     not both cells finished."""
     ways = [_of_epoch(results, epoch) for epoch in ("last", "best")]
     for id, name in COMPARISONS.items():
-        values = results["findings"].get(id, {}).get("values", {})
+        values = finding_values(results, id)
         if "lstm_minus_rnn" in values and "losses" in values:
             ways.append(_of_comparison(values, name))
     return [way for way in ways if {"rnn", "lstm"} <= way.losses.keys()]
@@ -98,7 +98,7 @@ class Counting(NamedTuple):
 
 
 def counting(results: dict) -> Counting | None:
-    values = results["findings"].get("against-counting", {}).get("values", {})
+    values = finding_values(results, "against-counting")
     return Counting(values["floor"], values["order"], tuple(values["seeds"])) if "floor" in values else None
 
 

@@ -24,7 +24,7 @@ from charlm.report.render import TEMPLATES
 from charlm.report.stand_in import reading_figure, stored_samples
 from charlm.runs import folder
 from charlm.runs.embedded import data_block, float16_weights, packed_weights
-from charlm.show import Figure, Samples, boxed, escape_markdown
+from charlm.show import Figure, Samples, boxed, escape_markdown, finding_values
 from charlm.text import is_heading
 from charlm_core import CharlmError, CharModel, Config, Corpus, decode, encode
 
@@ -93,7 +93,7 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None, own_text:
     content["chunk_length"] = config.chunk_length
     surprises: dict[str, Callable[[np.ndarray], np.ndarray]]
     surprises = {cell: partial(surprise, weights, config) for cell, (_, weights, config) in chosen.items()}
-    order = _value(results, "against-counting", "order")
+    order = finding_values(results, "against-counting").get("order")
     if content["text"] is not None and order:
         training, validation = _split(corpus, config)
         counting = NGram(list(_rows(training, corpus, config)), order, len(corpus.vocab))
@@ -183,10 +183,6 @@ def _embeddable(corpus: Corpus, own_text: bool) -> str | None:
     return text if len(text.encode()) <= LARGEST_TEXT else None
 
 
-def _value(results: dict, finding: str, name: str) -> Any:
-    return results["findings"].get(finding, {}).get("values", {}).get(name)
-
-
 def temperature_evidence(results: dict) -> Content:
     """What the temperature study found, as far as it found it: where drawn text is closest to real text, from where on real
     words fall below half of real text's, and the measures of drawn text by temperature and of real text."""
@@ -196,9 +192,9 @@ def temperature_evidence(results: dict) -> Content:
     real = next(({k: r.get(k) for k in names} for r in rows if r.get("text") == "real"), None)
     return {
         "cell": folder.best_record(results["runs"])["cell"].upper(),  # that run wrote the texts
-        "closest": {k: _value(results, "temperature-closest", k) for k in ("best", "low", "high")},
-        "half": _value(results, "temperature-words", "low"),
-        "length": _value(results, "temperature-texts", "length"),
+        "closest": {k: finding_values(results, "temperature-closest").get(k) for k in ("best", "low", "high")},
+        "half": finding_values(results, "temperature-words").get("low"),
+        "length": finding_values(results, "temperature-texts").get("length"),
         "drawn": drawn,
         "real": real,
     }
@@ -211,7 +207,7 @@ def _draws(results: dict) -> Content:
     for cell in CELLS_SHOWN:
         records = finished(of_cell(results["runs"], cell))
         draws[cell] = [{"seed": r["seed"], "loss": r["val_loss_last"]} for r in records]
-    chance = {name: _value(results, "enough-seeds", name) for name in ("one", "difference", "n")}
+    chance = {name: finding_values(results, "enough-seeds").get(name) for name in ("one", "difference", "n")}
     return draws | {"chance": chance}
 
 

@@ -23,7 +23,7 @@ from charlm.records import counted
 from charlm.runs.folder import stored_records
 from charlm_core import Config, Corpus, State
 
-RECORDS = ROOT / "studies"  # of long sweeps that were made once
+STUDIES = ROOT / "studies"  # of long sweeps that were made once
 
 # ---------------------------------------------------------------------------------------------------------------------
 # what is to be expected
@@ -52,7 +52,7 @@ class UsualEpochs:
     def known(self) -> dict[tuple, list[tuple[int, int]]]:
         """Epochs taken and allowed, of each kind of run."""
         records = {r["run_id"]: r for r in stored_records(self.runs, say=lambda line: None)}
-        for path in sorted(RECORDS.glob("*.json")):
+        for path in sorted(STUDIES.glob("*.json")):
             with suppress(OSError, ValueError, KeyError, TypeError):  # whoever shows a study says what is wrong with it
                 records |= {r["run_id"]: r for r in json.loads(path.read_text("utf-8"))["runs"]}
         known: dict[tuple, list[tuple[int, int]]] = {}

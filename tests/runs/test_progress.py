@@ -33,7 +33,7 @@ from charlm_core import Config, State
 @pytest.fixture
 def on_record(tiny, tmp_path, monkeypatch):
     """Writes the records of a study, each given by what is special about it, and returns what is then usual."""
-    monkeypatch.setattr(charlm.runs.progress, "RECORDS", tmp_path / "studies")
+    monkeypatch.setattr(charlm.runs.progress, "STUDIES", tmp_path / "studies")
     (tmp_path / "studies").mkdir()
 
     def write(*given: dict) -> UsualEpochs:
@@ -71,7 +71,7 @@ def test_other_runs_say_nothing_of_how_long_these_take(on_record, other):
 
 def test_a_record_that_is_older_than_a_field_has_its_default(on_record, tiny):
     usual = on_record({"epochs": 30})
-    path = charlm.runs.progress.RECORDS / "made.json"
+    path = charlm.runs.progress.STUDIES / "made.json"
     made = json.loads(path.read_text())
     del made["runs"][0]["dropout"]
     path.write_text(json.dumps(made))
@@ -81,7 +81,7 @@ def test_a_record_that_is_older_than_a_field_has_its_default(on_record, tiny):
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"runs": 1}', '{"runs": [{}]}', '{"runs": [[1]]}'])
 def test_a_damaged_study_is_no_reason_to_stop(on_record, text):
     usual = on_record()
-    (charlm.runs.progress.RECORDS / "made.json").write_text(text)
+    (charlm.runs.progress.STUDIES / "made.json").write_text(text)
     assert usual(Config()) is None
 
 
