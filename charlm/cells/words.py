@@ -64,11 +64,11 @@ def _cell_row(runs: Records, epoch_seconds: dict[str, float]) -> dict:
     return row | {"seconds": each and epochs.mean and each * epochs.mean}
 
 
-def comparison(records: Records, id: str, way: str) -> Finding:
+def comparison(records: Records, id: str, way: str) -> Finding | None:
     """Which cell is better than which, in one way to compare them: "At the same hidden size". With intervals it is
-    pair_findings() that says it. records may be empty."""
+    pair_findings() that says it. None without records."""
     if not records:
-        return Finding(id, f"{way}: no run of this corpus.", {}, f"{way}: not compared")
+        return None
     differences = measures.pairwise_differences(records)
     losses: dict[str, float] = {}
     for cell in cells_in(records):
@@ -158,11 +158,11 @@ def runs_at_own_rate(swept: Records, records: Records) -> list[Record]:
     return own
 
 
-def chosen_rates(swept: Records, records: Records) -> Finding:
-    """The learning rate that suits each cell, and what the choice is worth. Both may be empty."""
+def chosen_rates(swept: Records, records: Records) -> Finding | None:
+    """The learning rate that suits each cell, and what the choice is worth. None where no rates were tried."""
     chosen = measures.best_rates(swept)
     if not chosen:
-        return Finding("chosen-rates", "No learning rates were tried on this corpus.", {}, "Not known for this text")
+        return None
     values = {"at": ", ".join(f"{cell.upper()} {rate:g}" for cell, rate in chosen.items())}
     values["seeds"] = str(len({r["seed"] for r in swept}))
     if records:
@@ -202,18 +202,16 @@ def spread_table(records: Records) -> Table | None:
     return make_table("spread", rows, caption, diverged_note(records), dict.fromkeys(PARTS, "{:.4f}"))
 
 
-def what_luck_is(records: Records) -> Finding:
-    """Whether the split moves a loss more than the seed of weights and order does. records may be empty."""
-    id = "luck"
+def what_luck_is(records: Records) -> Finding | None:
+    """Whether the split moves a loss more than the seed of weights and order does. None where not every split met every
+    seed."""
     shares = {}
     for cell in cells_in(records):
         by_pair = {pair: r[COMPARED_LOSS] for pair, r in measures.crossed(of_cell(records, cell)).items()}
         if measures.is_whole(by_pair):
             shares[cell] = measures.spread(by_pair)
     if not shares:
-        return Finding(
-            id, "No split met every seed of weights on this corpus.", {}, "What makes a run lucky is not known"
-        )
+        return None
     larger = {cell: max(("split", "seed"), key=lambda part: parts[part][0]) for cell, parts in shares.items()}
     values = {f"{cell}_{part}": parts[part][0] for cell, parts in shares.items() for part in PARTS}
     said = {
@@ -227,18 +225,17 @@ def what_luck_is(records: Records) -> Finding:
         "Every split met every seed. Standard deviation of the best loss due to the split and to the seed: "
         f"{'; '.join(sds)}. So few of each leave wide intervals."
     )
-    return Finding(id, text, values, heading)
+    return Finding("luck", text, values, heading)
 
 
-def enough_seeds(records: Records) -> Finding:
+def enough_seeds(records: Records) -> Finding | None:
     """How many seeds tell RNN and LSTM apart at the difference that the source study published, with and without
-    pairing. records may be empty."""
+    pairing. None where fewer than two seeds finished in both cells."""
     differences = stats.paired_difference(of_cell(records, "lstm"), of_cell(records, "rnn"), COMPARED_LOSS)
     rnn = stats.seed_estimate(of_cell(records, "rnn"), COMPARED_LOSS)
     lstm = stats.seed_estimate(of_cell(records, "lstm"), COMPARED_LOSS)
     if differences.sd is None or rnn.sd is None or lstm.sd is None:
-        text = "Fewer than two seeds finished in both cells."
-        return Finding("enough-seeds", text, {}, "How many seeds are needed is not known")
+        return None
     unpaired_sd = math.hypot(rnn.sd, lstm.sd)  # of the difference between a run of each, without a shared split
     by_chance = float(2 * ndtr(-PUBLISHED_DIFFERENCE / unpaired_sd)) if unpaired_sd else 0.0
     values = {

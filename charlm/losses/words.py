@@ -371,13 +371,12 @@ def difference_at(records: Records, epoch: str) -> Finding:
 OVERFITS = {"confirmed": "yes", "refuted": "no", "no difference that matters": "no"}
 
 
-def does_larger_overfit(base: Records, large: Records) -> Finding:
+def does_larger_overfit(base: Records, large: Records) -> Finding | None:
     """Whether the larger and faster configuration overfits, for each cell: a wider gap to training than base's, and a
-    validation loss that ends above its own lowest. Both may be empty."""
+    validation loss that ends above its own lowest. None where one of them was not trained."""
     table = overfitting_table(base, large)
     if table is None:
-        text = "A larger configuration was not trained on this corpus."
-        return Finding("overfitting", text, {}, "Whether a larger model overfits is not known")
+        return None
     rows = table.frame.to_dict("records")
     second = size_and_rate(large[0])
     values: dict[str, str] = {"size": second}
@@ -398,12 +397,11 @@ def does_larger_overfit(base: Records, large: Records) -> Finding:
     return Finding("overfitting", text, values, f"Does {{size}} overfit? {'; '.join(said)}")
 
 
-def precision_check(records: Records) -> Finding:
-    """For which configurations bfloat16 may stand for float32: a Finding. records may be empty."""
+def precision_check(records: Records) -> Finding | None:
+    """For which configurations bfloat16 may stand for float32. None without runs in both."""
     table = precision_table(records)
     if table is None:
-        text = "The runs that would tell were not made of this corpus."
-        return Finding("precision-check", text, {}, "Whether bfloat16 is equivalent to float32 is not known")
+        return None
     same: list[str] = []
     other: list[str] = []
     for r in table.frame.to_dict("records"):

@@ -316,13 +316,12 @@ def is_it_size(runs: Records) -> Finding:
     return Finding("gap-cause", _listed("**Is it the size of the training set?**", lines), values)
 
 
-def what_neighbours_do(shuffled: Records, sequential: Records) -> Finding:
-    """What it changes that the neighbours of validation chunks are trained on; with intervals it is neighbours(). Both may
-    be empty."""
+def what_neighbours_do(shuffled: Records, sequential: Records) -> Finding | None:
+    """What it changes that the neighbours of validation chunks are trained on; with intervals it is neighbours(). None where
+    no cell has both."""
     cells = [cell for cell in cells_in(shuffled) if cell in cells_in(sequential)]
     if not cells:
-        text = "No run kept the end of this corpus for validation."
-        return Finding("split-by-place", text, {}, "What neighbours in both sets do is not known")
+        return None
     losses, gaps = {}, {}
     for cell in cells:
         theirs, ours = of_cell(sequential, cell), of_cell(shuffled, cell)

@@ -108,7 +108,7 @@ def test_luck_is_of_what_moves_the_loss_more_in_every_cell():
     assert "the split of the corpus more than the seed" in words.what_luck_is(split).heading
     both = [*crossed_runs("rnn"), *crossed_runs("lstm", 1.0)]
     assert "not the same in each cell" in words.what_luck_is(both).heading
-    assert "not known" in words.what_luck_is(crossed_runs("rnn")[:-1]).heading
+    assert words.what_luck_is(crossed_runs("rnn")[:-1]) is None
 
 
 def test_pairing_needs_fewer_seeds_where_the_cells_move_together():
@@ -120,12 +120,11 @@ def test_pairing_needs_fewer_seeds_where_the_cells_move_together():
 
 
 def test_without_a_spread_nobody_says_how_many_seeds_it_takes():
-    assert "not known" in words.enough_seeds(make_runs(seeds=1)).heading
-    assert "not known" in words.enough_seeds([]).heading
+    assert words.enough_seeds(make_runs(seeds=1)) is words.enough_seeds([]) is None
 
 
-def test_a_study_that_was_not_made_is_said_not_to_have_been():
-    assert "not compared" in words.comparison([], "it", "At one size").heading
+def test_of_a_study_that_was_not_made_nothing_is_said():
+    assert words.comparison([], "it", "At one size") is None
     assert words.cell_table({"it": ([], {})}) is None and words.pair_findings([], "it") is None
     assert words.rate_table([]) is None and words.runs_at_own_rate([], []) == [] and words.spread_table([]) is None
-    assert "Not known" in words.chosen_rates([], []).heading and "not known" in words.what_luck_is([]).heading
+    assert words.chosen_rates([], []) is words.what_luck_is([]) is None

@@ -235,7 +235,7 @@ def test_overfitting_uses_the_shared_seeds_only():
 
 def test_overfitting_is_not_judged_without_runs_of_the_larger_configuration():
     for base, large in (([], []), (make_runs(seeds=1), [])):
-        assert "not known" in does_larger_overfit(base, large).heading
+        assert does_larger_overfit(base, large) is None
         assert overfitting_table(base, large) is None
 
 
@@ -281,4 +281,4 @@ def test_configurations_for_which_bfloat16_is_not_shown_to_be_equivalent_are_nam
 
 def test_without_runs_in_both_precisions_nothing_is_said_to_be_equivalent():
     assert precision_table([]) is None
-    assert "not known" in precision_check([]).heading
+    assert precision_check([]) is None
