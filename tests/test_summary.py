@@ -105,6 +105,25 @@ def test_cards_lead_to_the_sections_that_were_found():
     assert cards["claims-judged"].startswith("1 of 2 published claims hold")
 
 
+def test_the_best_of_what_lies_beyond_the_study_is_a_card_with_its_protocol():
+    best = {"loss": 1.4912, "n": 5}
+    beyond = {"parameters": 3.4, "mean": 1.4412, "seeds": "3 seeds", "target": 1.4603}
+    results = found(
+        make_runs(),
+        cure_and_counting={"best": "lstm", "lstm": best, "dropout": 0.5, "counting": 1.522},
+        benchmark=beyond,
+    )
+    cards = {card["section"]: card["text"] for card in summary.summary_cards(results, []).items}
+    assert cards["cure-and-counting"] == (
+        "Cured by dropout of 0.5, the larger LSTM reaches 1.4912 on the study's chunks (mean of the best epoch, 5 seeds); "
+        "counting has 1.5220."
+    )
+    assert cards["benchmark"] == (
+        "On the last tenth of tiny shakespeare an LSTM of 3.4 million weights reaches 1.4412 in windows of 256 (mean of 3 "
+        "seeds); the lowest loss quoted is 1.4603."
+    )
+
+
 def test_no_temperature_is_praised_where_nothing_was_learnt():
     results = found(make_runs(), temperature_closest={"best": 0.7, "least": 1.5, "one": 6.0, "learnt": False})
     assert "temperature-closest" not in {card["section"] for card in summary.summary_cards(results, []).items}

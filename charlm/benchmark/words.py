@@ -4,6 +4,7 @@ from charlm import stats
 from charlm.benchmark.measures import CARRIED, DYNAMIC, QUOTED, WINDOWS, loss_by
 from charlm.records import Records, cells_in, counted, finished, of_cell
 from charlm.show import Finding, Table, make_table
+from charlm_core import CELLS
 
 READ = {
     WINDOWS: "windows of 256, each from a zero state",
@@ -92,5 +93,8 @@ def benchmark_table(records: Records) -> Table | None:
         f"Random windows, 200 batches of 64, would add a standard error of {noise:.4f} to the first kind. Validation losses "
         "were recorded after each epoch; no choice was made by them."
     )
+    missing = [cell.upper() for cell in CELLS if cell not in cells_in(done)]
+    if missing:
+        note += f" Not trained on this split, for want of machine time: {', '.join(missing)}."
     formats = {"95% from": "{:.4f}", "to": "{:.4f}", "parameters": "{:,}", "minutes": "{:.0f}"}
     return make_table("benchmark", rows, caption, note, formats)

@@ -117,23 +117,28 @@ def below_counting(treated: Records) -> Finding | None:
     cells = cells_in(measured)
     each = stats.holm([stats.seed_estimate(of_cell(measured, cell), measures.above_counting) for cell in cells])
     below, sentences = [], []
-    values: dict = {"order": measured[0]["counting_order"]}
+    losses = {cell: stats.seed_estimate(of_cell(measured, cell), BEST_LOSS).known_mean for cell in cells}
+    best = min(losses, key=losses.__getitem__)
+    values: dict = {"order": measured[0]["counting_order"], "best": best, "dropout": measured[0]["dropout"]}
     values["counting"] = stats.seed_estimate(list({r["seed"]: r for r in measured}.values()), "counting").mean
     for cell, e in zip(cells, each, strict=True):
         judged = stats.judged_lower(e)
         if e.high is not None and e.high < 0:
             below.append(cell.upper())
         parameters = of_cell(measured, cell)[0]["parameters"]
-        words = stats.difference_in_words(e, "the counting model's")
-        sentences.append(f"The {cell.upper()} ({parameters / 1e6:.2g} million weights): {words}.")
+        words = stats.difference_in_words(e, "that")
+        sentences.append(
+            f"The {cell.upper()} ({parameters / 1e6:.2g} million weights) has {losses[cell]:.4f}, {words}."
+        )
         values[cell] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}
+        values[cell] |= {"loss": losses[cell], "parameters": parameters}
     values["below"] = _listed(below)
     values["sentences"] = " ".join(sentences)
     verb = "comes" if len(below) == 1 else "come"
     heading = f"The {{below}} {verb} below the counting model" if below else "No cell comes below the counting model"
     text = (
-        "On the same splits the {order}-gram, which only counts, has {counting:.4f}. {sentences} The intervals are of the "
-        "differences, paired over seeds."
+        "On the same splits the {order}-gram, which only counts, has {counting:.4f}. {sentences} "
+        "Losses are those of the best epoch, means over seeds; the intervals are of the differences, paired over seeds."
     )
     return Finding("cure-and-counting", text, values, heading=heading)
 

@@ -50,6 +50,10 @@ def test_the_table_labels_each_evaluation_and_what_others_published():
     }
 
 
+def test_the_table_says_which_cells_were_not_trained():
+    assert words.benchmark_table(runs_with(1.44)).note.endswith("for want of machine time: RNN, GRU.")
+
+
 def test_the_figure_has_a_row_for_each_published_loss_and_evaluation():
     assert len(figures.quoted_losses(runs_with(1.44, 1.45)).rows) == 3 + 2
 

@@ -43,6 +43,8 @@ def test_below_counting_means_the_whole_interval(lstm, heading):
     found = words.below_counting(cured([1.6, 1.601, 1.602], lstm, counting=1.522))
     assert heading_of(found) == heading
     assert "the 6-gram, which only counts, has 1.5220" in found.filled
+    assert found.values["best"] == "lstm"
+    assert found.values["lstm"]["loss"] == pytest.approx(sum(lstm) / 3)
 
 
 @pytest.mark.parametrize(
