@@ -13,6 +13,8 @@ def small_figures(results: dict) -> dict[str, Figure]:
     drawn = {
         "enough-seeds": chance_figure(results),
         "against-counting": counting_figure(results),
+        "cure-and-counting": cure_figure(results),
+        "benchmark": benchmark_figure(results),
         "gradients-and-loss": reach_figure(results),
         "temperature-closest": closest_figure(results),
     }
@@ -58,11 +60,31 @@ def counting_figure(results: dict) -> Figure | None:
     if not cells:
         return None
     losses = {cell.upper(): values["floor"] + values[f"{cell}_mean"] for cell in cells}
-    losses["counting"] = values["floor"]
+    return _losses_beside("card-counting", losses, "counting", values["floor"])
+
+
+@styled
+def cure_figure(results: dict) -> Figure | None:
+    """The same of the larger cells with dropout."""
+    values = finding_values(results, "cure-and-counting")
+    losses = {cell.upper(): values[cell]["loss"] for cell in ("rnn", "lstm", "gru") if cell in values}
+    return _losses_beside("card-cure", losses, "counting", values["counting"]) if losses else None
+
+
+@styled
+def benchmark_figure(results: dict) -> Figure | None:
+    """The loss of the LSTM and the lowest that is quoted."""
+    values = finding_values(results, "benchmark")
+    return _losses_beside("card-benchmark", {"LSTM": values["mean"]}, "quoted", values["target"]) if values else None
+
+
+def _losses_beside(id: str, losses: dict[str, float], other: str, reference: float) -> Figure:
+    """A dot for each loss, with a line to that of the other."""
+    losses = losses | {other: reference}
     canvas, ax = _panel()
     for y, (name, loss) in enumerate(losses.items()):
         c = colour(name.lower())
-        ax.plot([values["floor"], loss], [y, y], color=c, lw=2)
+        ax.plot([reference, loss], [y, y], color=c, lw=2)
         ax.plot(loss, y, "o", color=c, ms=7)
     ax.set_yticks(range(len(losses)), list(losses))
     ax.set_ylim(len(losses) - 0.5, -0.5)
@@ -72,7 +94,7 @@ def counting_figure(results: dict) -> Figure | None:
     ax.spines["left"].set_visible(False)
     told = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
     rows = [{"predictor": name, "val_loss": loss} for name, loss in losses.items()]
-    return finish(canvas, "card-counting", "", f"Dots for the validation loss: {told}.", rows)
+    return finish(canvas, id, "", f"Dots for the validation loss: {told}.", rows)
 
 
 @styled

@@ -456,7 +456,7 @@ def test_a_row_says_its_verdict_and_how_far_a_cell_may_lie_from_the_rnn():
 
 def test_a_cure_gets_its_row_once_it_is_found():
     cured = found_in(make_runs(), {"cure": make_runs(seeds=4)})
-    assert "overfitting cured" in {r["way"] for r in comparison_figure(cured).rows}
+    assert "larger, with dropout" in {r["way"] for r in comparison_figure(cured).rows}
 
 
 def test_one_seed_is_drawn_without_bars_and_not_judged():
@@ -484,3 +484,12 @@ def test_cards_have_figures_as_far_as_there_are_numbers():
     assert set(figures) == {"enough-seeds", "against-counting", "gradients-and-loss", "temperature-closest"}
     assert "57% of it lie beyond" in figures["enough-seeds"].alt
     assert "counting 1.520" in figures["against-counting"].alt
+
+
+def test_cards_beyond_the_study_show_the_loss_beside_the_one_to_beat():
+    results = found_in(make_runs()) | {"findings": {}}
+    results["findings"]["cure-and-counting"] = {"values": {"counting": 1.522, "gru": {"loss": 1.505}, "best": "gru"}}
+    results["findings"]["benchmark"] = {"values": {"mean": 1.44, "target": 1.4603}}
+    figures = small_figures(results)
+    assert figures["cure-and-counting"].alt.endswith("GRU 1.505, counting 1.522.")
+    assert figures["benchmark"].alt.endswith("LSTM 1.440, quoted 1.460.")

@@ -1,12 +1,14 @@
 """The figure of the number that everybody quotes."""
 
+import textwrap
+
 from charlm import stats
 from charlm.benchmark.measures import CARRIED, QUOTED, WINDOWS, loss_by
 from charlm.drawing import GREY, colour, finish, label_point, marker, panels, styled
 from charlm.records import Records, cells_in, finished, of_cell
 from charlm.show import Figure
 
-ROW = 0.42  # inches
+ROW = 0.46  # inches
 
 
 @styled
@@ -32,12 +34,12 @@ def quoted_losses(records: Records) -> Figure | None:
         low, high = interval or (None, None)
         rows.append({"model": name, "loss": loss, "low": low, "high": high})
     ax.axvline(min(QUOTED.values()), color=GREY, lw=0.8, ls="dotted")
-    ax.set_yticks(range(len(lines)), [name for name, *_ in lines])
+    ax.set_yticks(range(len(lines)), [textwrap.fill(name, 22) for name, *_ in lines])
     for tick, (_, _, _, c, _) in zip(ax.get_yticklabels(), lines, strict=True):
         tick.set_color(c)
     ax.set_ylim(len(lines) - 0.5, -0.7)
-    ax.margins(x=0.12)
-    ax.set_xlabel("loss on the last tenth (nats per character)")
+    ax.margins(x=0.25)
+    ax.set_xlabel("loss on the last tenth (nats)")
     ax.grid(axis="x")
     said = "; ".join(f"{name} {loss:.4f}" for name, loss, *_ in lines)
     caption = "The last tenth of tiny shakespeare: transformers of about 10 million weights as published, and ours with 95% intervals."

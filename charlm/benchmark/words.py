@@ -46,16 +46,13 @@ def lowest(records: Records) -> Finding | None:
     values |= {"carried": carried.mean, "carried_low": carried.low, "carried_high": carried.high}
     values |= {"parameters": runs[0]["parameters"] / 1e6, "seeds": counted(windows.n, "seed")}
     values["minutes"] = stats.seed_estimate(runs, "seconds").known_mean / 60
-    values["cpu"] = ", ".join(sorted({r["machine"]["cpu"] for r in runs}))
     below = windows.high is not None and windows.high < target
     above = windows.low is not None and windows.low > target
     side = "below" if below else "above" if above else "not for certain on either side of"
     values["side"] = side
     text = (
-        "Mean of {seeds}, in windows of 256 from a zero state, as transformers of that context are measured: {mean:.4f} (95% "
-        "interval {low:.4f} to {high:.4f}), {side} the lowest loss quoted, {target:.4f}. With its state carried on through the "
-        "text it is {carried:.4f} ({carried_low:.4f} to {carried_high:.4f}), which those cannot do. One run took {minutes:.0f} "
-        "minutes of one core of {cpu}, with other work beside."
+        "Mean of {seeds}, in windows of 256 from a zero state: {mean:.4f} (95% interval {low:.4f} to {high:.4f}), {side} the lowest "
+        "loss quoted, {target:.4f}. With the state carried on: {carried:.4f}. A run took {minutes:.0f} minutes of one core."
     )
     heading = "An LSTM of {parameters:.2g} million weights reaches {mean:.3f}"
     return Finding("benchmark", text, values, heading=heading)
@@ -87,7 +84,7 @@ def benchmark_table(records: Records) -> Table | None:
     noise = max(r["random_batches"] for r in done)
     caption = (
         "Loss on the last tenth of tiny shakespeare in nats per character, with the weights of the last epoch. Minutes: of the "
-        "training of one run, on one core."
+        f"training of one run, on one core of {', '.join(sorted({r['machine']['cpu'] for r in done}))}, with another at work."
     )
     note = (
         f"Random windows, 200 batches of 64, would add a standard error of {noise:.4f} to the first kind. Validation losses "

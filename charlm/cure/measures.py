@@ -80,6 +80,11 @@ def above_counting(r: Record) -> float | None:
     return None if r.get("counting") is None else r[BEST_LOSS] - r["counting"]
 
 
+def rise_to_last(r: Record) -> float:
+    """Validation loss at the last epoch minus that at the best."""
+    return r["val_loss_last"] - r[BEST_LOSS]
+
+
 def gap_at_best(r: Record) -> float:
     """Validation minus recorded training loss at the best epoch."""
     return r[BEST_LOSS] - r["train_loss_best"]

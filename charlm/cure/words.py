@@ -16,10 +16,10 @@ def chosen_dropout(records: Records) -> Finding | None:
     e = stats.seed_estimate(measures.with_dropout(records, chosen), BEST_LOSS)
     values = {"dropout": chosen, "mean": e.mean, "low": e.low, "high": e.high, "n": e.n}
     text = (
-        "Of the dropouts that were tried, {dropout:g} has the lowest mean of the best validation loss, {mean:.4f}. What follows "
-        "takes it for all cells, on other seeds, so that its losses are not the luck of this choice."
+        "Of the dropouts that were tried on the LSTM, {dropout:g} has the lowest mean of the best validation loss, {mean:.4f}. All "
+        "cells have it, on other seeds, so that their losses are not the luck of this choice."
     )
-    return Finding("dropout-chosen", text, values, heading="A dropout of {dropout:g} serves the LSTM best")
+    return Finding("dropout-chosen", text, values)
 
 
 def dropout_table(records: Records) -> Table | None:
@@ -52,21 +52,48 @@ def what_the_cure_does(without: Records, treated: Records) -> Finding | None:
     found = differences(without, treated)
     if not found:
         return None
-    helped, falls, gaps = [], [], []
+    helped, harmed, falls = [], [], []
+    rises: dict[str, list[float]] = {"without": [], "with": []}
+    gaps: list[float] = []
     values: dict = {}
     for cell, e in found.items():
+        name = cell.upper()
         judged = stats.judged_lower(e)
         if judged == "confirmed":
-            helped.append(cell.upper())
-        before, after = (stats.seed_estimate(of_cell(runs, cell), measures.gap_at_best) for runs in (without, treated))
-        falls.append(f"{e.known_mean:+.3f} ({cell.upper()})".replace("-", "−"))
-        gaps.append(f"{before.known_mean:.2f} to {after.known_mean:.2f} ({cell.upper()})")
+            helped.append(name)
+        elif judged == "refuted":
+            harmed.append(name)
+        falls.append(f"{e.known_mean:+.3f} ({name})".replace("-", "−"))
         values[cell] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}
-        values[cell] |= {"gap_without": before.mean, "gap_with": after.mean}
-    values |= {"helped": _listed(helped), "falls": _listed(falls), "gaps": _listed(gaps)}
-    text = "The best validation loss changes by {falls} nats, and the recorded gap to training there from {gaps}."
-    heading = "It lowers the best loss of the {helped}" if helped else "It lowers no cell's best loss for certain"
+        for when, runs in (("without", of_cell(without, cell)), ("with", of_cell(treated, cell))):
+            rise = stats.seed_estimate(runs, measures.rise_to_last).known_mean
+            gap = stats.seed_estimate(runs, measures.gap_at_rest).mean
+            rises[when].append(rise)
+            if when == "with" and gap is not None:
+                gaps.append(gap)
+            values[cell] |= {f"rise_{when}": rise, f"gap_{when}": gap}
+    values |= {"helped": _listed(helped), "harmed": _listed(harmed), "falls": _listed(falls)}
+    values |= {f"most_{when}": max(of_cells) for when, of_cells in rises.items()}
+    text = (
+        "The best validation loss changes by {falls} nats. From there to the last epoch it rises by {most_with:.3f} at most, "
+        "where it was {most_without:.3f}."
+    )
+    if gaps:
+        values |= {"least_gap": min(gaps), "most_gap": max(gaps)}
+        text += " Training text is still predicted {least_gap:.2f} to {most_gap:.2f} better, with dropout off."
+    heading = (
+        "Dropout lowers the best loss of the {helped}" if helped else "Dropout lowers no cell's best loss for certain"
+    )
+    if harmed:
+        heading += ", and raises that of the {harmed}"
     return Finding("cure-effect", text, values, heading=heading)
+
+
+def _interval(e: Estimate) -> str:
+    if e.interval is None:
+        return f"{counted(e.n, 'seed')}, so no interval"
+    low, high = e.interval
+    return f"{low:+.4f} to {high:+.4f}".replace("-", "−")
 
 
 def _listed(names: list[str]) -> str:
@@ -81,11 +108,12 @@ def cure_table(without: Records, treated: Records) -> Table | None:
             if not finished(runs):
                 continue
             e = stats.seed_estimate(runs, BEST_LOSS)
-            row = {"cell": cell.upper(), "cure": name, "seeds": e.n, "validation, best": e.mean}
+            row = {"cell": cell.upper(), "parameters": runs[0]["parameters"], "cure": name, "seeds": e.n}
+            row |= {"validation, best": e.mean}
             row |= {"standard deviation": e.sd, "best epoch": stats.seed_estimate(runs, "best_epoch").mean}
             row |= {"gap, recorded": stats.seed_estimate(runs, measures.gap_at_best).mean}
             row |= {"gap, at rest": stats.seed_estimate(runs, measures.gap_at_rest).mean}
-            row |= {"rise to the last": stats.seed_estimate(runs, lambda r: r["val_loss_last"] - r[BEST_LOSS]).mean}
+            row |= {"rise to the last": stats.seed_estimate(runs, measures.rise_to_last).mean}
             if name == "with" and cell in found:
                 d = found[cell]
                 row |= {"estimate": d.mean, "low": d.low, "high": d.high, "verdict": stats.judged_lower(d)}
@@ -101,7 +129,8 @@ def cure_table(without: Records, treated: Records) -> Table | None:
         "Recorded, training loss is measured with dropout on, so the gap looks smaller than it is; at rest, with the weights of "
         f"that epoch and dropout off. {diverged_note([*without, *treated])}"
     )
-    formats = dict.fromkeys(("gap, recorded", "gap, at rest", "rise to the last"), "{:.4f}") | {"best epoch": "{:.1f}"}
+    formats = dict.fromkeys(("gap, recorded", "gap, at rest", "rise to the last"), "{:.4f}")
+    formats |= {"best epoch": "{:.1f}", "parameters": "{:,}"}
     return make_table("cure", rows, caption, note, formats)
 
 
@@ -116,29 +145,23 @@ def below_counting(treated: Records) -> Finding | None:
         return None
     cells = cells_in(measured)
     each = stats.holm([stats.seed_estimate(of_cell(measured, cell), measures.above_counting) for cell in cells])
-    below, sentences = [], []
+    below, said = [], []
     losses = {cell: stats.seed_estimate(of_cell(measured, cell), BEST_LOSS).known_mean for cell in cells}
     best = min(losses, key=losses.__getitem__)
     values: dict = {"order": measured[0]["counting_order"], "best": best, "dropout": measured[0]["dropout"]}
     values["counting"] = stats.seed_estimate(list({r["seed"]: r for r in measured}.values()), "counting").mean
     for cell, e in zip(cells, each, strict=True):
-        judged = stats.judged_lower(e)
         if e.high is not None and e.high < 0:
             below.append(cell.upper())
-        parameters = of_cell(measured, cell)[0]["parameters"]
-        words = stats.difference_in_words(e, "that")
-        sentences.append(
-            f"The {cell.upper()} ({parameters / 1e6:.2g} million weights) has {losses[cell]:.4f}, {words}."
-        )
-        values[cell] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": judged}
-        values[cell] |= {"loss": losses[cell], "parameters": parameters}
-    values["below"] = _listed(below)
-    values["sentences"] = " ".join(sentences)
+        said.append(f"{cell.upper()} {losses[cell]:.4f} ({_interval(e)})")
+        values[cell] = {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high, "verdict": stats.judged_lower(e)}
+        values[cell] |= {"loss": losses[cell], "parameters": of_cell(measured, cell)[0]["parameters"]}
+    values |= {"below": _listed(below), "losses": ", ".join(said)}
     verb = "comes" if len(below) == 1 else "come"
     heading = f"The {{below}} {verb} below the counting model" if below else "No cell comes below the counting model"
     text = (
-        "On the same splits the {order}-gram, which only counts, has {counting:.4f}. {sentences} "
-        "Losses are those of the best epoch, means over seeds; the intervals are of the differences, paired over seeds."
+        "Counting ({order}-gram) has {counting:.4f} on the same splits; with dropout, {losses}. In brackets: the 95% interval of "
+        "the difference from counting, seed by seed."
     )
     return Finding("cure-and-counting", text, values, heading=heading)
 
