@@ -1,7 +1,7 @@
 """Tables and sentences on the number that everybody quotes."""
 
 from charlm import stats
-from charlm.benchmark.measures import CARRIED, DYNAMIC, QUOTED, WINDOWS, loss_by
+from charlm.benchmark.measures import CARRIED, CUT, DYNAMIC, QUOTED, WINDOWS, loss_by
 from charlm.records import Records, cells_in, counted, finished, of_cell
 from charlm.show import Finding, Table, make_table
 from charlm_core import CELLS
@@ -90,6 +90,8 @@ def benchmark_table(records: Records) -> Table | None:
         f"Random windows, 200 batches of 64, would add a standard error of {noise:.4f} to the first kind. Validation losses "
         "were recorded after each epoch; no choice was made by them."
     )
+    epochs = max(r["epochs"] for r in done)
+    note += f" Training read {CUT:,} characters {epochs} times."
     missing = [cell.upper() for cell in CELLS if cell not in cells_in(done)]
     if missing:
         note += f" Not trained on this split, for want of machine time: {', '.join(missing)}."
