@@ -101,37 +101,54 @@ def _listed(names: list[str]) -> str:
 
 
 def cure_table(without: Records, treated: Records) -> Table | None:
+    """The best loss with and without, and the verdict on the difference."""
     found = differences(without, treated)
     rows = []
-    for cell in cells_in(treated):
-        for name, runs in (("without", of_cell(without, cell)), ("with", of_cell(treated, cell))):
-            if not finished(runs):
-                continue
-            e = stats.seed_estimate(runs, BEST_LOSS)
-            row = {"cell": cell.upper(), "parameters": runs[0]["parameters"], "cure": name, "seeds": e.n}
-            row |= {"validation, best": e.mean}
-            row |= {"standard deviation": e.sd, "best epoch": stats.seed_estimate(runs, "best_epoch").mean}
-            row |= {"gap, recorded": stats.seed_estimate(runs, measures.gap_at_best).mean}
-            row |= {"gap, at rest": stats.seed_estimate(runs, measures.gap_at_rest).mean}
-            row |= {"rise to the last": stats.seed_estimate(runs, measures.rise_to_last).mean}
-            if name == "with" and cell in found:
-                d = found[cell]
-                row |= {"estimate": d.mean, "low": d.low, "high": d.high, "verdict": stats.judged_lower(d)}
-            rows.append(row)
+    for cell, name, runs in _groups(without, treated):
+        e = stats.seed_estimate(runs, BEST_LOSS)
+        row = {"cell": cell.upper(), "cure": name, "seeds": e.n, "validation, best": e.mean, "standard deviation": e.sd}
+        if name == "with" and cell in found:
+            d = found[cell]
+            row |= {"estimate": d.mean, "low": d.low, "high": d.high, "verdict": stats.judged_lower(d)}
+        rows.append(row)
     if not rows:
         return None
     caption = (
         "Hidden size 512, learning rate 0.002, with and without the cure, means over seeds in nats per character. Estimate: best "
         "validation loss with minus without, paired over seeds, with its 95% interval; the verdict is on the claim that the cure "
-        "lowers it. Gap: validation minus training loss at the best epoch."
+        "lowers it."
     )
+    return make_table("cure", rows, caption, diverged_note([*without, *treated]))
+
+
+def gap_table(without: Records, treated: Records) -> Table | None:
+    """What is left of the overfitting."""
+    rows = []
+    for cell, name, runs in _groups(without, treated):
+        row = {"cell": cell.upper(), "cure": name, "parameters": runs[0]["parameters"]}
+        row |= {"best epoch": stats.seed_estimate(runs, "best_epoch").mean}
+        row |= {"rise to the last": stats.seed_estimate(runs, measures.rise_to_last).mean}
+        row |= {"gap, recorded": stats.seed_estimate(runs, measures.gap_at_best).mean}
+        rows.append(row | {"gap, at rest": stats.seed_estimate(runs, measures.gap_at_rest).mean})
+    if not rows:
+        return None
+    caption = "Rise: validation loss at the last epoch minus that at the best. Gap: validation minus training loss at the best epoch."
     note = (
         "Recorded, training loss is measured with dropout on, so the gap looks smaller than it is; at rest, with the weights of "
-        f"that epoch and dropout off. {diverged_note([*without, *treated])}"
+        "that epoch and dropout off."
     )
     formats = dict.fromkeys(("gap, recorded", "gap, at rest", "rise to the last"), "{:.4f}")
-    formats |= {"best epoch": "{:.1f}", "parameters": "{:,}"}
-    return make_table("cure", rows, caption, note, formats)
+    return make_table("cure-gap", rows, caption, note, formats | {"best epoch": "{:.1f}", "parameters": "{:,}"})
+
+
+def _groups(without: Records, treated: Records) -> list[tuple[str, str, Records]]:
+    """(cell, without or with, its runs), as far as any finished."""
+    groups: list[tuple[str, str, Records]] = []
+    for cell in cells_in(treated):
+        for name, runs in (("without", of_cell(without, cell)), ("with", of_cell(treated, cell))):
+            if finished(runs):
+                groups.append((cell, name, runs))
+    return groups
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -19,7 +19,13 @@ def cured(rnn, lstm, counting=None):
 
 def test_without_studies_nothing_is_said():
     assert words.chosen_dropout([]) is words.dropout_table([]) is words.what_the_cure_does([], []) is None
-    assert words.cure_table([], []) is words.below_counting([]) is words.more_text_or_dropout([], []) is None
+    assert (
+        words.cure_table([], [])
+        is words.gap_table([], [])
+        is words.below_counting([])
+        is words.more_text_or_dropout([], [])
+        is None
+    )
     assert words.more_text_table([]) is figures.cure_compared([], []) is figures.loss_by_length([], []) is None
 
 
@@ -65,15 +71,17 @@ def test_dropout_and_more_text_are_judged_by_the_rule(most, heading):
     assert [row["characters"] for row in words.more_text_table(runs).frame.to_dict("records")] == [100, 400]
 
 
-def test_the_table_of_the_cure_has_both_gaps_and_judges_the_difference():
-    rows = words.cure_table(WITHOUT, cured([1.5] * 3, [1.5] * 3)).frame.to_dict("records")
+def test_the_tables_of_the_cure_have_both_gaps_and_judge_the_difference():
+    both = (WITHOUT, cured([1.5] * 3, [1.5] * 3))
+    rows = words.cure_table(*both).frame.to_dict("records")
+    gaps = words.gap_table(*both).frame.to_dict("records")
     assert [(r["cell"], r["cure"]) for r in rows] == [
         ("RNN", "without"),
         ("RNN", "with"),
         ("LSTM", "without"),
         ("LSTM", "with"),
     ]
-    assert rows[1]["gap, at rest"] == pytest.approx(0.2) and rows[0]["gap, at rest"] is None
+    assert gaps[1]["gap, at rest"] == pytest.approx(0.2) and gaps[0]["gap, at rest"] is None
     assert rows[1]["verdict"] == rows[3]["verdict"] == "confirmed"
 
 
