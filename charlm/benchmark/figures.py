@@ -30,8 +30,9 @@ def quoted_losses(records: Records) -> Figure | None:
         if interval:
             ax.plot(interval, [place] * 2, color=c, lw=2)
         ax.plot(loss, place, mark, color=c, ms=6, mec="white", mew=0.6, zorder=3)
-        label_point(ax, f"{loss:.4f}", (loss, place), (0, 6), c, ha="center")
         low, high = interval or (None, None)
+        # To the right of everything, where the line of the lowest does not cross it.
+        label_point(ax, f"{loss:.4f}", (high or loss, place), (8, 0), c, va="center")
         rows.append({"model": name, "loss": loss, "low": low, "high": high})
     ax.axvline(min(QUOTED.values()), color=GREY, lw=0.8, ls="dotted")
     ax.set_yticks(range(len(lines)), [textwrap.fill(name, 22) for name, *_ in lines])

@@ -121,7 +121,7 @@ def cure_table(without: Records, treated: Records) -> Table | None:
     return make_table("cure", rows, caption, diverged_note([*without, *treated]))
 
 
-def gap_table(without: Records, treated: Records) -> Table | None:
+def rise_and_gap_table(without: Records, treated: Records) -> Table | None:
     """What is left of the overfitting."""
     rows = []
     for cell, name, runs in _groups(without, treated):

@@ -21,7 +21,7 @@ def test_without_studies_nothing_is_said():
     assert words.chosen_dropout([]) is words.dropout_table([]) is words.what_the_cure_does([], []) is None
     assert (
         words.cure_table([], [])
-        is words.gap_table([], [])
+        is words.rise_and_gap_table([], [])
         is words.below_counting([])
         is words.more_text_or_dropout([], [])
         is None
@@ -74,7 +74,7 @@ def test_dropout_and_more_text_are_judged_by_the_rule(most, heading):
 def test_the_tables_of_the_cure_have_both_gaps_and_judge_the_difference():
     both = (WITHOUT, cured([1.5] * 3, [1.5] * 3))
     rows = words.cure_table(*both).frame.to_dict("records")
-    gaps = words.gap_table(*both).frame.to_dict("records")
+    gaps = words.rise_and_gap_table(*both).frame.to_dict("records")
     assert [(r["cell"], r["cure"]) for r in rows] == [
         ("RNN", "without"),
         ("RNN", "with"),
