@@ -48,7 +48,8 @@ def differences(without: Records, treated: Records) -> dict[str, Estimate]:
 
 
 def what_the_cure_does(without: Records, treated: Records) -> Finding | None:
-    """How much it takes off the best loss and off the gap, cell by cell; None where there is nothing to compare."""
+    """How much it takes off the best loss, cell by cell, and what is left of the overfitting; None where there is nothing to
+    compare."""
     found = differences(without, treated)
     if not found:
         return None
@@ -80,9 +81,9 @@ def what_the_cure_does(without: Records, treated: Records) -> Finding | None:
     )
     if gaps:
         values |= {"least_gap": min(gaps), "most_gap": max(gaps)}
-        text += " Training text is still predicted {least_gap:.2f} to {most_gap:.2f} better, with dropout off."
+        text += " Training text is still predicted {least_gap:.2f} to {most_gap:.2f} nats better, with dropout off."
     heading = (
-        "Dropout lowers the best loss of the {helped}" if helped else "Dropout lowers no cell's best loss for certain"
+        "The cure lowers the best loss of the {helped}" if helped else "The cure lowers no cell's best loss for certain"
     )
     if harmed:
         heading += ", and raises that of the {harmed}"
@@ -137,6 +138,14 @@ def rise_and_gap_table(without: Records, treated: Records) -> Table | None:
         "Recorded, training loss is measured with dropout on, so the gap looks smaller than it is; at rest, with the weights of "
         "that epoch and dropout off."
     )
+    late = []
+    for cell in cells_in(treated):
+        if all(r["best_epoch"] >= r["epochs"] - 1 for r in finished(of_cell(treated, cell))):
+            late.append(cell.upper())
+    if late:
+        note += (
+            f" {_listed(late)} with the cure: no run was better before its last two epochs, so more of them may help."
+        )
     formats = dict.fromkeys(("gap, recorded", "gap, at rest", "rise to the last"), "{:.4f}")
     return make_table("cure-gap", rows, caption, note, formats | {"best epoch": "{:.1f}", "parameters": "{:,}"})
 
@@ -177,7 +186,7 @@ def below_counting(treated: Records) -> Finding | None:
     verb = "comes" if len(below) == 1 else "come"
     heading = f"The {{below}} {verb} below the counting model" if below else "No cell comes below the counting model"
     text = (
-        "Counting ({order}-gram) has {counting:.4f} on the same splits; with dropout, {losses}. In brackets: the 95% interval of "
+        "Counting ({order}-gram) has {counting:.4f} on the same splits; with the cure, {losses}. In brackets: the 95% interval of "
         "the difference from counting, seed by seed."
     )
     return Finding("cure-and-counting", text, values, heading=heading)

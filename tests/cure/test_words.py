@@ -31,11 +31,11 @@ def test_without_studies_nothing_is_said():
 
 def test_the_heading_names_the_cells_that_were_helped():
     found = words.what_the_cure_does(WITHOUT, cured([1.58, 1.582, 1.578], [1.50, 1.501, 1.499]))
-    assert heading_of(found) == "Dropout lowers the best loss of the LSTM"
+    assert heading_of(found) == "The cure lowers the best loss of the LSTM"
     assert found.values["lstm"]["verdict"] == "confirmed"
     assert found.values["rnn"]["verdict"] == "no difference that matters"
     found = words.what_the_cure_does(WITHOUT, cured([1.70, 1.701, 1.699], [1.70, 1.701, 1.699]))
-    assert heading_of(found) == "Dropout lowers no cell's best loss for certain, and raises that of the RNN and LSTM"
+    assert heading_of(found) == "The cure lowers no cell's best loss for certain, and raises that of the RNN and LSTM"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_the_heading_names_the_cells_that_were_helped():
 def test_below_counting_means_the_whole_interval(lstm, heading):
     found = words.below_counting(cured([1.6, 1.601, 1.602], lstm, counting=1.522))
     assert heading_of(found) == heading
-    assert "Counting (6-gram) has 1.5220 on the same splits; with dropout, RNN 1.6010 (" in found.filled
+    assert "Counting (6-gram) has 1.5220 on the same splits; with the cure, RNN 1.6010 (" in found.filled
     assert found.values["best"] == "lstm"
     assert found.values["lstm"]["loss"] == pytest.approx(sum(lstm) / 3)
 
@@ -95,3 +95,14 @@ def test_the_figure_of_the_cure_draws_every_run():
 def test_a_run_that_diverged_is_named_and_in_no_mean():
     treated = [*cured([1.6] * 3, [1.5] * 3), make_record("lstm", 3, dropout=0.5, diverged=True)]
     assert "1 run diverged" in words.cure_table(WITHOUT, treated).note
+
+
+def test_a_cell_that_was_still_getting_better_is_named():
+    treated = []
+    for r in cured([1.6] * 3, [1.5] * 3):
+        best = {"rnn": 19, "lstm": 14}[r["cell"]]
+        treated.append(r | {"epochs": 20, "best_epoch": best})
+    note = words.rise_and_gap_table(WITHOUT, treated).note
+    assert "RNN with the cure: no run was better before its last two epochs" in note
+    treated[0]["best_epoch"] = 18
+    assert "last two epochs" not in words.rise_and_gap_table(WITHOUT, treated).note
