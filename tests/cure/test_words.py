@@ -106,3 +106,12 @@ def test_a_cell_that_was_still_getting_better_is_named():
     assert "RNN with the cure: no run was better before its last two epochs" in note
     treated[0]["best_epoch"] = 18
     assert "last two epochs" not in words.rise_and_gap_table(WITHOUT, treated).note
+
+
+def test_the_rise_after_the_best_epoch_is_told_with_and_without():
+    before = [r | {"val_loss_last": r["val_loss_best"] + 0.15} for r in WITHOUT]
+    after = [r | {"val_loss_last": r["val_loss_best"] + 0.002} for r in cured([1.58] * 3, [1.50] * 3)]
+    found = words.what_the_cure_does(before, after)
+    assert "it rises by 0.002 at most, where it was 0.150" in found.filled
+    assert found.values["lstm"]["rise_without"] == pytest.approx(0.15)
+    assert "predicted 0.20 to 0.28 nats better, with dropout off" in found.filled
