@@ -96,6 +96,7 @@ RANGES = {  # the least and the largest number that a field takes
     **dict.fromkeys(("characters", "validation_characters", "cut"), (1, 2**40)),
     "learning_rate": (1e-38, 1e38),  # about what float32 can hold
     "validation_share": (0.001, 0.999),
+    "embedding": (0, 2**14),
     "dropout": (0, 0.99),
     "average": (0, 0.999999),
     **dict.fromkeys(("weight_decay", "clip"), (0, 1e38)),
@@ -127,6 +128,7 @@ class Config:
     threads: int = 1  # of the CPU; part of a run's identity, because sums round differently with more
 
     # Beyond the study: what follows is off, or the whole text, by default.
+    embedding: int = 0  # numbers that stand for a character, learnt; 0 for one-hot. Y. Bengio et al., JMLR 2003
     dropout: float = 0.0  # between the layers and before the head. W. Zaremba et al., arXiv 1409.2329
     weight_decay: float = 0.0  # decoupled from the gradient. I. Loshchilov, F. Hutter, ICLR 2019
     schedule: str = "constant"  # or cosine: after WARM_UP steps to zero at the last epoch. The same, ICLR 2017
@@ -235,20 +237,22 @@ Memory: TypeAlias = Tensor | tuple[Tensor, ...] | None
 
 
 class CharModel(nn.Module):
-    """One-hot characters → recurrent layers → a score (logit) for every character of the vocabulary."""
+    """Characters, one-hot or embedded → recurrent layers → a score (logit) for every character of the vocabulary."""
 
     def __init__(self, vocabulary_size: int, config: Config) -> None:
         super().__init__()
         between = {"dropout": config.dropout} if config.dropout and config.layers > 1 else {}
-        self.rnn = CELLS[config.cell](vocabulary_size, config.hidden_size, config.layers, **between)
+        width = config.embedding or vocabulary_size
+        self.embedding = nn.Embedding(vocabulary_size, width) if config.embedding else None
+        self.rnn = CELLS[config.cell](width, config.hidden_size, config.layers, **between)
         self.dropout = config.dropout
         self.head = nn.Linear(config.hidden_size, vocabulary_size)
 
     def forward(self, ids: Tensor, state: Memory = None) -> tuple[Tensor, Memory]:
         """ids (time, batch) → logits (time, batch, vocabulary), and the state after them, to go on from; without a
         state to begin with, that is zero."""
-        one_hot = F.one_hot(ids, self.rnn.input_size).to(self.head.weight.dtype)  # (time, batch, vocabulary)
-        hidden, state = self.rnn(one_hot, state)  # (time, batch, hidden)
+        x = self.embedding(ids) if self.embedding else F.one_hot(ids, self.rnn.input_size)  # (time, batch, width)
+        hidden, state = self.rnn(x.to(self.head.weight.dtype), state)  # (time, batch, hidden)
         return self.head(F.dropout(hidden, self.dropout, self.training)), state
 
 
@@ -272,7 +276,6 @@ def count_parameters(vocabulary_size: int, config: Config) -> int:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Training: a pure function from the state after one epoch to the state after the next
-
 
 MOVING = "moving"
 

@@ -241,6 +241,10 @@ class Stepper:
     """A trained model that reads one character at a time, in float32 on the CPU, whatever it was trained in."""
 
     def __init__(self, weights: dict[str, Tensor], config: Config) -> None:
+        if config.embedding:
+            raise CharlmError(
+                f"embedding = {config.embedding}: text is written from one-hot characters: take the weights from load_weights()"
+            )
         self.cell = config.cell
         self.layers: list[Callable[[np.ndarray], np.ndarray]] = []
         self.start: LayerStates = []  # of one text

@@ -36,6 +36,8 @@ def make_record(cell="rnn", seed=0, *, epochs=None, shift=0.0, diverged=False, *
         "validation_share": 0.2,
         "split": "shuffled",
         "split_seed": None,
+        "embedding": 0,
+        "dropout": 0.0,
         "patience": 5,
         "seed": seed,
         "precision": "float32",

@@ -10,12 +10,14 @@ import torch
 
 import charlm.runs.sweep
 import charlm_core as core
-from charlm.runs.folder import Run, load_weights
+from charlm.runs.folder import Run, load_weights, without_embedding
 from charlm.runs.identity import decisive_fields, run_id
 from charlm.runs.sweep import train_sweep
+from charlm.sampling import Stepper
 from charlm_core import CharlmError, CharModel, Config
 
 OPTIONS: dict[str, dict] = {
+    "embedding": {"embedding": 8},
     "dropout": {"dropout": 0.5},
     "weight decay": {"weight_decay": 0.1},
     "schedule": {"schedule": "cosine"},
@@ -48,7 +50,8 @@ def test_a_run_with_the_option_that_was_stopped_goes_on_to_the_same_bits(tiny, t
     whole = trained(tiny, run.config, 3)[-1]
     assert record["val_loss"] == [row["val_loss"] for row in whole.history]
     last, _, _ = load_weights(run.folder, "last")
-    assert all(torch.equal(last[name], whole.weights[name]) for name in whole.weights)
+    expected, _ = without_embedding(whole.weights, run.config)
+    assert last.keys() == expected.keys() and all(torch.equal(last[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -63,6 +66,32 @@ def test_every_option_at_its_default_is_the_plain_configuration():
     added = {name for option in OPTIONS.values() for name in option} - {"split"}
     first = decisive_fields(Config())
     assert added.isdisjoint(first) and added | set(first) == set(vars(Config()))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# embedding
+
+
+@pytest.mark.parametrize("cell", core.CELLS)
+def test_a_stored_network_with_an_embedding_is_read_as_the_same_function_of_one_hot_characters(
+    tiny, tiny_config, tmp_path, cell
+):
+    config = replace(tiny_config, cell=cell, embedding=8)
+    (record,) = train_sweep([config], tiny, tmp_path, workers=1, say=lambda line: None)
+    weights, read, vocab = load_weights(tmp_path / record["run_id"])
+    assert read.embedding == 0 and weights["rnn.weight_ih_l0"].shape[1] == len(vocab)
+    model = CharModel(len(vocab), read)
+    model.load_state_dict(weights)
+    _, validation = core.split_chunks(core.count_chunks(len(tiny.ids), read.chunk_length), read)
+    with core.arithmetic(read):
+        loss = core.evaluate(model, tiny.ids, validation, read)
+    assert loss == pytest.approx(record["val_loss_best"], abs=1e-5)
+
+
+def test_text_is_not_written_from_weights_with_an_embedding(tiny, tiny_config):
+    config = replace(tiny_config, embedding=8)
+    with pytest.raises(CharlmError, match=r"embedding = 8: .*load_weights"):
+        Stepper(core.initial_weights(len(tiny.vocab), config), config)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

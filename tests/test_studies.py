@@ -49,12 +49,19 @@ def test_the_cure_takes_the_dropout_that_was_best_on_other_seeds(monkeypatch, ti
     assert {c.cell for c in configs if c.dropout} == set(STUDIED_CELLS)
 
 
-def test_the_benchmark_takes_what_the_best_short_run_had(monkeypatch, tiny):
+def test_each_recipe_takes_what_the_best_of_its_short_runs_had(monkeypatch, tiny):
     short = []
-    for dropout, rate, shift in ((0.5, 0.002, 0.1), (0.4, 0.004, 0.0)):
-        short.append(make_record("lstm", 0, dropout=dropout, learning_rate=rate) | {"val_loss_last": 1.5 + shift})
+    for epochs, embedding, rate, loss in (
+        (4, 0, 0.002, 1.8),
+        (4, 0, 0.004, 1.7),
+        (4, 128, 0.002, 1.5),
+        (10, 128, 0.001, 1.6),
+    ):
+        config = {"dropout": 0.5, "learning_rate": rate, "embedding": embedding}
+        short.append(make_record("lstm", 0, epochs=epochs, **config) | {"val_loss_last": loss})
     monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", short))
-    assert {(c.dropout, c.learning_rate) for c in studies.benchmark(tiny)} == {(0.4, 0.004)}
+    assert {(c.embedding, c.learning_rate) for c in studies.first_recipe(tiny)} == {(0, 0.004)}
+    assert {(c.embedding, c.learning_rate) for c in studies.benchmark(tiny)} == {(128, 0.001)}
     assert [c.seed for c in studies.benchmark(tiny)] == [0, 1, 2]
 
 

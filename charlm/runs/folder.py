@@ -17,7 +17,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -48,6 +48,7 @@ from charlm.runs.form import check_form, check_shapes, checked_config, skeleton,
 from charlm.runs.identity import run_id, run_identity
 from charlm_core import CharlmError, Config, Corpus, State
 
+EMBEDDING, FIRST_WEIGHTS = "embedding.weight", "rnn.weight_ih_l0"
 RUNS = Path(os.environ.get("CHARLM_RUNS", ROOT / "runs")).resolve()
 
 
@@ -265,11 +266,23 @@ def _read_weights(path: Path, about: dict) -> bytes:
 
 
 def load_weights(folder: Path, which: str = "best") -> tuple[dict[str, torch.Tensor], Config, str]:
-    """Weights ("best" or "last" epoch), configuration and vocabulary of a finished run, for sampling.sample()."""
+    """Weights ("best" or "last" epoch), configuration and vocabulary of a finished run, as a network that reads one-hot
+    characters."""
     about = read_run(folder)
     path = folder / f"{which}.safetensors"
     weights, _ = unpack(_read_weights(path, about), path)
-    return weights, Config(**about["config"]), about["vocab"]
+    weights, config = without_embedding(weights, Config(**about["config"]))
+    return weights, config, about["vocab"]
+
+
+def without_embedding(weights: dict[str, torch.Tensor], config: Config) -> tuple[dict[str, torch.Tensor], Config]:
+    """The same function of one-hot characters: the first layer's weights times each character's vector are its column. A
+    cell of one's own whose first weights have another name than PyTorch's is left as it is."""
+    if not config.embedding or FIRST_WEIGHTS not in weights:
+        return weights, config
+    rest = {name: w for name, w in weights.items() if name != EMBEDDING}
+    columns = weights[FIRST_WEIGHTS] @ weights[EMBEDDING].T  # (gates × hidden, vocabulary)
+    return rest | {FIRST_WEIGHTS: columns}, replace(config, embedding=0)
 
 
 def run_record(folder: Path) -> dict:

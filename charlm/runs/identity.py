@@ -40,6 +40,7 @@ def code_hash(*parts: Callable | ModuleType) -> str:
 SAME_BITS = (
     "35dddedefef0f78d078b1d3797042ca0fe7fc5055f350f8e7adffcc5a775c66a",
     "deb8426dab0e2283d85fd85dfd8c26b890ba1791cc2d27b633db6bb75a7431b8",
+    "177571c3e92f41c888921fec30f3bcc3be094a0248af0f35c79097adde6751d4",
 )
 
 

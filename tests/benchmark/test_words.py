@@ -23,6 +23,7 @@ def runs_with(*losses):
 
 def test_without_the_study_nothing_is_said():
     assert words.lowest([]) is words.benchmark_table([]) is words.tuning_table([]) is None
+    assert words.opened_twice([], runs_with(1.4)) is words.opened_twice(runs_with(1.5), []) is None
     assert figures.quoted_losses([]) is None
 
 
@@ -58,10 +59,16 @@ def test_the_figure_has_a_row_for_each_published_loss_and_evaluation():
     assert len(figures.quoted_losses(runs_with(1.44, 1.45)).rows) == 3 + 2
 
 
-def test_short_runs_are_listed_best_first():
-    runs = [make_record("lstm", 0, dropout=0.4, learning_rate=rate) for rate in (0.002, 0.004)]
-    runs[1]["val_loss_last"] = runs[0]["val_loss_last"] - 0.1
-    assert words.tuning_table(runs).frame["learning rate"].tolist() == [0.004, 0.002]
+def test_the_longest_of_the_short_runs_are_listed_first_and_of_them_the_best():
+    runs = []
+    for epochs, rate, loss in ((4, 0.008, 1.4), (10, 0.002, 1.6), (10, 0.004, 1.5)):
+        runs.append(make_record("lstm", 0, epochs=epochs, learning_rate=rate) | {"val_loss_last": loss})
+    assert words.tuning_table(runs).frame["learning rate"].tolist() == [0.004, 0.002, 0.008]
+
+
+def test_what_the_first_recipe_reached_is_said_where_the_second_is_told_of():
+    said = words.opened_twice(runs_with(1.48, 1.49, 1.5), runs_with(1.45, 1.46, 1.47)).filled
+    assert "opened twice" in said and "reached 1.4900" in said
 
 
 def test_without_the_short_runs_there_is_no_configuration_to_train(monkeypatch, capsys):
