@@ -54,7 +54,7 @@ DROPOUTS = (0.5, 0.4, 0.2)
 BENCHMARK = replace(
     CURE, chunk_length=128, split="sequential", carry=True, cut=CUT, dropout=0.5, epochs=20, patience=20
 )
-# What is chosen by short runs, on the training text alone. The shortest favour a high rate: they have few steps to take.
+# What is chosen by short runs, on the training text alone.
 TUNED = ("embedding", "batch_size", "dropout", "learning_rate")
 SHORT = replace(BENCHMARK, cut=TUNING_CUT, characters=CUT, epochs=4, patience=4)
 LONGER = replace(SHORT, embedding=128, epochs=10, patience=10)
@@ -164,29 +164,40 @@ def more_text(corpus: Corpus) -> list[Config]:
 
 
 def tuning(corpus: Corpus) -> list[Config]:
-    """Short runs on the first nine tenths alone, whose last tenth is validation text: to choose the fields of TUNED."""
+    """Eight short runs on the first nine tenths alone, whose last tenth is validation text: to choose the fields of TUNED,
+    and how long to train."""
     first = [SHORT, replace(SHORT, learning_rate=2 * SHORT.learning_rate), replace(SHORT, dropout=0.4)]
     longer = [LONGER, replace(LONGER, learning_rate=2 * LONGER.learning_rate), replace(LONGER, batch_size=32)]
-    return [*first, replace(SHORT, embedding=LONGER.embedding), *longer]
+    longest = replace(LONGER, batch_size=32, epochs=BENCHMARK.epochs, patience=BENCHMARK.patience)
+    return [*first, replace(SHORT, embedding=LONGER.embedding), *longer, longest]
 
 
 def first_recipe(corpus: Corpus) -> list[Config]:
-    """Three seeds of the LSTM with what the shortest runs found best of one-hot characters, on all of the first nine
-    tenths; none where those were not made."""
-    short = [r for r in read_study("tuning", corpus).runs if r["epochs"] == SHORT.epochs and not r["embedding"]]
-    return _with_options_of(best_short_run(short))
+    """Three seeds of the LSTM with what the runs of four epochs found best of one-hot characters, on all of the first nine
+    tenths, but for BENCHMARK.epochs; none where those were not made."""
+    tried = read_study("tuning", corpus).runs
+    return _recipe([r for r in tried if r["epochs"] == SHORT.epochs and not r["embedding"]], BENCHMARK.epochs)
+
+
+def second_recipe(corpus: Corpus) -> list[Config]:
+    """The same with what the runs of ten epochs found best."""
+    tried = read_study("tuning", corpus).runs
+    return _recipe([r for r in tried if r["epochs"] == LONGER.epochs], BENCHMARK.epochs)
 
 
 def benchmark(corpus: Corpus) -> list[Config]:
-    """The same with what the longer runs found best."""
-    return _with_options_of(best_short_run(read_study("tuning", corpus).runs))
+    """The same with what all of them found best, for as many epochs as that run had."""
+    return _recipe(read_study("tuning", corpus).runs)
 
 
-def _with_options_of(chosen: Record | None) -> list[Config]:
+def _recipe(tried: Records, epochs: int | None = None) -> list[Config]:
+    chosen = best_short_run(tried)
     if chosen is None:
         return []
+    if epochs is None:
+        epochs = chosen["epochs"]
     options = {name: chosen[name] for name in TUNED}
-    return [replace(BENCHMARK, seed=seed, **options) for seed in range(3)]
+    return [replace(BENCHMARK, seed=seed, epochs=epochs, patience=epochs, **options) for seed in range(3)]
 
 
 def _with_counting_and_rest(runs: Records, corpus: Corpus) -> list[Record]:
@@ -200,11 +211,15 @@ def _with_losses_on_the_last_tenth(runs: Records, corpus: Corpus) -> list[Record
 
 STUDIES_OF_CELLS = (precision, precision_larger, cells, parameters, learning_rates, tuned, split, sequential)
 STUDIES_OF_OVERFITTING = (dropout, cure)
-STUDIES_OF_WHOLE_TEXT = (more_text, tuning, first_recipe, benchmark)
+STUDIES_OF_WHOLE_TEXT = (more_text, tuning, first_recipe, second_recipe, benchmark)
 CONFIGURATIONS = {f.__name__: f for f in (*STUDIES_OF_CELLS, *STUDIES_OF_OVERFITTING, *STUDIES_OF_WHOLE_TEXT)}
 WHOLE_TEXT = "tiny-shakespeare"  # which the source study's text is the beginning of
 OF_WHOLE_TEXT = [f.__name__ for f in STUDIES_OF_WHOLE_TEXT]
-GOES_ON_FROM = {"tuned": "learning_rates", "cure": "dropout", "first_recipe": "tuning", "benchmark": "tuning"}
+GOES_ON_FROM = {
+    "tuned": "learning_rates",
+    "cure": "dropout",
+    **dict.fromkeys(("first_recipe", "second_recipe", "benchmark"), "tuning"),
+}
 TIMED = ("cells", "parameters", "tuned")  # whose cells are compared in seconds too
 # What is measured on a study's trained models, since their weights are not kept.
 STUDY_MEASURES: dict[str, Callable[[Records, Corpus], list[Record]]] = {
@@ -212,7 +227,8 @@ STUDY_MEASURES: dict[str, Callable[[Records, Corpus], list[Record]]] = {
     "sequential": with_measured_losses,
     "cure": _with_counting_and_rest,
     "tuning": with_dynamic_rates,
-    "first_recipe": _with_losses_on_the_last_tenth,
+    "first_recipe": with_benchmark_losses,
+    "second_recipe": with_benchmark_losses,
     "benchmark": _with_losses_on_the_last_tenth,
 }
 

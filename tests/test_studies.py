@@ -50,19 +50,22 @@ def test_the_cure_takes_the_dropout_that_was_best_on_other_seeds(monkeypatch, ti
 
 
 def test_each_recipe_takes_what_the_best_of_its_short_runs_had(monkeypatch, tiny):
+    tried = [(4, 0, 0.002, 1.8), (4, 0, 0.004, 1.7), (4, 128, 0.002, 1.6), (10, 128, 0.001, 1.5), (20, 128, 0.003, 1.4)]
     short = []
-    for epochs, embedding, rate, loss in (
-        (4, 0, 0.002, 1.8),
-        (4, 0, 0.004, 1.7),
-        (4, 128, 0.002, 1.5),
-        (10, 128, 0.001, 1.6),
-    ):
+    for epochs, embedding, rate, loss in tried:
         config = {"dropout": 0.5, "learning_rate": rate, "embedding": embedding}
-        short.append(make_record("lstm", 0, epochs=epochs, **config) | {"val_loss_last": loss})
+        short.append(make_record("lstm", 0, **config) | {"epochs": epochs, "val_loss_last": loss})
     monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", short))
     assert {(c.embedding, c.learning_rate) for c in studies.first_recipe(tiny)} == {(0, 0.004)}
-    assert {(c.embedding, c.learning_rate) for c in studies.benchmark(tiny)} == {(128, 0.001)}
+    assert {(c.embedding, c.learning_rate) for c in studies.second_recipe(tiny)} == {(128, 0.001)}
+    assert {(c.embedding, c.learning_rate) for c in studies.benchmark(tiny)} == {(128, 0.003)}
     assert [c.seed for c in studies.benchmark(tiny)] == [0, 1, 2]
+
+
+def test_the_benchmark_is_trained_for_as_long_as_the_run_that_chose_it(monkeypatch, tiny):
+    chosen = make_record("lstm", 0, epochs=3)
+    monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", [chosen]))
+    assert {(c.epochs, c.patience) for c in studies.benchmark(tiny)} == {(3, 3)}
 
 
 def test_a_study_of_the_whole_text_is_not_made_for_another(tiny):

@@ -47,8 +47,8 @@ QUOTED = {
 
 
 def best_short_run(records: Records) -> Record | None:
-    """Of the runs with the most epochs the one with the lowest validation loss at its last; None without records."""
-    return min(finished(records), key=lambda r: (-r["epochs"], r["val_loss_last"]), default=None)
+    """The short run with the lowest validation loss at its last epoch; None without records."""
+    return min(finished(records), key=lambda r: r["val_loss_last"], default=None)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

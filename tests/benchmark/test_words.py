@@ -23,7 +23,7 @@ def runs_with(*losses):
 
 def test_without_the_study_nothing_is_said():
     assert words.lowest([]) is words.benchmark_table([]) is words.tuning_table([]) is None
-    assert words.opened_twice([], runs_with(1.4)) is words.opened_twice(runs_with(1.5), []) is None
+    assert words.earlier_recipes([], []) is None
     assert figures.quoted_losses([]) is None
 
 
@@ -59,16 +59,18 @@ def test_the_figure_has_a_row_for_each_published_loss_and_evaluation():
     assert len(figures.quoted_losses(runs_with(1.44, 1.45)).rows) == 3 + 2
 
 
-def test_the_longest_of_the_short_runs_are_listed_first_and_of_them_the_best():
+def test_short_runs_are_listed_best_first():
     runs = []
-    for epochs, rate, loss in ((4, 0.008, 1.4), (10, 0.002, 1.6), (10, 0.004, 1.5)):
+    for epochs, rate, loss in ((4, 0.008, 1.7), (10, 0.002, 1.5), (20, 0.004, 1.6)):
         runs.append(make_record("lstm", 0, epochs=epochs, learning_rate=rate) | {"val_loss_last": loss})
-    assert words.tuning_table(runs).frame["learning rate"].tolist() == [0.004, 0.002, 0.008]
+    assert words.tuning_table(runs).frame["learning rate"].tolist() == [0.002, 0.004, 0.008]
 
 
-def test_what_the_first_recipe_reached_is_said_where_the_second_is_told_of():
-    said = words.opened_twice(runs_with(1.48, 1.49, 1.5), runs_with(1.45, 1.46, 1.47)).filled
-    assert "opened twice" in said and "reached 1.4900" in said
+def test_every_recipe_that_looked_at_the_last_tenth_is_told_of():
+    said = words.earlier_recipes(runs_with(1.48, 1.49, 1.5), runs_with(1.46, 1.47, 1.48)).filled
+    assert "opened 3 times" in said
+    assert "1.4900 (one-hot, batches of 64, learning rate 0.001) and 1.4700" in said
+    assert "opened 2 times" in words.earlier_recipes(runs_with(1.48), []).filled
 
 
 def test_without_the_short_runs_there_is_no_configuration_to_train(monkeypatch, capsys):
