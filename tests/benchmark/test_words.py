@@ -1,5 +1,7 @@
 """What is said of the number that everybody quotes, and the command that makes one of it."""
 
+import html
+
 import pytest
 from synthetic import make_record
 
@@ -67,7 +69,7 @@ def test_short_runs_are_listed_best_first():
 
 
 def test_every_recipe_that_looked_at_the_last_tenth_is_told_of():
-    said = words.earlier_recipes(runs_with(1.48, 1.49, 1.5), runs_with(1.46, 1.47, 1.48)).filled
+    said = html.unescape(words.earlier_recipes(runs_with(1.48, 1.49, 1.5), runs_with(1.46, 1.47, 1.48)).filled)
     assert "opened 3 times" in said
     assert "1.4900 (one-hot, batches of 64, learning rate 0.001) and 1.4700" in said
     assert "opened 2 times" in words.earlier_recipes(runs_with(1.48), []).filled
