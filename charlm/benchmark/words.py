@@ -51,8 +51,7 @@ def earlier_recipes(first: Records, second: Records) -> Finding | None:
     values["losses"] = " and ".join(losses)
     text = (
         "The last tenth was opened {opened}. Recipes before this one were chosen by short runs too, but then trained for longer "
-        "than those, {epochs} epochs, and reached {losses} in windows of 256: choose by runs as long as the one that you report. "
-        "No short run saw more than the training text."
+        "than those, {epochs} epochs, and reached {losses} in windows of 256. No short run saw more than the training text."
     )
     return Finding("benchmark-earlier", text, values)
 
