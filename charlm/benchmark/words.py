@@ -51,7 +51,8 @@ def earlier_recipes(first: Records, second: Records) -> Finding | None:
     values["losses"] = " and ".join(losses)
     text = (
         "The last tenth was opened {opened}. Recipes before this one were chosen by short runs too, but then trained for longer "
-        "than those, {epochs} epochs, and reached {losses} in windows of 256. No short run saw more than the training text."
+        "than those, {epochs} epochs, and reached {losses} in windows of 256. The rule that this one follows, to train for as long "
+        "as the best short run, was made after that. No short run saw more than the training text."
     )
     return Finding("benchmark-earlier", text, values)
 
@@ -115,7 +116,7 @@ def benchmark_table(records: Records) -> Table | None:
     )
     note = (
         f"Random windows, 200 batches of 64, would add a standard error of {noise:.4f} to the first kind. Validation losses "
-        "were recorded after each epoch; no choice was made by them."
+        "were recorded after each epoch; no epoch was chosen by them."
     )
     epochs = max(r["epochs"] for r in done)
     note += f" Training read {CUT:,} characters {epochs} times."
