@@ -26,15 +26,19 @@ def quoted_losses(records: Records) -> Figure | None:
             lines.append((f"{cell.upper()}, {how}", e.known_mean, e.interval, colour(cell), marker(cell)))
     canvas, (ax,) = panels(1, 0.9 + ROW * len(lines))
     rows = []
+    lowest = min(QUOTED.values())
     for place, (name, loss, interval, c, mark) in enumerate(lines):
         if interval:
             ax.plot(interval, [place] * 2, color=c, lw=2)
         ax.plot(loss, place, mark, color=c, ms=6, mec="white", mew=0.6, zorder=3)
         low, high = interval or (None, None)
-        # To the right of everything, where the line of the lowest does not cross it.
-        label_point(ax, f"{loss:.4f}", (high or loss, place), (8, 0), c, va="center")
+        # Where the line of the lowest does not cross it.
+        if loss < lowest:
+            label_point(ax, f"{loss:.4f}", (loss, place), (0, 6), c, ha="center")
+        else:
+            label_point(ax, f"{loss:.4f}", (high or loss, place), (8, 0), c, va="center")
         rows.append({"model": name, "loss": loss, "low": low, "high": high})
-    ax.axvline(min(QUOTED.values()), color=GREY, lw=0.8, ls="dotted")
+    ax.axvline(lowest, color=GREY, lw=0.8, ls="dotted")
     ax.set_yticks(range(len(lines)), [textwrap.fill(name, 22) for name, *_ in lines])
     for tick, (_, _, _, c, _) in zip(ax.get_yticklabels(), lines, strict=True):
         tick.set_color(c)
