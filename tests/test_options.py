@@ -88,6 +88,12 @@ def test_a_stored_network_with_an_embedding_is_read_as_the_same_function_of_one_
     assert loss == pytest.approx(record["val_loss_best"], abs=1e-5)
 
 
+def test_a_character_is_as_many_learnt_numbers_as_were_asked_for():
+    weights = core.initial_weights(5, Config(hidden_size=4, embedding=8))
+    assert weights["embedding.weight"].shape == (5, 8) and weights["rnn.weight_ih_l0"].shape == (16, 8)
+    assert "embedding.weight" not in core.initial_weights(5, Config(hidden_size=4))
+
+
 def test_text_is_not_written_from_weights_with_an_embedding(tiny, tiny_config):
     config = replace(tiny_config, embedding=8)
     with pytest.raises(CharlmError, match=r"embedding = 8: .*load_weights"):
