@@ -229,11 +229,17 @@ LayerStates = list[tuple[np.ndarray, np.ndarray]]
 
 
 def _weight_and_bias(weights: dict[str, Tensor], config: Config, kind: str, layer: int) -> tuple[Tensor, Tensor]:
-    """What multiplies the input (kind "ih") or the hidden state ("hh") of a layer; the layer above the last is the head."""
+    """What multiplies the input (kind "ih") or the hidden state ("hh") of a layer; the layer above the last is the head.
+    Raises CharlmError where a cell of one's own calls its weights otherwise than PyTorch's cells do."""
     if layer == config.layers:
         return weights["head.weight"].float(), weights["head.bias"].float()
-    weight = weights[f"rnn.weight_{kind}_l{layer}"].float()
-    bias = weights[f"rnn.bias_{kind}_l{layer}"].float()
+    try:
+        weight = weights[f"rnn.weight_{kind}_l{layer}"].float()
+        bias = weights[f"rnn.bias_{kind}_l{layer}"].float()
+    except KeyError as name:
+        raise CharlmError(
+            f"cell = {config.cell!r}: cannot write text without weights that are called like torch.nn.RNN's: no {name}"
+        ) from None
     return by_tanh(weight, config.cell), by_tanh(bias, config.cell)
 
 
@@ -241,14 +247,14 @@ class Stepper:
     """A trained model that reads one character at a time, in float32 on the CPU, whatever it was trained in."""
 
     def __init__(self, weights: dict[str, Tensor], config: Config) -> None:
-        if config.embedding:
-            raise CharlmError(
-                f"embedding = {config.embedding}: text is written from one-hot characters: take the weights from load_weights()"
-            )
         self.cell = config.cell
         self.layers: list[Callable[[np.ndarray], np.ndarray]] = []
         self.start: LayerStates = []  # of one text
         w, b = _weight_and_bias(weights, config, "ih", 0)
+        if config.embedding:
+            raise CharlmError(
+                f"embedding = {config.embedding}: text is written from one-hot characters: take the weights from load_weights()"
+            )
         # A matrix times a one-hot vector is a column of the matrix: the first layer looks it up.
         self.columns = (w.T + b).contiguous().numpy()  # (vocabulary, gates × hidden)
         for layer in range(config.layers):

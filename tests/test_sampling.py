@@ -218,6 +218,13 @@ def test_a_cell_whose_step_is_not_known_writes_no_text(tiny, tiny_config, monkey
         sampling.sample(core.initial_weights(len(tiny.vocab), config), config, tiny.vocab, ["B"], 5)
 
 
+def test_weights_that_are_called_otherwise_write_no_text(tiny, tiny_config):
+    weights = core.initial_weights(len(tiny.vocab), tiny_config)
+    renamed = {name.replace("rnn.", "rnn.inside."): w for name, w in weights.items()}
+    with pytest.raises(CharlmError, match=r"called like torch\.nn\.RNN's: no 'rnn\.weight_ih_l0'"):
+        Stepper(renamed, replace(tiny_config, embedding=2))
+
+
 def test_a_sample_is_its_prompt_and_length_characters_more(trained):
     texts = sampling.sample(*load_weights(trained[0]), ["B", "Clara"], 40, 0.7)
     assert [t.startswith(p) for t, p in zip(texts, ["B", "Clara"], strict=True)] == [True, True]
