@@ -113,18 +113,18 @@ def loss_by_length(records: Records, treated: Records) -> Figure | None:
         rows += [{"times": times, "dropout": 0.0, "seed": r["seed"], BEST_LOSS: r[BEST_LOSS]} for r in runs]
         _seeds(ax, times, means[times], GREY, "s")
     ax.plot(list(means), [e.known_mean for e in means.values()], color=GREY, lw=1.5)
-    label_point(ax, "without dropout", (max(means), means[max(means)].known_mean), (-4, 10), GREY, ha="right")
+    label_point(ax, "without the cure", (max(means), means[max(means)].known_mean), (-4, 10), GREY, ha="right")
     seeds = {r["seed"] for r in done}
     lstm = [r for r in finished(of_cell(treated, "lstm")) if r["seed"] in seeds]
     caption = "Best validation loss by the length of the text."
     if lstm:
         e = stats.seed_estimate(lstm, BEST_LOSS)
         _seeds(ax, min(means), e, colour("lstm"), "D")
-        label_point(ax, "with dropout", (min(means), e.known_mean), (9, -3), colour("lstm"))
+        label_point(ax, "with the cure", (min(means), e.known_mean), (9, -3), colour("lstm"))
         rows += [
             {"times": min(means), "dropout": r["dropout"], "seed": r["seed"], BEST_LOSS: r[BEST_LOSS]} for r in lstm
         ]
-        caption = "Best validation loss by the length of the text, and what dropout makes of the shortest; each mark is a run."
+        caption = "Best validation loss by the length of the text, and what the cure makes of the shortest; each mark is a run."
     ax.set_xscale("log", base=2)
     ax.set_xticks(list(means), [f"{times} ×" for times in means])
     ax.minorticks_off()
@@ -133,7 +133,7 @@ def loss_by_length(records: Records, treated: Records) -> Figure | None:
     ax.grid()
     said = "; ".join(f"{times} times {e.known_mean:.4f}" for times, e in means.items())
     return finish(
-        canvas, "more-text", caption, f"Dots of loss over length of text. Means without dropout: {said}.", rows
+        canvas, "more-text", caption, f"Dots of loss over length of text. Means without the cure: {said}.", rows
     )
 
 

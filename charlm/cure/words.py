@@ -196,7 +196,7 @@ def below_counting(treated: Records) -> Finding | None:
 # more text
 
 
-def more_text_or_dropout(records: Records, treated: Records) -> Finding | None:
+def more_text_or_cure(records: Records, treated: Records) -> Finding | None:
     """The untreated LSTM on more text beside the treated one on the study's; None where either was not made."""
     lstm = of_cell(treated, "lstm")
     times = sorted({measures.text_share(r) for r in finished(records)})
@@ -206,17 +206,18 @@ def more_text_or_dropout(records: Records, treated: Records) -> Finding | None:
     e = stats.paired_difference(lstm, most, BEST_LOSS)
     judged = stats.judged_lower(e)
     heading = {
-        "confirmed": "Dropout does more than {times} times the text",
-        "refuted": "{times} times the text does more than dropout",
-        "no difference that matters": "Dropout does as much as {times} times the text",
-    }.get(judged, "Dropout or {times} times the text: too close to call")
+        "confirmed": "The cure does more than {times} times the text",
+        "refuted": "{times} times the text does more than the cure",
+        "no difference that matters": "The cure does as much as {times} times the text",
+    }.get(judged, "The cure or {times} times the text: too close to call")
     means = {n: stats.seed_estimate(_with_text(records, n), BEST_LOSS).mean for n in times}
     listed = ", ".join(f"{mean:.4f} on {n} times" for n, mean in means.items())
-    values = {"times": times[-1], "means": listed, "verdict": judged, "words": stats.difference_in_words(e, "that")}
-    values |= {"n": e.n, "mean": e.mean, "low": e.low, "high": e.high}
+    values = {"times": times[-1], "means": listed, "verdict": judged}
+    values |= {"words": stats.difference_in_words(e, "the last of these"), "n": e.n}
+    values |= {"mean": e.mean, "low": e.low, "high": e.high}
     text = (
-        "Without dropout the LSTM's best loss is {means} the text, on the same validation chunks. With dropout on the study's "
-        "text alone it is, against the last of these, {words}."
+        "Without the cure the LSTM's best loss is {means} the text, on the same validation chunks. With it, on the study's text "
+        "alone, the loss is {words}."
     )
     return Finding("more-text", text, values, heading=heading)
 

@@ -23,7 +23,7 @@ def test_without_studies_nothing_is_said():
         words.cure_table([], [])
         is words.rise_and_gap_table([], [])
         is words.below_counting([])
-        is words.more_text_or_dropout([], [])
+        is words.more_text_or_cure([], [])
         is None
     )
     assert words.more_text_table([]) is figures.cure_compared([], []) is figures.loss_by_length([], []) is None
@@ -56,17 +56,17 @@ def test_below_counting_means_the_whole_interval(lstm, heading):
 @pytest.mark.parametrize(
     "most, heading",
     [
-        ([1.45, 1.451, 1.449], "4 times the text does more than dropout"),
-        ([1.53, 1.531, 1.529], "Dropout does more than 4 times the text"),
-        ([1.50, 1.501, 1.502], "Dropout does as much as 4 times the text"),
-        ([1.40, 1.50, 1.60], "Dropout or 4 times the text: too close to call"),
+        ([1.45, 1.451, 1.449], "4 times the text does more than the cure"),
+        ([1.53, 1.531, 1.529], "The cure does more than 4 times the text"),
+        ([1.50, 1.501, 1.502], "The cure does as much as 4 times the text"),
+        ([1.40, 1.50, 1.60], "The cure or 4 times the text: too close to call"),
     ],
 )
-def test_dropout_and_more_text_are_judged_by_the_rule(most, heading):
+def test_the_cure_and_more_text_are_judged_by_the_rule(most, heading):
     runs = []
     for times, losses in ((1, [1.54, 1.541, 1.539]), (4, most)):
         runs += with_loss("lstm", losses, characters=times * 100, validation_characters=100)
-    found = words.more_text_or_dropout(runs, cured([1.6] * 3, [1.50, 1.501, 1.501]))
+    found = words.more_text_or_cure(runs, cured([1.6] * 3, [1.50, 1.501, 1.501]))
     assert heading_of(found).replace("&#58;", ":") == heading
     assert [row["characters"] for row in words.more_text_table(runs).frame.to_dict("records")] == [100, 400]
 
