@@ -203,6 +203,8 @@ def more_text_or_cure(records: Records, treated: Records) -> Finding | None:
     if not lstm or len(times) < 2:
         return None
     most = _with_text(records, times[-1])
+    seeds = {r["seed"] for r in most}
+    lstm = [r for r in lstm if r["seed"] in seeds]
     e = stats.paired_difference(lstm, most, BEST_LOSS)
     judged = stats.judged_lower(e)
     heading = {
@@ -212,12 +214,13 @@ def more_text_or_cure(records: Records, treated: Records) -> Finding | None:
     }.get(judged, "The cure or {times} times the text: too close to call")
     means = {n: stats.seed_estimate(_with_text(records, n), BEST_LOSS).mean for n in times}
     listed = ", ".join(f"{mean:.4f} on {n} times" for n, mean in means.items())
-    values = {"times": times[-1], "means": listed, "verdict": judged}
+    cured = stats.seed_estimate(lstm, BEST_LOSS).mean
+    values = {"times": times[-1], "means": listed, "cured": cured, "verdict": judged}
     values |= {"words": stats.difference_in_words(e, "the last of these"), "n": e.n}
     values |= {"mean": e.mean, "low": e.low, "high": e.high}
     text = (
         "Without the cure the LSTM's best loss is {means} the text, on the same validation chunks. With it, on the study's text "
-        "alone, the loss is {words}."
+        "alone, it is {cured:.4f}, {words}."
     )
     return Finding("more-text", text, values, heading=heading)
 

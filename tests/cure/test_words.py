@@ -1,5 +1,7 @@
 """What is said of a cure of the overfitting."""
 
+import html
+
 import pytest
 from synthetic import make_record, with_loss
 
@@ -68,6 +70,7 @@ def test_the_cure_and_more_text_are_judged_by_the_rule(most, heading):
         runs += with_loss("lstm", losses, characters=times * 100, validation_characters=100)
     found = words.more_text_or_cure(runs, cured([1.6] * 3, [1.50, 1.501, 1.501]))
     assert heading_of(found).replace("&#58;", ":") == heading
+    assert "on the study's text alone, it is 1.5007" in html.unescape(found.filled)
     assert [row["characters"] for row in words.more_text_table(runs).frame.to_dict("records")] == [100, 400]
 
 
