@@ -105,7 +105,7 @@ def loss_by_length(records: Records, treated: Records) -> Figure | None:
     done = finished(records)
     if not done:
         return None
-    canvas, (ax,) = panels(1, 2.7)
+    canvas, (ax,) = panels(1, 2.3)
     rows, means = [], {}
     for times in sorted({measures.text_share(r) for r in done}):
         runs = [r for r in done if measures.text_share(r) == times]
@@ -113,14 +113,15 @@ def loss_by_length(records: Records, treated: Records) -> Figure | None:
         rows += [{"times": times, "dropout": 0.0, "seed": r["seed"], BEST_LOSS: r[BEST_LOSS]} for r in runs]
         _seeds(ax, times, means[times], GREY, "s")
     ax.plot(list(means), [e.known_mean for e in means.values()], color=GREY, lw=1.5)
-    label_point(ax, "without the cure", (max(means), means[max(means)].known_mean), (-4, 10), GREY, ha="right")
+    middle = list(means)[len(means) // 2]
+    label_point(ax, "without the cure", (middle, means[middle].known_mean), (6, 4), GREY)
     seeds = {r["seed"] for r in done}
     lstm = [r for r in finished(of_cell(treated, "lstm")) if r["seed"] in seeds]
     caption = "Best validation loss by the length of the text."
     if lstm:
         e = stats.seed_estimate(lstm, BEST_LOSS)
         _seeds(ax, min(means), e, colour("lstm"), "D")
-        label_point(ax, "with the cure", (min(means), e.known_mean), (9, -3), colour("lstm"))
+        label_point(ax, "with the cure", (min(means), min(e.values.values())), (-4, -17), colour("lstm"))
         rows += [
             {"times": min(means), "dropout": r["dropout"], "seed": r["seed"], BEST_LOSS: r[BEST_LOSS]} for r in lstm
         ]
@@ -128,7 +129,7 @@ def loss_by_length(records: Records, treated: Records) -> Figure | None:
     ax.set_xscale("log", base=2)
     ax.set_xticks(list(means), [f"{times} ×" for times in means])
     ax.minorticks_off()
-    ax.set_xlabel("characters of text, in the study's 268,330")
+    ax.set_xlabel(f"the study's {done[0]['validation_characters']:,} characters")
     ax.set_ylabel("best validation loss\n(nats per character)")
     ax.grid()
     said = "; ".join(f"{times} times {e.known_mean:.4f}" for times, e in means.items())

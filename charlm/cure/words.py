@@ -213,14 +213,14 @@ def more_text_or_cure(records: Records, treated: Records) -> Finding | None:
         "no difference that matters": "The cure does as much as {times} times the text",
     }.get(judged, "The cure or {times} times the text: too close to call")
     means = {n: stats.seed_estimate(_with_text(records, n), BEST_LOSS).mean for n in times}
-    listed = ", ".join(f"{mean:.4f} on {n} times" for n, mean in means.items())
+    listed = _listed([f"{mean:.4f} on {n} times" for n, mean in means.items() if n > 1])
     cured = stats.seed_estimate(lstm, BEST_LOSS).mean
-    values = {"times": times[-1], "means": listed, "cured": cured, "verdict": judged}
+    values = {"times": times[-1], "shortest": means[times[0]], "longer": listed, "cured": cured, "verdict": judged}
     values |= {"words": stats.difference_in_words(e, "the last of these"), "n": e.n}
     values |= {"mean": e.mean, "low": e.low, "high": e.high}
     text = (
-        "Without the cure the LSTM's best loss is {means} the text, on the same validation chunks. With it, on the study's text "
-        "alone, it is {cured:.4f}, {words}."
+        "Without the cure the LSTM's best loss is {shortest:.4f} on the study's text, {longer} as much, all on the same validation "
+        "chunks. With it, on the study's text alone, it is {cured:.4f}, {words}."
     )
     return Finding("more-text", text, values, heading=heading)
 

@@ -12,7 +12,8 @@ question stands below it. A link such as [Figure](#fig-loss) reads "Figure 3" in
 
     hide        leaves a cell out
     once        leaves it out where the notebook is executed again
-    fold        what the cell shows is folded away at the end of its section; in the PDF it goes to the appendix
+    fold        what the cell shows is folded away at the end of its section, a heading as a bold line; in the PDF it goes to the
+                appendix
     lesson      folded so, with its code in its place
     aside       a box beside the title
     play        the place of the models that can be tried

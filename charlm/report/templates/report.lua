@@ -259,7 +259,10 @@ local function shaped(blocks, section, questions, folded)
       if kind == 'cite' then return cite(div), false end
       if kind == 'cards' then return cards(div, questions), false end
       if kind == 'tiles' then return tiles(div), false end
-      if kind == 'heading' then error('the section ' .. section.id .. ' has a second heading', 0) end
+      if kind == 'heading' then
+        if not folded then error('the section ' .. section.id .. ' has a second heading', 0) end
+        return pandoc.Para { pandoc.Strong(pandoc.utils.blocks_to_inlines(div.content)) }, false
+      end
     end,
   }
 end
