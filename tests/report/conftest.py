@@ -27,6 +27,7 @@ def notebooks(tmp_path_factory):
         '{"loss": "{:.3f}"}, "The note.")',
         "md:#fold\nTold in the fold.",
         '#fold\nTable(f"folded-{cell}", pd.DataFrame({"x": [1]}), "Less asked for.")',
+        '#fold\nFinding(f"lesser-{cell}", "Less of an answer.", {}, "A lesser heading")',
         '#provenance\nFinding(f"made-{cell}", f"Made once, the {cell}.", {})',
         "md:#references\n## References\n\n- Zuse, K. (1941). *Z3*.\n- Abel, N. (1824). *Quintics*.",
     )
