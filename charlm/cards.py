@@ -73,9 +73,11 @@ def cure_figure(results: dict) -> Figure | None:
 
 @styled
 def benchmark_figure(results: dict) -> Figure | None:
-    """The loss of the LSTM and the lowest that is quoted."""
+    """The loss of the best cell and the lowest that is quoted."""
     values = finding_values(results, "benchmark")
-    return _losses_beside("card-benchmark", {"LSTM": values["mean"]}, "quoted", values["target"]) if values else None
+    if not values:
+        return None
+    return _losses_beside("card-benchmark", {values["cell"]: values["mean"]}, "quoted", values["target"])
 
 
 def _losses_beside(id: str, losses: dict[str, float], other: str, reference: float) -> Figure:

@@ -28,7 +28,7 @@ from charlm.device import resolved_config
 from charlm.gradients.measures import with_gradient_curves
 from charlm.meaning.measures import with_counting, with_measured_losses
 from charlm.protocol import Study
-from charlm.records import Record, Records, counted
+from charlm.records import Record, Records, counted, of_cell
 from charlm.runs.files import write_whole
 from charlm.runs.folder import Run, run_record
 from charlm.runs.identity import training_code_hash
@@ -186,8 +186,15 @@ def second_recipe(corpus: Corpus) -> list[Config]:
 
 
 def benchmark(corpus: Corpus) -> list[Config]:
-    """The same with what all of them found best, for as many epochs as that run had."""
-    return _recipe(read_study("tuning", corpus).runs)
+    """The same with what all of them found best, for as many epochs as that run had; and so the GRU and the RNN, each at the
+    learning rate that was best on the study's text, with which the training text begins."""
+    lstm = _recipe(read_study("tuning", corpus).runs)
+    rates = best_rates(read_study("learning_rates", load_corpus(Study.corpus)).runs)
+    configs = list(lstm)
+    for cell in ("gru", "rnn"):
+        if cell in rates:
+            configs += [replace(config, cell=cell, learning_rate=rates[cell]) for config in lstm]
+    return configs
 
 
 def _recipe(tried: Records, epochs: int | None = None) -> list[Config]:
@@ -205,8 +212,10 @@ def _with_counting_and_rest(runs: Records, corpus: Corpus) -> list[Record]:
 
 
 def _with_losses_on_the_last_tenth(runs: Records, corpus: Corpus) -> list[Record]:
+    # A dynamic evaluation takes minutes a run, and is made of the cell that the rate was chosen on.
     rate = best_dynamic_rate(read_study("tuning", corpus).runs)
-    return with_benchmark_losses(runs, corpus, rate)
+    others = [r for r in runs if r["cell"] != "lstm"]
+    return with_benchmark_losses(of_cell(runs, "lstm"), corpus, rate) + with_benchmark_losses(others, corpus)
 
 
 STUDIES_OF_CELLS = (precision, precision_larger, cells, parameters, learning_rates, tuned, split, sequential)

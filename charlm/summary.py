@@ -160,12 +160,12 @@ def _card_of_cure(values: dict) -> str:
 
 
 def _card_of_benchmark(values: dict) -> str:
-    """The LSTM on the split that everybody quotes, with its protocol."""
+    """The best cell on the split that everybody quotes, with its protocol."""
     if not values:
         return ""
     return (
-        f"On the last tenth of tiny shakespeare an LSTM of {values['parameters']:.2g} million weights reaches "
-        f"{values['mean']:.4f} in windows of 256 (mean of {values['seeds']}); the lowest loss quoted is {values['target']:.4f}."
+        f"On the last tenth of tiny shakespeare the {values['cell']} reaches {values['mean']:.4f} with {values['parameters']:.2g} "
+        f"million weights, in windows of 256 (mean of {values['seeds']}); the lowest loss quoted is {values['target']:.4f}."
     )
 
 

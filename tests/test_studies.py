@@ -62,6 +62,20 @@ def test_each_recipe_takes_what_the_best_of_its_short_runs_had(monkeypatch, tiny
     assert [c.seed for c in studies.benchmark(tiny)] == [0, 1, 2]
 
 
+def test_the_other_cells_have_the_recipe_at_the_rate_that_was_best_for_each_on_the_studys_text(monkeypatch, tiny):
+    short = [make_record("lstm", 0, learning_rate=0.004, dropout=0.4)]
+    swept = [make_record(cell, 0, learning_rate=rate, shift=rate) for cell in STUDIED_CELLS for rate in (0.001, 0.008)]
+    made = {"tuning": short, "learning_rates": swept}
+    monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", made[name]))
+    configs = studies.benchmark(tiny)
+    assert [c.cell for c in configs] == ["lstm"] * 3 + ["gru"] * 3 + ["rnn"] * 3
+    assert {(c.cell, c.learning_rate, c.dropout) for c in configs} == {
+        ("lstm", 0.004, 0.4),
+        ("gru", 0.001, 0.4),
+        ("rnn", 0.001, 0.4),
+    }
+
+
 def test_the_benchmark_is_trained_for_as_long_as_the_run_that_chose_it(monkeypatch, tiny):
     chosen = make_record("lstm", 0, epochs=3)
     monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", [chosen]))

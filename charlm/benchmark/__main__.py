@@ -43,11 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _lines(given: Namespace) -> list[str]:
     """A line an evaluation: what results.json has of it."""
     corpus = load_corpus(WHOLE_TEXT)
-    made = benchmark(corpus)
+    made = [config for config in benchmark(corpus) if config.cell == given.cell]
     if not made:
-        raise CharlmError("the short runs that choose its configuration are not made: make report STUDIES=tuning")
-    config = replace(made[0], cell=given.cell, seed=given.seed)
-    runs = train_sweep([config], corpus, say=_say)
+        raise CharlmError(
+            "the runs that choose its configuration are not made: make report STUDIES='learning_rates tuning'"
+        )
+    runs = train_sweep([replace(made[0], seed=given.seed)], corpus, say=_say)
     rows = benchmark_rows(with_benchmark_losses(runs, corpus), corpus.name)
     return [inline("  ".join(f"{key} {value}" for key, value in row.items())) for row in rows]
 

@@ -8,7 +8,7 @@ from charlm.drawing import GREY, colour, finish, label_point, marker, panels, st
 from charlm.records import Records, cells_in, finished, of_cell
 from charlm.show import Figure
 
-ROW = 0.46  # inches
+ROW = 0.4  # inches
 
 
 @styled

@@ -14,12 +14,12 @@ def heading_of(finding):
     return finding._repr_mimebundle_()[1]["charlm"]["heading"]
 
 
-def runs_with(*losses):
+def runs_with(*losses, cell="lstm"):
     runs = []
     for seed, loss in enumerate(losses):
         both = {WINDOWS: loss, CARRIED: loss - 0.025}
         fields = {"losses": both, "together": both, "random_batches": 0.001, "parameters": 3_400_000}
-        runs.append(make_record("lstm", seed) | fields | {"machine": {"cpu": "Some CPU"}})
+        runs.append(make_record(cell, seed) | fields | {"machine": {"cpu": "Some CPU"}})
     return runs
 
 
@@ -40,7 +40,13 @@ def test_without_the_study_nothing_is_said():
 def test_below_what_is_quoted_means_the_whole_interval(losses, side):
     found = words.lowest(runs_with(*losses))
     assert side in found.filled
-    assert heading_of(found) == f"An LSTM of 3.4 million weights reaches {sum(losses) / 3:.3f}"
+    assert heading_of(found) == f"The LSTM reaches {sum(losses) / 3:.3f} with 3.4 million weights"
+
+
+def test_the_best_cell_is_told_of_and_the_others_beside_it():
+    found = words.lowest(runs_with(1.48, 1.49) + runs_with(1.46, 1.47, cell="gru"))
+    assert heading_of(found).startswith("The GRU reaches 1.465")
+    assert found.filled.endswith("In the same windows: the LSTM 1.4850.")
 
 
 def test_the_table_labels_each_evaluation_and_what_others_published():
@@ -55,6 +61,11 @@ def test_the_table_labels_each_evaluation_and_what_others_published():
 
 def test_the_table_says_which_cells_were_not_trained():
     assert words.benchmark_table(runs_with(1.44)).note.endswith("for want of machine time: RNN, GRU.")
+
+
+def test_the_table_says_at_which_learning_rate_each_cell_was_trained():
+    both = runs_with(1.44) + [r | {"learning_rate": 0.002} for r in runs_with(1.45, cell="gru")]
+    assert "Learning rate: LSTM 0.001, GRU 0.002, the LSTM's by short runs" in words.benchmark_table(both).note
 
 
 def test_the_figure_has_a_row_for_each_published_loss_and_evaluation():
@@ -78,7 +89,7 @@ def test_every_recipe_that_looked_at_the_last_tenth_is_told_of():
 def test_without_the_short_runs_there_is_no_configuration_to_train(monkeypatch, capsys):
     monkeypatch.setattr("charlm.benchmark.__main__.benchmark", lambda corpus: [])
     assert main([]) == 2
-    assert "make report STUDIES=tuning" in capsys.readouterr().err
+    assert "make report STUDIES='learning_rates tuning'" in capsys.readouterr().err
 
 
 def test_a_mistake_on_the_command_line_is_one_line(capsys):
