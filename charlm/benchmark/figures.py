@@ -34,7 +34,7 @@ def quoted_losses(records: Records) -> Figure | None:
         low, high = interval or (None, None)
         # Where the line of the lowest does not cross it.
         if loss < lowest:
-            label_point(ax, f"{loss:.4f}", (loss, place), (0, 6), c, ha="center")
+            label_point(ax, f"{loss:.4f}", (loss, place), (6, 6), c, ha="right")
         else:
             label_point(ax, f"{loss:.4f}", (high or loss, place), (8, 0), c, va="center")
         rows.append({"model": name, "loss": loss, "low": low, "high": high})
