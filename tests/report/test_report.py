@@ -180,6 +180,7 @@ def test_what_folds_stands_at_the_end_of_its_section_once_and_code_after_it(buil
     assert "Told in the fold." in fold and "Table A1. Less asked for." in fold
     assert "A lesser heading" in fold and "Less of an answer." in fold
     page = (built[0] / "report.html").read_text("utf-8")
+    assert "<strong>A lesser heading</strong>" in page
     assert len(code) == len(set(re.findall('id="code-[^"]*"', page))) == len(re.findall('<details class="code">', page))
 
 
