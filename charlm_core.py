@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils._pytree import tree_map
 
 
@@ -97,9 +96,12 @@ RANGES = {  # the least and the largest number that a field takes
     "learning_rate": (1e-38, 1e38),  # about what float32 can hold
     "validation_share": (0.001, 0.999),
     "embedding": (0, 2**14),
-    "dropout": (0, 0.99),
-    "average": (0, 0.999999),
+    **dict.fromkeys(("dropout", "forget"), (0, 0.99)),
     **dict.fromkeys(("weight_decay", "clip"), (0, 1e38)),
+}
+NEEDS = {  # what a field that is given needs of another
+    **dict.fromkeys(("carry", "cut"), ("split", "sequential")),
+    **dict.fromkeys(("shift", "forget"), ("carry", True)),
 }
 WARM_UP = 100  # steps in which a cosine schedule's learning rate rises from zero
 
@@ -133,8 +135,9 @@ class Config:
     weight_decay: float = 0.0  # decoupled from the gradient. I. Loshchilov, F. Hutter, ICLR 2019
     schedule: str = "constant"  # or cosine: after WARM_UP steps to zero at the last epoch. The same, ICLR 2017
     clip: float = 0.0  # the gradient's norm at most, 0 for any. R. Pascanu et al., ICML 2013
-    average: float = 0.0  # decay, a step, of a running mean of the weights that stands for them; 0 for none
     carry: bool = False  # batch_size streams through the text, each window going on with the state of the one before
+    shift: bool = False  # with carry: each epoch cuts its windows elsewhere, so that none is learnt by heart
+    forget: float = 0.0  # with carry: share of windows begun from a zero state, as those that are evaluated are
     characters: int | None = None  # of the text, from its beginning; the rest is not read
     validation_characters: int | None = None  # the split is that of so many; what follows them is for training
     cut: int | None = None  # the character where a sequential split changes sides, in place of validation_share
@@ -159,16 +162,18 @@ class Config:
                 low, high = RANGES[f.name]
                 if not low <= value <= high:
                     raise CharlmError(f"{f.name} = {value}: needs a number from {low} to {high}")
-        for name in ("carry", "cut"):
-            if getattr(self, name) and self.split != "sequential":
-                raise CharlmError(f"{name} = {getattr(self, name)}: needs split = 'sequential'")
+        for name, (other, needed) in NEEDS.items():
+            if getattr(self, name) and getattr(self, other) != needed:
+                raise CharlmError(f"{name} = {getattr(self, name)}: needs {other} = {needed!r}")
+        if self.shift and self.validation_characters is not None:
+            raise CharlmError("shift = True: needs training text in one piece; leave validation_characters out")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Data: consecutive chunks, some of them kept for validation
 
 # What a seed is used for; each has random numbers of its own.
-SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM, DROPOUT_STREAM = range(4)
+SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM, DROPOUT_STREAM, SHIFT_STREAM, FORGET_STREAM = range(6)
 
 
 def count_chunks(n_characters: int, chunk_length: int) -> int:
@@ -209,6 +214,8 @@ def chunk_order(train: np.ndarray, epoch: int, config: Config) -> np.ndarray:
     """The training chunks in the order in which an epoch reads them: shuffled anew for each, or in batch_size streams
     side by side, of which a batch has one chunk each (what is left over at the end of the text is not read)."""
     if config.carry:
+        if config.shift:
+            train = train[:-1]  # which a shift would take beyond the training text
         steps = len(train) // config.batch_size
         if not steps:
             raise CharlmError(
@@ -220,11 +227,19 @@ def chunk_order(train: np.ndarray, epoch: int, config: Config) -> np.ndarray:
     return np.random.default_rng([config.seed, ORDER_STREAM, epoch]).permutation(train)
 
 
-def batches(ids: np.ndarray, chunks: np.ndarray, config: Config):
-    """Yield inputs and targets, both (time, batch) of int64: a column is a chunk, the target its text one later."""
+def window_shift(epoch: int, config: Config) -> int:
+    """How many characters after its chunk's beginning each training window of an epoch begins: 0, or with `shift` less
+    than a chunk."""
+    largest = config.chunk_length if config.shift else 1
+    return int(np.random.default_rng([config.seed, SHIFT_STREAM, epoch]).integers(largest))
+
+
+def batches(ids: np.ndarray, chunks: np.ndarray, config: Config, shift: int = 0):
+    """Yield inputs and targets, both (time, batch) of int64: a column is a chunk that begins `shift` characters late, the
+    target its text one later."""
     steps = np.arange(config.chunk_length + 1)
     for first in range(0, len(chunks), config.batch_size):
-        starts = chunks[first : first + config.batch_size] * config.chunk_length
+        starts = chunks[first : first + config.batch_size] * config.chunk_length + shift
         window = torch.from_numpy(ids[starts + steps[:, None]].astype(np.int64))  # (time + 1, batch)
         yield window[:-1].to(config.device), window[1:].to(config.device)
 
@@ -277,8 +292,6 @@ def count_parameters(vocabulary_size: int, config: Config) -> int:
 # ---------------------------------------------------------------------------------------------------------------------
 # Training: a pure function from the state after one epoch to the state after the next
 
-MOVING = "moving"
-
 
 @dataclass
 class State:
@@ -290,9 +303,7 @@ class State:
 
     weights: dict[str, Tensor]
     best_weights: dict[str, Tensor]
-    # Of Adam: "<parameter>/exp_avg", "/exp_avg_sq", "/step". With `average` also "/moving": the parameter that the
-    # optimizer moves, while `weights` have the running mean that stands for it.
-    moments: dict[str, Tensor] = field(default_factory=dict)
+    moments: dict[str, Tensor] = field(default_factory=dict)  # of Adam: "<parameter>/exp_avg", "/exp_avg_sq", "/step"
     history: list[dict] = field(default_factory=list)
     diverged: dict | None = None
 
@@ -371,15 +382,8 @@ def learning_rate(step: int, steps: int, config: Config) -> float:
     return config.learning_rate * warm * (1 + math.cos(math.pi * step / steps)) / 2
 
 
-def running_mean(model: CharModel, config: Config) -> AveragedModel:
-    """A copy of the model, which moves a little towards it at every step: by 1 − average of the way."""
-    mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.average))
-    mean.n_averaged += 1  # so that the first update moves the mean, and does not replace it
-    return mean
-
-
 def resumed_optimizer(model: CharModel, state: State, config: Config) -> torch.optim.Optimizer:
-    """Adam as the epoch before left it. With a running mean the model, too, becomes again what the optimizer moves."""
+    """Adam as the epoch before left it."""
     # Without decay AdamW is Adam, to the bit.
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=config.device != "mps"
@@ -388,24 +392,23 @@ def resumed_optimizer(model: CharModel, state: State, config: Config) -> torch.o
     for key, moment in state.moments.items():
         name, _, kind = key.rpartition("/")
         p = parameters[name]
-        if kind == MOVING:
-            p.data.copy_(moment)
-        elif kind == "step":
-            optimizer.state[p][kind] = moment.clone()
-        else:
-            optimizer.state[p][kind] = moment.to(p.device, copy=True)
+        optimizer.state[p][kind] = moment.to("cpu" if kind == "step" else p.device, copy=True)
     return optimizer
 
 
-def stored_moments(model: CharModel, optimizer: torch.optim.Optimizer, config: Config) -> dict[str, Tensor]:
+def stored_moments(model: CharModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """What resumed_optimizer() needs, on the CPU, as State.moments names it."""
     moments = {}
     for name, p in model.named_parameters():
         for kind, moment in optimizer.state[p].items():
             moments[f"{name}/{kind}"] = moment.cpu()
-        if config.average:
-            moments[f"{name}/{MOVING}"] = p.detach().cpu()
     return moments
+
+
+def state_to_go_on_from(after: Memory, forgotten: Tensor) -> Memory:
+    """The state after a window, zero in the streams that are `forgotten` (batch,). No gradient goes back beyond it."""
+    keep = ~forgotten[:, None]  # (batch, 1)
+    return tree_map(lambda memory: memory.detach() * keep.to(memory), after)
 
 
 def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
@@ -422,15 +425,15 @@ def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
     model = CharModel(len(corpus.vocab), config)
     model.load_state_dict(state.weights)
     model.to(config.device)
-    mean = running_mean(model, config) if config.average else None
     optimizer = resumed_optimizer(model, state, config)
-    evaluated = mean.module if mean else model
+    forgetting = np.random.default_rng([config.seed, FORGET_STREAM, epoch])
 
     losses: list[float] = []
     carried: Memory = None
+    windows = batches(corpus.ids, order, config, window_shift(epoch, config))
     with arithmetic(config), dropout_stream(epoch, config):
         model.train()
-        for step, (inputs, targets) in enumerate(batches(corpus.ids, order, config), start=1):
+        for step, (inputs, targets) in enumerate(windows, start=1):
             loss, after = batch_loss(model, inputs, targets, config, carried)
             losses.append(loss.item())
             if not math.isfinite(losses[-1]):
@@ -441,20 +444,14 @@ def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
                 nn.utils.clip_grad_norm_(model.parameters(), config.clip)
             optimizer.param_groups[0]["lr"] = learning_rate((epoch - 1) * steps + step, config.epochs * steps, config)
             optimizer.step()
-            if mean:
-                mean.update_parameters(model)
             if config.carry:
-                carried = tree_map(Tensor.detach, after)  # no gradient goes back beyond the window
-        val_loss = evaluate(evaluated, corpus.ids, validation, config)
+                forgotten = torch.from_numpy(forgetting.random(inputs.shape[1]) < config.forget)  # (batch,)
+                carried = state_to_go_on_from(after, forgotten)
+        val_loss = evaluate(model, corpus.ids, validation, config)
     if not math.isfinite(val_loss):
         return replace(state, diverged={"epoch": epoch, "step": None})
 
     history = [*state.history, {"epoch": epoch, "train_loss": float(np.mean(losses)), "val_loss": val_loss}]
-    weights = {name: w.detach().cpu() for name, w in evaluated.state_dict().items()}
-    is_best = best_epoch(history) == epoch
-    return State(
-        weights=weights,
-        best_weights=weights if is_best else state.best_weights,
-        moments=stored_moments(model, optimizer, config),
-        history=history,
-    )
+    weights = {name: w.detach().cpu() for name, w in model.state_dict().items()}
+    best = weights if best_epoch(history) == epoch else state.best_weights
+    return State(weights, best, stored_moments(model, optimizer), history)

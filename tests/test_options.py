@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,8 +21,9 @@ OPTIONS: dict[str, dict] = {
     "weight decay": {"weight_decay": 0.1},
     "schedule": {"schedule": "cosine"},
     "clip": {"clip": 0.1},
-    "average": {"average": 0.9},
     "carry": {"carry": True, "split": "sequential"},
+    "shift": {"shift": True, "carry": True, "split": "sequential"},
+    "forget": {"forget": 0.3, "carry": True, "split": "sequential"},
     "more text": {"characters": 5000, "validation_characters": 3000},
     "cut": {"cut": 4000, "split": "sequential"},
 }
@@ -101,7 +101,7 @@ def test_text_is_not_written_from_weights_with_an_embedding(tiny, tiny_config):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# dropout, schedule, clip, average
+# dropout, schedule, clip
 
 
 def test_dropout_is_off_when_a_loss_is_measured(tiny, tiny_config):
@@ -145,22 +145,6 @@ def test_clipping_bounds_the_norm_of_the_gradient(tiny, tiny_config, monkeypatch
     assert norms and max(norms) <= 0.01 * 1.001
 
 
-def test_the_weights_are_the_running_mean_of_those_that_were_trained(tiny, tiny_config):
-    config = replace(tiny_config, average=0.75, batch_size=10_000)  # one step an epoch
-    states = [core.initial_state(len(tiny.vocab), config), *trained(tiny, config, 2)]
-    for before, after in pairwise(states):
-        for name, mean in after.weights.items():
-            expected = 0.75 * before.weights[name] + 0.25 * after.moments[f"{name}/{core.MOVING}"]
-            assert torch.allclose(mean, expected, atol=1e-7)
-
-
-def test_the_weights_that_are_trained_know_nothing_of_their_mean(tiny, tiny_config):
-    plain = trained(tiny, tiny_config, 2)[-1]
-    averaged = trained(tiny, replace(tiny_config, average=0.9), 2)[-1]
-    for name, w in plain.weights.items():
-        assert torch.equal(averaged.moments[f"{name}/{core.MOVING}"], w)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # the text: streams, more of it, a cut
 
@@ -188,6 +172,57 @@ def test_carrying_lowers_the_training_loss_of_short_windows(tiny, tiny_config):
     plain = replace(tiny_config, split="sequential", chunk_length=3, batch_size=4)
     a, b = (trained(tiny, config, 3)[-1] for config in (plain, replace(plain, carry=True)))
     assert b.history[-1]["train_loss"] < a.history[-1]["train_loss"] - 0.1
+
+
+def test_a_shift_begins_every_window_of_an_epoch_so_many_characters_later_and_is_new_for_each():
+    config = Config(carry=True, shift=True, split="sequential", chunk_length=7, batch_size=2, seed=1, device="cpu")
+    ids = np.arange(100, dtype=np.uint8)  # each character is its own position
+    train = np.arange(9)
+    met = []
+    for epoch in range(1, 21):
+        shift = core.window_shift(epoch, config)
+        windows = list(core.batches(ids, core.chunk_order(train, epoch, config), config, shift))
+        assert [inputs[0].tolist() for inputs, _ in windows] == [[7 * i + shift, 7 * (i + 4) + shift] for i in range(4)]
+        met.append(shift)
+    assert min(met) == 0 and max(met) == 6
+    assert met != [core.window_shift(epoch, replace(config, seed=2)) for epoch in range(1, 21)]
+
+
+@pytest.mark.parametrize("n_train", [8, 9, 10])
+def test_no_shift_takes_training_beyond_its_text(n_train):
+    config = Config(carry=True, shift=True, split="sequential", chunk_length=7, batch_size=2, device="cpu")
+    ids = np.arange(100, dtype=np.uint8)
+    order = core.chunk_order(np.arange(n_train), 1, config)
+    last = max(int(targets.max()) for _, targets in core.batches(ids, order, config, shift=6))
+    assert last <= 7 * n_train
+
+
+def test_forgotten_streams_begin_again_from_zero_and_the_others_go_on():
+    after = torch.arange(1.0, 25.0, requires_grad=True).reshape(2, 3, 4)  # (layers, batch, hidden)
+    found = core.state_to_go_on_from((after, 2 * after), torch.tensor([False, True, False]))
+    assert isinstance(found, tuple)
+    for part, before in zip(found, (after, 2 * after), strict=True):
+        assert torch.equal(part[:, [0, 2]], before[:, [0, 2]]) and not part[:, 1].any()
+        assert not part.requires_grad
+
+
+def test_about_the_asked_share_of_windows_begins_from_zero(tiny, tiny_config, monkeypatch):
+    shares = []
+
+    def noted(after, forgotten):
+        shares.append(forgotten.float().mean().item())
+        return real(after, forgotten)
+
+    real = core.state_to_go_on_from
+    monkeypatch.setattr(core, "state_to_go_on_from", noted)
+    config = replace(tiny_config, split="sequential", carry=True, forget=0.25, chunk_length=2, batch_size=8)
+    core.train_epoch(core.initial_state(len(tiny.vocab), config), tiny, config)
+    assert len(shares) > 50 and np.mean(shares) == pytest.approx(0.25, abs=0.08)
+
+
+def test_shifted_windows_need_training_text_in_one_piece():
+    with pytest.raises(CharlmError, match="validation_characters"):
+        Config(carry=True, shift=True, split="sequential", validation_characters=1000)
 
 
 def test_more_text_is_for_training_alone_and_leaves_validation_as_it_was():
@@ -224,13 +259,14 @@ def test_a_text_that_is_too_short_for_the_streams_is_an_error():
     [
         ("dropout", 1.0),
         ("dropout", -0.1),
-        ("average", 1.0),
         ("weight_decay", math.inf),
         ("clip", -1.0),
         ("schedule", "linear"),
         ("characters", 0),
         ("carry", True),  # of a shuffled split
         ("cut", 100),
+        ("shift", True),  # of chunks that nothing is carried between
+        ("forget", 0.1),
     ],
 )
 def test_a_senseless_option_is_named(field, value):

@@ -107,7 +107,7 @@ def read_state(path: Path) -> tuple[bytes, dict]:
         for key, moment in groups["moments"].items():
             name, _, kind = key.rpartition("/")
             shape = torch.Size() if kind == "step" else expected[name][0]
-            known = kind in ("step", "exp_avg", "exp_avg_sq", core.MOVING)
+            known = kind in ("step", "exp_avg", "exp_avg_sq")
             if not known or moment.shape != shape or moment.dtype != torch.float32:
                 raise ValueError("moments of another optimizer")
     except UNREADABLE as e:
@@ -271,7 +271,7 @@ def load_weights(folder: Path, which: str = "best") -> tuple[dict[str, torch.Ten
     about = read_run(folder)
     path = folder / f"{which}.safetensors"
     weights, _ = unpack(_read_weights(path, about), path)
-    weights, config = without_embedding(weights, Config(**about["config"]))
+    weights, config = without_embedding(weights, checked_config(about, folder))
     return weights, config, about["vocab"]
 
 
@@ -288,7 +288,7 @@ def without_embedding(weights: dict[str, torch.Tensor], config: Config) -> tuple
 def run_record(folder: Path) -> dict:
     """The run as a flat record: what results.json holds of it. Losses in nats per character, None where there is none."""
     about = read_run(folder)
-    config = Config(**about["config"])  # with the fields that the run is not named by
+    config = checked_config(about, folder)  # with the fields that the run is not named by
     history = about["history"]
     best = core.best_epoch(history)
     at_best = history[best - 1] if best else {"train_loss": None, "val_loss": None}

@@ -276,6 +276,16 @@ def test_a_sound_run_of_another_version_is_told_from_a_damaged_one(trained, tmp_
     assert stored_records(tmp_path, say=silent) == []
 
 
+def test_a_field_that_is_gone_is_read_at_the_value_that_changed_nothing(trained, tmp_path):
+    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
+    rewrite(folder, lambda about: about["config"].update(average=0.0))
+    assert run_record(folder)["val_loss"] == trained[1]["val_loss"]
+    load_weights(folder)
+    rewrite(folder, lambda about: about["config"].update(average=0.5))
+    with pytest.raises(CharlmError, match=r"another version.*average"):
+        run_record(folder)
+
+
 def test_a_sound_state_of_another_version_is_told_from_a_damaged_one(tiny, tiny_config, tmp_path):
     run = Run.of(tiny_config, tiny, tmp_path)
     run.save(charlm.runs.sweep.train_one_epoch(run.load(), run.config, tiny))
