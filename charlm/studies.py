@@ -20,15 +20,16 @@ from charlm.benchmark.measures import (
     best_short_run,
     with_benchmark_losses,
     with_dynamic_rates,
+    with_short_losses,
 )
 from charlm.cells.measures import best_rates
 from charlm.corpus import CORPORA, load_corpus
-from charlm.cure.measures import best_dropout, with_training_at_rest
+from charlm.cure.measures import best_dropout, best_dropouts, with_training_at_rest
 from charlm.device import resolved_config
 from charlm.gradients.measures import with_gradient_curves
 from charlm.meaning.measures import with_counting, with_measured_losses
 from charlm.protocol import Study
-from charlm.records import Record, Records, counted, of_cell
+from charlm.records import Record, Records, cells_in, counted, of_cell
 from charlm.runs.files import write_whole
 from charlm.runs.folder import Run, run_record
 from charlm.runs.identity import training_code_hash
@@ -59,6 +60,20 @@ BENCHMARK = replace(
 TUNED = ("embedding", "batch_size", "dropout", "learning_rate")
 SHORT = replace(BENCHMARK, cut=TUNING_CUT, characters=CUT, epochs=4, patience=4)
 LONGER = replace(SHORT, embedding=128, epochs=10, patience=10)
+# What the recipes before lacked: epochs that cut their windows elsewhere, and windows begun from a zero state.
+RECIPE = replace(BENCHMARK, precision="auto", embedding=128, dropout=0.4, shift=True, forget=0.06)
+TRIED: dict[str, tuple[dict, ...]] = {  # by short runs, each on all of RECIPE but for what is named
+    "lstm": (
+        {},
+        {"forget": 0.15},
+        {"dropout": 0.5, "epochs": 30, "patience": 30},
+        {"dropout": 0.5, "hidden_size": 768},
+        {"dropout": 0.6, "hidden_size": 768},
+    ),
+    "gru": ({}, {"dropout": 0.5, "learning_rate": 0.001}),
+    "rnn": ({"dropout": 0.1}, {"dropout": 0.1, "learning_rate": 0.001}),
+}
+DROPOUTS_BY_CELL = {"rnn": (0.1, 0.2), "lstm": (0.4, 0.5, 0.6), "gru": (0.4, 0.5, 0.6)}
 
 # ---------------------------------------------------------------------------------------------------------------------
 # which runs a study is made of
@@ -157,6 +172,28 @@ def cure(corpus: Corpus) -> list[Config]:
     return treated + [replace(LARGER, cell="gru", precision="bfloat16", seed=seed) for seed in range(5)]
 
 
+def dropouts(corpus: Corpus) -> list[Config]:
+    """The three larger cells with several dropouts each, to choose one of them for each."""
+    configs = []
+    for cell, shares in DROPOUTS_BY_CELL.items():
+        for seed, share in product(range(10, 13), shares):
+            configs.append(replace(CURE, precision="auto", cell=cell, dropout=share, seed=seed))
+    return configs
+
+
+def arms(corpus: Corpus) -> list[Config]:
+    """What of the cure it is that cures: nothing of it, dropout alone, the rest of it without dropout, all of it; for each
+    cell the dropout that was best on other seeds. None where those runs were not made."""
+    chosen = best_dropouts(read_study("dropouts", corpus).runs)
+    rest = replace(CURE, precision="auto")
+    configs = []
+    for cell, seed in product(chosen, range(5)):
+        share = chosen[cell]
+        for arm in (LARGER, replace(LARGER, dropout=share), rest, replace(rest, dropout=share)):
+            configs.append(replace(arm, cell=cell, seed=seed))
+    return configs
+
+
 def more_text(corpus: Corpus) -> list[Config]:
     """The larger LSTM on the study's text, and on twice and four times as many characters of the text that it is the
     beginning of; what is added is for training alone."""
@@ -199,6 +236,31 @@ def benchmark(corpus: Corpus) -> list[Config]:
     return configs
 
 
+def short_runs(corpus: Corpus) -> list[Config]:
+    """Short runs on the first nine tenths alone, whose last tenth is validation text: to choose what TRIED names."""
+    base = replace(RECIPE, cut=TUNING_CUT, characters=CUT)
+    configs = []
+    for cell, each in TRIED.items():
+        configs += [replace(base, cell=cell, **options) for options in each]
+    return configs
+
+
+def last_tenth(corpus: Corpus) -> list[Config]:
+    """Three seeds of each cell with what its short runs found best, on all of the first nine tenths; none where those were
+    not made."""
+    tried = read_study("short_runs", corpus).runs
+    configs = []
+    for cell in cells_in(tried):
+        chosen = best_short_run(of_cell(tried, cell))
+        if chosen:
+            options = {
+                name: chosen[name] for each in TRIED[cell] for name in each if name not in ("epochs", "patience")
+            }
+            options |= {"epochs": chosen["max_epochs"], "patience": chosen["max_epochs"]}
+            configs += [replace(RECIPE, cell=cell, seed=seed, **options) for seed in range(3)]
+    return configs
+
+
 def _recipe(tried: Records, epochs: int | None = None) -> list[Config]:
     chosen = best_short_run(tried)
     if chosen is None:
@@ -214,21 +276,20 @@ def _with_counting_and_rest(runs: Records, corpus: Corpus) -> list[Record]:
 
 
 def _with_losses_on_the_last_tenth(runs: Records, corpus: Corpus) -> list[Record]:
-    # A dynamic evaluation takes minutes a run, and is made of the cell that the rate was chosen on.
-    rate = best_dynamic_rate(read_study("tuning", corpus).runs)
-    others = [r for r in runs if r["cell"] != "lstm"]
-    return with_benchmark_losses(of_cell(runs, "lstm"), corpus, rate) + with_benchmark_losses(others, corpus)
+    return with_benchmark_losses(runs, corpus, best_dynamic_rate(read_study("short_runs", corpus).runs))
 
 
 STUDIES_OF_CELLS = (precision, precision_larger, cells, parameters, learning_rates, tuned, split, sequential)
-STUDIES_OF_OVERFITTING = (dropout, cure)
-STUDIES_OF_WHOLE_TEXT = (more_text, tuning, first_recipe, second_recipe, benchmark)
+STUDIES_OF_OVERFITTING = (dropout, cure, dropouts, arms)
+STUDIES_OF_WHOLE_TEXT = (more_text, tuning, first_recipe, second_recipe, benchmark, short_runs, last_tenth)
 CONFIGURATIONS = {f.__name__: f for f in (*STUDIES_OF_CELLS, *STUDIES_OF_OVERFITTING, *STUDIES_OF_WHOLE_TEXT)}
 WHOLE_TEXT = "tiny-shakespeare"  # which the source study's text is the beginning of
 OF_WHOLE_TEXT = [f.__name__ for f in STUDIES_OF_WHOLE_TEXT]
 GOES_ON_FROM = {
     "tuned": "learning_rates",
     "cure": "dropout",
+    "arms": "dropouts",
+    "last_tenth": "short_runs",
     **dict.fromkeys(("first_recipe", "second_recipe", "benchmark"), "tuning"),
 }
 TIMED = ("cells", "parameters", "tuned")  # whose cells are compared in seconds too
@@ -237,10 +298,13 @@ STUDY_MEASURES: dict[str, Callable[[Records, Corpus], list[Record]]] = {
     "cells": with_gradient_curves,
     "sequential": with_measured_losses,
     "cure": _with_counting_and_rest,
+    "arms": _with_counting_and_rest,
     "tuning": with_dynamic_rates,
     "first_recipe": with_benchmark_losses,
     "second_recipe": with_benchmark_losses,
-    "benchmark": _with_losses_on_the_last_tenth,
+    "benchmark": with_benchmark_losses,
+    "short_runs": with_short_losses,
+    "last_tenth": _with_losses_on_the_last_tenth,
 }
 
 

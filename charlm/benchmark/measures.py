@@ -11,7 +11,8 @@ dynamic       the same, and the weights go on learning from the text that was re
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from torch.nn.utils import clip_grad_norm_
 from torch.utils._pytree import tree_map
 
 import charlm_core as core
-from charlm.records import Record, Records, finished
+from charlm.records import Record, Records, finished, of_cell
 from charlm.runs.folder import RUNS, load_weights
+from charlm.runs.sweep import count_cores
 from charlm_core import CharModel, Config, Corpus, Memory
 
 CUT = 1_003_854  # characters: the first nine tenths of tiny shakespeare, as nanoGPT cuts it
@@ -47,8 +49,13 @@ QUOTED = {
 
 
 def best_short_run(records: Records) -> Record | None:
-    """The short run with the lowest validation loss at its last epoch; None without records."""
-    return min(finished(records), key=lambda r: r["val_loss_last"], default=None)
+    """The short run with the lowest loss in windows of 256, at its last epoch; None without records. Of the first short
+    runs that loss is not known: of them the one with the lowest validation loss as it was recorded."""
+    return min(finished(records), key=_choosing_loss, default=None)
+
+
+def _choosing_loss(r: Record) -> float:
+    return r["losses"][WINDOWS] if "losses" in r else r["val_loss_last"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -139,19 +146,23 @@ def averaged(losses: Sequence[Tensor]) -> Tensor:
 
 
 def with_dynamic_rates(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
-    """The short runs; the best of them with its losses by the rate of a dynamic evaluation of its validation text, as
+    """The short runs; the LSTM that was best with its losses by the rate of a dynamic evaluation of its validation text, as
     [[rate, loss], …]."""
-    best = best_short_run(records)
+    best = best_short_run(of_cell(records, "lstm"))
     text = text_between(corpus, TUNING_CUT, CUT)
     measured = []
     for r in records:
-        losses = []
-        for rate in DYNAMIC_RATES if r is best else ():
-            with _reading():
-                found = dynamic_losses(trained_model(runs / r["run_id"]), text, rate)
-            losses.append([rate, float(found.double().mean())])
-        measured.append(r | {"dynamic_rates": losses})
+        rates = DYNAMIC_RATES if r is best else ()
+        tried = [(runs / r["run_id"], text, rate) for rate in rates]
+        measured.append(r | {"dynamic_rates": _on_all_cores(_dynamic_loss, tried)})
     return measured
+
+
+def _dynamic_loss(tried: tuple[Path, Tensor, float]) -> list[float]:
+    folder, text, rate = tried
+    with _reading():
+        losses = dynamic_losses(trained_model(folder), text, rate)
+    return [rate, float(losses.double().mean())]
 
 
 def best_dynamic_rate(records: Records) -> float | None:
@@ -160,30 +171,52 @@ def best_dynamic_rate(records: Records) -> float | None:
     return min(tried, key=lambda pair: pair[1])[0] if tried else None
 
 
+def with_short_losses(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
+    """The short runs with their losses by evaluation on their own validation text, and the dynamic rates of the best."""
+    text = text_between(corpus, TUNING_CUT, CUT)
+    measured = [r | {"losses": _means(losses)} for r, losses, _ in _measured(records, text, None, runs)]
+    return with_dynamic_rates(measured, corpus, runs)
+
+
 def with_benchmark_losses(
     records: Records, corpus: Corpus, dynamic_rate: float | None = None, runs: Path = RUNS
 ) -> list[Record]:
-    """The finished runs with their losses by evaluation (a dynamic one where its rate is given), what random batches would
-    add as noise to the one from windows (random_batches), and the losses of the average of the probabilities of all runs of
-    the cell (together)."""
-    text = text_between(corpus, CUT)
-    by_cell: dict[str, list[tuple[Record, dict[str, Tensor]]]] = {}
-    for r in finished(records):
+    """The finished runs with their losses by evaluation (a dynamic one of the LSTM where its rate is given: it takes minutes
+    a run), what random batches would add as noise to the one from windows (random_batches), and the losses of the average
+    of the probabilities of all runs of the cell (together)."""
+    found = _measured(records, text_between(corpus, CUT), dynamic_rate, runs)
+    measured = []
+    for r, losses, error in found:
+        alike = [of_other for other, of_other, _ in found if other["cell"] == r["cell"]]
+        together = {}
+        for evaluation in (WINDOWS, CARRIED):
+            together[evaluation] = averaged([of_other[evaluation] for of_other in alike])
+        fields = {"losses": _means(losses), "random_batches": error, "together": _means(together)}
+        measured.append(r | fields)
+    return measured
+
+
+def _measured(
+    records: Records, text: Tensor, dynamic_rate: float | None, runs: Path
+) -> list[tuple[Record, dict[str, Tensor], float]]:
+    """The finished runs, each with its losses (n - 1,) by evaluation, and the error that random batches would add."""
+
+    def losses_of(r: Record) -> tuple[Record, dict[str, Tensor], float]:
         model = trained_model(runs / r["run_id"])
         with _reading():
             windows = window_losses(model, text)
-            losses = {WINDOWS: torch.cat(windows), CARRIED: carried_losses(model, text)}  # (n - 1,) each
-            if dynamic_rate is not None:
+            losses = {WINDOWS: torch.cat(windows), CARRIED: carried_losses(model, text)}
+            if dynamic_rate is not None and r["cell"] == "lstm":
                 losses[DYNAMIC] = dynamic_losses(model, text, dynamic_rate)
-        fields = {"losses": _means(losses), "random_batches": random_batches_error(windows)}
-        by_cell.setdefault(r["cell"], []).append((r | fields, losses))
-    measured = []
-    for of_cell in by_cell.values():
-        together = {}
-        for evaluation in (WINDOWS, CARRIED):
-            together[evaluation] = averaged([losses[evaluation] for _, losses in of_cell])
-        measured += [r | {"together": _means(together)} for r, _ in of_cell]
-    return measured
+        return r, losses, random_batches_error(windows)
+
+    return _on_all_cores(losses_of, finished(records))
+
+
+def _on_all_cores(measure: Callable, arguments: Sequence) -> list:
+    """measure() of each, side by side. Threads are enough: PyTorch lets go of Python's lock while it computes."""
+    with ThreadPoolExecutor(count_cores()) as pool:
+        return list(pool.map(measure, arguments))
 
 
 def _reading():

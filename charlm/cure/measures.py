@@ -7,7 +7,7 @@ from pathlib import Path
 import charlm_core as core
 from charlm import stats
 from charlm.device import check_device
-from charlm.records import Record, Records, finished
+from charlm.records import Record, Records, cells_in, finished, of_cell
 from charlm.runs.folder import RUNS, load_weights
 from charlm_core import CharModel, Corpus
 
@@ -34,6 +34,12 @@ def best_dropout(records: Records) -> float | None:
         if finished(tried) == tried:
             means[dropout] = stats.seed_estimate(tried, BEST_LOSS).known_mean
     return min(means, key=means.__getitem__) if means else None
+
+
+def best_dropouts(records: Records) -> dict[str, float]:
+    """{cell: dropout with the lowest mean best validation loss}; a cell of which every dropout diverged is out."""
+    chosen = {cell: best_dropout(of_cell(records, cell)) for cell in cells_in(records)}
+    return {cell: dropout for cell, dropout in chosen.items() if dropout is not None}
 
 
 def treated(records: Records) -> list[Record]:
