@@ -16,8 +16,9 @@ from scipy.special import stdtrit
 from charlm import stats
 from charlm.protocol import PUBLISHED
 from charlm.records import Records, cells_in, crossing_epoch, of_cell, published_numbers
-from charlm.show import Finding, Table, Tiles, finding_values, make_table
+from charlm.show import Finding, Table, Tiles, finding_values
 from charlm.stats import MARGIN, MIN_SEEDS, Estimate, Interval, Key
+from charlm.tables import make_table
 from charlm.temperature.measures import (
     AS_RANDOM,
     AS_REAL,
@@ -219,45 +220,45 @@ def one_more_run(e: Estimate) -> Interval | None:
     return e.mean - half, e.mean + half
 
 
-def better_cell_claims(records: Records) -> list[dict]:
+def better_cell_claims(results: dict) -> list[dict]:
     """That the LSTM is better, at the last and at the best epoch."""
-    if not {"rnn", "lstm"} <= published_numbers(records).keys():
-        return []
     difference = PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"]
     claims = []
     for epoch, published in (("last", round(difference, 4)), ("best", "the LSTM is better")):
-        e = stats.lstm_minus_rnn(records, epoch)
-        text = f"The LSTM has the lower validation loss, {epoch} epoch"
-        judged = stats.judged_lower(e)
-        claims.append(_claim(text, "LSTM − RNN, nats", "difference", published, e.mean, e.interval, MEAN, e.n, judged))
+        c = results["contrasts"].get(f"losses/{epoch}/lstm-rnn")
+        if c:
+            text = f"The LSTM has the lower validation loss, {epoch} epoch"
+            claims.append(_of_contrast(text, "LSTM − RNN, nats", published, c, stats.LOWER))
     return claims
 
 
 def overfitting_claims(results: dict) -> list[dict]:
-    """What is said of the larger configuration, from the table of the loss comparison; only of the study's own two."""
-    by_cell: dict[str, list[dict]] = {}
-    for row in results["tables"].get("overfitting", []):
-        by_cell.setdefault(row["cell"], []).append(row)
+    """What is said of the larger configuration."""
+    contrasts = results["contrasts"]
     claims = []
-    for cell, rows in by_cell.items():
-        last, best, gap, rise = rows  # in the order of overfitting_table()
-        if not gap["seeds"]:
+    for cell in cells_in(results["runs"]):
+        both = [contrasts.get(f"overfitting/{part}/{cell}") for part in ("gap", "rise")]
+        if None in both:
             continue
-        both = stats.verdict_of_both(gap["verdict"], rise["verdict"])
-        # The weaker part decides.
-        row, measure = (gap, "gap to training, {}") if gap["verdict"] == both else (rise, "rise above its best")
-        text = f"{cell}: 512 / 0.002 overfits"
-        measure = f"{measure.format('larger − smaller model')}, nats"
-        claims.append(_of_row(text, measure, "overfits", row, both))
-        for epoch, row in (("last", last), ("best", best)):
-            text = f"{cell}: 512 / 0.002 has the higher validation loss, {epoch} epoch"
-            claims.append(_of_row(text, "larger − smaller model, nats", "higher", row, row["verdict"]))
+        gap, rise = (stats.claim_verdict(c["verdict"], stats.HIGHER) for c in both)
+        weaker = both[0] if stats.verdict_of_both(gap, rise) == gap else both[1]  # which decides
+        name = cell.upper()
+        measure = "rise above its best, nats" if weaker is both[1] else f"gap to training, {LARGER_MINUS}"
+        claims.append(_of_contrast(f"{name}: 512 / 0.002 overfits", measure, "overfits", weaker, stats.HIGHER))
+        for epoch in ("last", "best"):
+            text = f"{name}: 512 / 0.002 has the higher validation loss, {epoch} epoch"
+            c = contrasts[f"overfitting/{epoch}/{cell}"]
+            claims.append(_of_contrast(text, LARGER_MINUS, "higher", c, stats.HIGHER))
     return claims
 
 
-def _of_row(text: str, measure: str, published: str, row: dict, judged: str) -> dict:
-    """A claim on the difference in a row of a table."""
-    return _claim(text, measure, "difference", published, row["estimate"], _interval(row), MEAN, row["seeds"], judged)
+LARGER_MINUS = "larger − smaller model, nats"
+
+
+def _of_contrast(text: str, measure: str, published: str | float, c: dict, claimed: str) -> dict:
+    """A claim that a difference in results.json is LOWER or HIGHER."""
+    judged = stats.claim_verdict(c["verdict"], claimed)
+    return _claim(text, measure, "difference", published, c["mean"], _interval(c), MEAN, c["n"], judged)
 
 
 def gap_cause_claims(results: dict) -> list[dict]:
@@ -326,7 +327,7 @@ def all_claims(results: dict) -> list[dict]:
     own = published_numbers(runs)
     return [
         *published_claims(runs),
-        *better_cell_claims(runs),
+        *(better_cell_claims(results) if {"rnn", "lstm"} <= own.keys() else []),
         *(overfitting_claims(results) if own else []),
         *(gap_cause_claims(results) if own else []),
         *shown_text_claims(results),

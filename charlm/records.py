@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from charlm.protocol import PROTOCOL, PUBLISHED
+from charlm_core import Config
 
 Record = dict[str, Any]  # a run; what is measured of it is added under names of its own
 Records = Sequence[Record]
@@ -91,8 +92,10 @@ def rise_above_best(record: Record) -> float:
     return record["val_loss_last"] - record["val_loss_best"]
 
 
-def size_and_rate(record: Record) -> str:
-    return f"{record['hidden_size']} / {record['learning_rate']:g}"
+def size_and_rate(run: Record | Config) -> str:
+    """Of a record or a configuration: '512 / 0.002'."""
+    known = run if isinstance(run, dict) else vars(run)
+    return f"{known['hidden_size']} / {known['learning_rate']:g}"
 
 
 def diverged_note(records: Records) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 import pandas as pd
 
 from charlm.printable import inline, visible
+from charlm.stats import Contrast
 
 MISSING = "–"  # what a table cell or a finding shows where there is no number
 ICONS = {"confirmed": "✓", "refuted": "✗", "no difference that matters": "≈", "too close to call": "?"}
@@ -106,6 +107,8 @@ class _Fill(string.Formatter):
     """str.format for findings: numbers are shown as numbers, everything else is escaped."""
 
     def format_field(self, value: object, spec: str) -> str:
+        if isinstance(value, Contrast):
+            return format(value, spec)
         return escape_markdown(show_value(value, f"{{:{spec}}}" if spec else "{}"))
 
 
@@ -186,6 +189,7 @@ class Table:
     note: str = ""
     groups: str = ""
     row_ids: str = ""
+    contrasts: tuple[Contrast, ...] = ()
 
     def __post_init__(self) -> None:
         _check_id(self.id)
@@ -216,7 +220,7 @@ class Table:
         }
         facts = {"kind": "table", "id": self.id, "caption": self.caption, "note": self.note}
         rows = [dict(zip(columns, row, strict=True)) for row in values]
-        return data, {"charlm": facts | {"rows": rows}}
+        return data, {"charlm": facts | {"rows": rows} | contrast_facts(self.contrasts)}
 
     def _html(self, columns: list[str], cells: list[list[str]], right: list[bool]) -> str:
         def line(tag: str, texts: Iterable[str]) -> str:
@@ -300,6 +304,7 @@ class Finding:
     text: str
     values: dict
     heading: str = ""
+    contrasts: tuple[Contrast, ...] = ()
 
     def __post_init__(self) -> None:
         _check_id(self.id)
@@ -313,12 +318,21 @@ class Finding:
         return _Fill().vformat(template, (), self.values)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
-        facts = {"kind": "finding", "id": self.id, "text": self.filled, "values": plain(self.values)}
+        numbers = {name: value for name, value in self.values.items() if not isinstance(value, Contrast)}
+        facts = {"kind": "finding", "id": self.id, "text": self.filled, "values": plain(numbers)}
         told = self.filled
         if self.heading:
             facts["heading"] = _one_line(self._fill(self.heading))
             told = f"**{facts['heading']}.** {told}"
-        return {"text/markdown": told, "text/plain": html.unescape(told)}, {"charlm": facts}
+        return {"text/markdown": told, "text/plain": html.unescape(told)}, {
+            "charlm": facts | contrast_facts(self.contrasts)
+        }
+
+
+def contrast_facts(contrasts: Iterable[Contrast]) -> dict:
+    """What a cell's output carries of the claimed differences that it speaks of: {key: what results.json has of it}."""
+    facts = {c.key: plain(c.facts) for c in contrasts}
+    return {"contrasts": facts} if facts else {}
 
 
 def finding_values(results: dict, id: str) -> dict:
@@ -384,33 +398,11 @@ class Results:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# a table whose columns are formatted by their names
-
-FORMATS = {
-    "training, last": "{:.4f}",
-    "validation, last": "{:.4f}",
-    "training, best": "{:.4f}",
-    "validation, best": "{:.4f}",
-    "mean": "{:.4f}",
-    "standard deviation": "{:.4f}",
-    "published": "{:.4f}",
-    "deviations away": "{:+.1f}",
-    "estimate": "{:+.4f}",
-    "low": "{:+.4f}",
-    "high": "{:+.4f}",
-}
+# what is said of claimed differences
 
 
-def make_table(
-    id: str,
-    rows: list[dict],
-    caption: str,
-    note: str = "",
-    formats: dict[str, str] | None = None,
-    groups: str = "",
-    row_ids: str = "",
-) -> Table:
-    """Table with the formats that FORMATS (or formats, first) has for its columns."""
-    frame = pd.DataFrame(rows, dtype=object)  # so that None stays None, and whole numbers beside it stay whole
-    formats = {c: f for c, f in (FORMATS | (formats or {})).items() if c in frame.columns}
-    return Table(id, frame, caption, formats, note, groups, row_ids)
+def answer(id: str, contrasts: Iterable[Contrast], heading: str, text: str, **values: object) -> Finding | None:
+    """What a section found, resting on these contrasts: a heading and a text, templates that are filled from values. None
+    where none of the contrasts was found, so that the section has no answer and is left out of the report."""
+    found = tuple(c for c in contrasts if c.difference.n)
+    return Finding(id, text, values, heading, found) if found else None

@@ -1,13 +1,13 @@
 """Estimates over seeds, and the rule by which a difference is judged. Losses are in nats per character."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtr, stdtrit  # of Student's t; scipy.stats takes half a second to import
 
-from charlm.records import Record, Records, check_alike, counted, finished, of_cell
+from charlm.records import Record, Records, cells_in, check_alike, counted, finished, of_cell
 
 Interval = tuple[float, float]  # low and high
 Key = str | Callable[[Record], float | None]  # a field of a record, or a function of one
@@ -41,7 +41,8 @@ class Estimate:
     values: dict[int, float]  # seed -> value
     mean: float | None
     sd: float | None
-    interval: Interval | None  # 95%, Student's t
+    interval: Interval | None  # Student's t
+    level: float = 0.95  # of the interval
     dropped: tuple[int, ...] = ()  # seeds that could not be paired
 
     @property
@@ -68,10 +69,10 @@ def estimate(values: dict[int, float], dropped: Sequence[int] = ()) -> Estimate:
     """Estimate of the mean from {seed: value}. A spread of zero gives an interval of width zero."""
     x = np.array(list(values.values()), dtype=float)
     if len(x) < 2:
-        return Estimate(values, float(x[0]) if len(x) else None, None, None, tuple(dropped))
+        return Estimate(values, float(x[0]) if len(x) else None, None, None, dropped=tuple(dropped))
     mean = float(x.mean())
     sd = float(x.std(ddof=1))
-    return Estimate(values, mean, sd, _t_interval(mean, sd, len(x), 0.05), tuple(dropped))
+    return Estimate(values, mean, sd, _t_interval(mean, sd, len(x), 0.05), dropped=tuple(dropped))
 
 
 def _t_interval(mean: float, sd: float, n: int, share: float) -> Interval:
@@ -95,7 +96,7 @@ def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
         if e.mean is None or e.sd is None:
             continue
         low, high = _t_interval(e.mean, e.sd, e.n, share)
-        widened[i] = replace(e, interval=(low, high))
+        widened[i] = replace(e, interval=(low, high), level=1 - share)
         if level is None and low <= 0 <= high:
             level = share
     return widened
@@ -148,18 +149,34 @@ def lstm_minus_rnn(records: Records, epoch: str) -> Estimate:
 # verdicts
 
 
-def verdict(interval: Interval | None, n: int, claimed_sign: int, margin: float = MARGIN) -> str:
-    """What VERDICT_RULE says of a difference claimed to be above zero (claimed_sign 1) or below it (-1), from its 95%
-    interval (low, high) and the number of seeds behind it.
-    """
+LOWER, HIGHER, SAME = "lower", "higher", "no difference that matters"
+OPEN, NOT_JUDGED = "too close to call", "not judged"
+VERDICTS = (LOWER, HIGHER, SAME, OPEN, NOT_JUDGED)
+
+
+def direction(interval: Interval | None, n: int, margin: float = MARGIN) -> str:
+    """What VERDICT_RULE says of a difference, from its interval (low, high) and the number of seeds behind it: one of
+    VERDICTS."""
     if n < MIN_SEEDS or interval is None:
-        return "not judged"
+        return NOT_JUDGED
     low, high = interval
     if -margin < low and high < margin:
-        return "no difference that matters"
+        return SAME
     if low <= 0 <= high:
-        return "too close to call"
-    return "confirmed" if (low > 0) == (claimed_sign > 0) else "refuted"
+        return OPEN
+    return HIGHER if low > 0 else LOWER
+
+
+def claim_verdict(found: str, claimed: str) -> str:
+    """What a direction says of the claim that it is `claimed`, LOWER or HIGHER: confirmed or refuted, or itself where there
+    is none."""
+    other = LOWER if claimed == HIGHER else HIGHER
+    return {claimed: "confirmed", other: "refuted"}.get(found, found)
+
+
+def verdict(interval: Interval | None, n: int, claimed_sign: int, margin: float = MARGIN) -> str:
+    """The same from an interval, of a difference claimed to be above zero (claimed_sign 1) or below it (-1)."""
+    return claim_verdict(direction(interval, n, margin), HIGHER if claimed_sign > 0 else LOWER)
 
 
 def verdict_of_both(first: str, second: str) -> str:
@@ -194,3 +211,164 @@ def difference_in_words(e: Estimate, than: str) -> str:
     else:
         reach = f"{abs(low):.4f} lower to {high:.4f} higher"
     return f"{words} (95% interval {reach}; {counted(e.n, 'seed')})"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# a claimed difference, made once: in the cell of a notebook that asks
+
+FEW = "so few seeds cannot tell"
+# What is compared most often, in words.
+QUANTITIES = {
+    "val_loss_last": "validation loss, last epoch",
+    "val_loss_best": "validation loss, best epoch",
+    "train_loss_last": "training loss, last epoch",
+    "train_loss_best": "training loss, best epoch",
+}
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One difference, first − second, over seeds; in nats per character unless `unit` says otherwise.
+
+    key: path-like, "losses/best/lstm-rnn". means: of first and second over the seeds of the difference, where both were
+    measured. notes: what has to be said of it, as "not converged".
+    """
+
+    key: str
+    first: str
+    second: str
+    quantity: str
+    difference: Estimate
+    means: tuple[float | None, float | None] = (None, None)
+    margin: float = MARGIN
+    unit: str = "nats"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """One of VERDICTS, by VERDICT_RULE."""
+        return direction(self.difference.interval, self.difference.n, self.margin)
+
+    def say(self, *, lower: str, higher: str, same: str, open: str, few: str = FEW) -> str:
+        """The one of these that the verdict chooses; `few` where it is not judged."""
+        return dict(zip(VERDICTS, (lower, higher, same, open, few), strict=True))[self.verdict]
+
+    def __format__(self, spec: str) -> str:
+        """As in "The LSTM's loss is {best} than the RNN's": "0.0124 nats higher (95% interval 0.0067 to 0.0181 higher; 5
+        seeds)". With :short, no bracket. With :size, the number alone."""
+        e = self.difference
+        if e.mean is None:
+            return "not known"
+        size = f"{abs(e.mean):.4f}"
+        if spec == "size":
+            return size
+        side = "higher" if e.mean > 0 else "lower"
+        words = f"{size} {self.unit} {side}"
+        return words if spec == "short" else f"{words} ({self._reach()})"
+
+    def _reach(self) -> str:
+        e = self.difference
+        if e.interval is None:
+            return f"{counted(e.n, 'seed')}, so no interval"
+        low, high = e.interval
+        if low * high > 0:
+            near, far = sorted([abs(low), abs(high)])
+            reach = f"{near:.4f} to {far:.4f} {'higher' if low > 0 else 'lower'}"
+        else:
+            reach = f"{abs(low):.4f} lower to {high:.4f} higher"
+        return f"{100 * e.level:.3g}% interval {reach}; {counted(e.n, 'seed')}"
+
+    @property
+    def facts(self) -> dict:
+        """What results.json has of it under its key."""
+        e = self.difference
+        facts: dict = {"first": self.first, "second": self.second, "quantity": self.quantity, "unit": self.unit}
+        facts |= {"values": e.values, "first_mean": self.means[0], "second_mean": self.means[1]}
+        facts |= {"mean": e.mean, "sd": e.sd, "low": e.low, "high": e.high, "level": e.level, "n": e.n}
+        return facts | {"margin": self.margin, "verdict": self.verdict, "notes": list(self.notes)}
+
+
+def contrast(
+    key: str,
+    first: Records,
+    second: Records | None,
+    quantity: Key,
+    *,
+    names: tuple[str, str] | None = None,
+    words: str = "",
+    notes: Sequence[str] = (),
+) -> Contrast:
+    """The difference of a field of the records, or of a function of one, paired over the seeds that finished in both.
+
+    Without `second`, quantity is the difference itself. `names` are those of the two sides, else they are the cells'; `words`
+    say what is compared, else QUANTITIES does.
+    """
+    if second is None:
+        difference = seed_estimate(first, quantity)
+        means: tuple[float | None, float | None] = (None, None)
+    else:
+        difference = paired_difference(first, second, quantity)
+        means = (_shared_mean(first, quantity, difference), _shared_mean(second, quantity, difference))
+    if names is None:
+        names = (_cell_of(first), _cell_of(second or ()))
+    words = words or QUANTITIES[str(quantity)]
+    return Contrast(key, *names, words, difference, means, notes=tuple(notes))
+
+
+def _shared_mean(records: Records, quantity: Key, difference: Estimate) -> float | None:
+    shared = [r for r in records if r["seed"] in difference.values]
+    return seed_estimate(shared, quantity).mean
+
+
+def _cell_of(records: Sequence[Record]) -> str:
+    return " and ".join(cell.upper() for cell in cells_in(records))
+
+
+def family(*contrasts: Contrast) -> list[Contrast]:
+    """The contrasts with the wider intervals that are due to those that are judged at once (see holm)."""
+    widened = holm([c.difference for c in contrasts])
+    return [replace(c, difference=e) for c, e in zip(contrasts, widened, strict=True)]
+
+
+def by_cell(
+    key: str,
+    first: Records,
+    second: Records | None,
+    quantity: Key,
+    *,
+    names: tuple[str, str],
+    words: str = "",
+    at_once: bool = True,
+) -> dict[str, Contrast]:
+    """The same contrast in every cell that has runs on both sides, {cell: contrast} with the keys "<key>/<cell>"; one family,
+    unless each is judged alone."""
+    cells = [cell for cell in cells_in(first) if second is None or of_cell(second, cell)]
+    each = []
+    for cell in cells:
+        other = None if second is None else of_cell(second, cell)
+        each.append(contrast(f"{key}/{cell}", of_cell(first, cell), other, quantity, names=names, words=words))
+    return dict(zip(cells, family(*each) if at_once else each, strict=True))
+
+
+def weakest(*contrasts: Contrast, claimed: str = HIGHER) -> Contrast:
+    """Of contrasts that all have to be on the claimed side, the one that is least so: its verdict is that on all."""
+    other = LOWER if claimed == HIGHER else HIGHER
+    order = [NOT_JUDGED, other, SAME, OPEN, claimed]
+    return min(contrasts, key=lambda c: order.index(c.verdict))
+
+
+def say_all(
+    contrasts: Iterable[Contrast], *, lower: str, higher: str, same: str, open: str, mixed: str, few: str = FEW
+) -> str:
+    """What say() says where all have one verdict, else `mixed`."""
+    verdicts = {c.verdict: c for c in contrasts}
+    if len(verdicts) > 1:
+        return mixed
+    for c in verdicts.values():
+        return c.say(lower=lower, higher=higher, same=same, open=open, few=few)
+    return few
+
+
+def per_cell(contrasts: dict[str, Contrast], spec: str = "short") -> str:
+    """'0.0124 nats higher (RNN) and 0.0021 nats lower (LSTM)'."""
+    return " and ".join(f"{c:{spec}} ({cell.upper()})" for cell, c in contrasts.items())

@@ -22,7 +22,7 @@ from charlm.drawing import (
     marker,
     styled,
 )
-from charlm.records import cells_in, counted, diverged_note, of_cell
+from charlm.records import cells_in, counted, diverged_note
 from charlm.show import Figure, finding_values, verdict_icon
 from charlm.stats import MARGIN
 
@@ -53,7 +53,7 @@ class Comparison:
 def ways_to_compare(results: dict) -> list[Comparison]:
     """The study's settings at the last and the best epoch, and the comparisons that were made of this corpus; none where
     not both cells finished."""
-    ways = [_of_epoch(results, epoch) for epoch in ("last", "best")]
+    ways = [way for way in (_of_epoch(results, epoch) for epoch in ("last", "best")) if way]
     for id, name in COMPARISONS.items():
         values = finding_values(results, id)
         if "lstm_minus_rnn" in values and "losses" in values:
@@ -61,16 +61,14 @@ def ways_to_compare(results: dict) -> list[Comparison]:
     return [way for way in ways if {"rnn", "lstm"} <= way.losses.keys()]
 
 
-def _of_epoch(results: dict, epoch: str) -> Comparison:
-    runs = results["runs"]
-    e = stats.lstm_minus_rnn(runs, epoch)
-    losses = {}
-    for cell in cells_in(runs):
-        mean = stats.seed_estimate(of_cell(runs, cell), f"val_loss_{epoch}").mean
-        if mean is not None:
-            losses[cell] = mean
-    intervals = {"lstm": e.interval} if e.interval else {}
-    return Comparison(f"the study's settings, {epoch} epoch", tuple(e.values), losses, intervals, stats.judged_lower(e))
+def _of_epoch(results: dict, epoch: str) -> Comparison | None:
+    c = results["contrasts"].get(f"losses/{epoch}/lstm-rnn")
+    if c is None:
+        return None
+    intervals = {} if c["low"] is None else {"lstm": (c["low"], c["high"])}
+    losses = {"rnn": c["second_mean"], "lstm": c["first_mean"]}
+    judged = stats.claim_verdict(c["verdict"], stats.LOWER)
+    return Comparison(f"the study's settings, {epoch} epoch", tuple(map(int, c["values"])), losses, intervals, judged)
 
 
 def _of_comparison(values: dict, name: str) -> Comparison:

@@ -87,7 +87,7 @@ charlm_core
 charlm.printable charlm.command charlm.options
 charlm.device charlm.corpus charlm.sampling charlm.ngram charlm.text
 charlm.protocol charlm.parameters charlm.records charlm.stats
-charlm.show charlm.drawing
+charlm.show charlm.tables charlm.drawing
 charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.embedded charlm.runs.folder
 charlm.runs.inventory
 charlm.runs.progress charlm.runs.sweep charlm.runs.__main__

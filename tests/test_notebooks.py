@@ -68,15 +68,14 @@ def test_results_hold_every_run_of_the_studys_own_table_and_no_other(results):
 
 def test_the_loss_table_is_computed_from_the_runs(results, html):
     header, *rows = table(html, "losses")
-    assert header == ["cell", "loss", "seeds", "last epoch", "sd, last", "best epoch", "sd, best"]
-    part = {"training": "train_loss", "validation": "val_loss"}
+    assert header == ["cell", "epoch", "seeds", "training", "training, sd", "validation", "validation, sd"]
     assert len(rows) == 4
-    for cell, loss, seeds, *shown in rows:
+    for cell, epoch, seeds, *shown in rows:
         runs = [run for run in results["runs"] if run["cell"] == cell.lower()]
         assert int(seeds) == len(runs) == 2
         expected = []
-        for epoch in ("last", "best"):
-            values = [run[f"{part[loss]}_{epoch}"] for run in runs]
+        for part in ("train_loss", "val_loss"):
+            values = [run[f"{part}_{epoch}"] for run in runs]
             expected += [f"{mean(values):.4f}", f"{stdev(values):.4f}"]
         assert shown == expected
 

@@ -3,9 +3,8 @@
 import pytest
 from synthetic import make_record, make_runs
 
-from charlm.losses.words import loss_table
 from charlm.protocol import PUBLISHED
-from charlm.records import cells_in, crossing_epoch, published_numbers
+from charlm.records import cells_in, check_alike, crossing_epoch, published_numbers
 
 
 def test_the_published_lstm_is_0_0057_nats_better_at_the_last_epoch():
@@ -55,9 +54,9 @@ def test_cells_come_in_one_order_and_unknown_ones_last():
 @pytest.mark.parametrize("change", [{"hidden_size": 512}, {"corpus": "my.txt"}, {"precision": "bfloat16"}])
 def test_runs_that_differ_in_more_than_their_seed_are_never_pooled(change):
     with pytest.raises(ValueError, match="more than their seed"):
-        loss_table([make_record("rnn", 0), make_record("rnn", 1) | change])
+        check_alike([make_record("rnn", 0), make_record("rnn", 1) | change])
 
 
 def test_a_seed_counts_once():
     with pytest.raises(ValueError, match="repeat a seed"):
-        loss_table([make_record("rnn", 3), make_record("rnn", 3)])
+        check_alike([make_record("rnn", 3), make_record("rnn", 3)])

@@ -15,9 +15,10 @@ from charlm import studies
 from charlm.cells.measures import best_rates
 from charlm.corpus import load_corpus
 from charlm.device import resolved_config
-from charlm.losses.words import precision_table
 from charlm.protocol import Study
+from charlm.records import trained_in
 from charlm.runs.sweep import train_sweep
+from charlm.stats import SAME, by_cell
 from charlm.studies import CONFIGURATIONS, LEARNING_RATES, STUDIED_CELLS, STUDIES, Made
 from charlm_core import CharlmError
 
@@ -224,10 +225,12 @@ def test_bfloat16_trains_where_a_study_has_shown_it_equivalent_and_nowhere_else(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     monkeypatch.setattr(charlm.device, "why_untrainable", lambda *what: "")
     runs = studies.read_study(name, shakespeare).runs
-    for row in precision_table(runs).frame.to_dict("records"):
-        of = next(c for c in CONFIGURATIONS[name](shakespeare) if c.cell.upper() == row["cell"])
+    sides = trained_in(runs, "bfloat16"), trained_in(runs, "float32")
+    checks = by_cell("precision", *sides, "val_loss_best", names=("bfloat16", "float32"), at_once=False)
+    for cell, check in checks.items():
+        of = next(c for c in CONFIGURATIONS[name](shakespeare) if c.cell == cell)
         taken = resolved_config(replace(of, device="cpu", precision="auto")).precision
-        assert taken == ("bfloat16" if row["equivalent"] else "float32"), row
+        assert taken == ("bfloat16" if check.verdict == SAME else "float32"), cell
 
 
 @pytest.mark.parametrize("cell", STUDIED_CELLS)

@@ -3,7 +3,8 @@
 from charlm import stats
 from charlm.benchmark.measures import CARRIED, CUT, DYNAMIC, QUOTED, WINDOWS, loss_by
 from charlm.records import Record, Records, cells_in, counted, finished, of_cell
-from charlm.show import Finding, Table, make_table
+from charlm.show import Finding, Table
+from charlm.tables import make_table
 from charlm_core import CELLS
 
 READ = {

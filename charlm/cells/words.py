@@ -11,8 +11,9 @@ from charlm import stats
 from charlm.cells import measures
 from charlm.cells.measures import COMPARED_LOSS, PARTS, POWER, PUBLISHED_DIFFERENCE
 from charlm.records import Record, Records, cells_in, counted, diverged_note, finished, of_cell
-from charlm.show import Finding, Table, make_table
+from charlm.show import Finding, Table
 from charlm.stats import Estimate
+from charlm.tables import make_table
 
 # ---------------------------------------------------------------------------------------------------------------------
 # cells

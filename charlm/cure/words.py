@@ -4,8 +4,9 @@ from charlm import stats
 from charlm.cure import measures
 from charlm.cure.measures import BEST_LOSS
 from charlm.records import Records, cells_in, counted, diverged_note, finished, of_cell
-from charlm.show import Finding, Table, make_table
+from charlm.show import Finding, Table
 from charlm.stats import Estimate
+from charlm.tables import make_table
 
 
 def chosen_dropout(records: Records) -> Finding | None:

@@ -8,8 +8,9 @@ from charlm import stats
 from charlm.gradients import measures
 from charlm.gradients.measures import FACTOR_MARGIN, FAR, NEAR, VANISHED, Curves
 from charlm.records import Records, counted, diverged_note, of_cell
-from charlm.show import Finding, Table, make_table
+from charlm.show import Finding, Table
 from charlm.stats import MIN_SEEDS, Estimate
+from charlm.tables import make_table
 
 GRADIENT_RULE = f"""\
 What is judged is the ratio of the norm {FAR} steps back to the norm {NEAR} step back: the geometric mean over seeds, {MIN_SEEDS} or

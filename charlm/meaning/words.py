@@ -8,8 +8,9 @@ from charlm import stats
 from charlm.meaning import measures
 from charlm.meaning.measures import GAP, ORDERS
 from charlm.records import Records, cells_in, finished_alike, of_cell
-from charlm.show import Finding, Table, make_table
+from charlm.show import Finding, Table
 from charlm.stats import MARGIN, MIN_SEEDS, Estimate, Key
+from charlm.tables import make_table
 
 NOTHING = "No run finished, so there is nothing to measure."
 

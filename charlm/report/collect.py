@@ -31,6 +31,7 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
         "tables": {},
         "figures": {},
         "findings": {},
+        "contrasts": {},
         "samples": {},
         "provenance": {},
     }
@@ -45,6 +46,9 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
         for output, shown in execute.shown_things(notebook):
             kind = shown.pop("kind")
             id = shown.pop("id", "")
+            for key, contrast in shown.pop("contrasts", {}).items():
+                if results["contrasts"].setdefault(key, contrast) != contrast:
+                    raise ReportError(f"{job.name}: the contrast {key} is another one than was shown before")
             if kind == "results":
                 for run in shown["data"].get("runs", []):
                     claim(f"run {run.get('run_id')}", job.name)

@@ -8,7 +8,8 @@ import numpy as np
 
 from charlm import stats
 from charlm.records import Record, span
-from charlm.show import Finding, Table, make_table
+from charlm.show import Finding, Table
+from charlm.tables import make_table
 from charlm.temperature import measures
 from charlm.temperature.measures import (
     AS_RANDOM,

@@ -1,0 +1,97 @@
+"""Tables of runs by groups, and of claimed differences: the two kinds that every chapter has."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from charlm import stats
+from charlm.records import Records, diverged_note, finished
+from charlm.show import Table
+from charlm.stats import Contrast, Key
+
+FORMATS = {
+    "training, last": "{:.4f}",
+    "validation, last": "{:.4f}",
+    "training, best": "{:.4f}",
+    "validation, best": "{:.4f}",
+    "mean": "{:.4f}",
+    "standard deviation": "{:.4f}",
+    "published": "{:.4f}",
+    "deviations away": "{:+.1f}",
+    "estimate": "{:+.4f}",
+    "low": "{:+.4f}",
+    "high": "{:+.4f}",
+}
+
+
+def make_table(
+    id: str,
+    rows: list[dict],
+    caption: str,
+    note: str = "",
+    formats: dict[str, str] | None = None,
+    groups: str = "",
+    row_ids: str = "",
+    contrasts: tuple[Contrast, ...] = (),
+) -> Table:
+    """Table with the formats that FORMATS (or formats, first) has for its columns."""
+    frame = pd.DataFrame(rows, dtype=object)  # so that None stays None, and whole numbers beside it stay whole
+    formats = {c: f for c, f in (FORMATS | (formats or {})).items() if c in frame.columns}
+    return Table(id, frame, caption, formats, note, groups, row_ids, contrasts)
+
+
+def group_table(
+    id: str,
+    groups: Mapping[str, Records],
+    columns: Mapping[str, Key],
+    caption: str,
+    *,
+    note: str = "",
+    group: str = "cell",
+    spread: Sequence[str] = (),
+    formats: dict[str, str] | None = None,
+) -> Table | None:
+    """A row a group of runs: how many finished, and the mean over seeds of each column, a field of the records or a function
+    of one. A column that `spread` names has its standard deviation beside it. None without a run."""
+    rows = []
+    formats = dict(formats or {})
+    for name, runs in groups.items():
+        row: dict[str, object] = {group: name, "seeds": len(finished(runs))}
+        for column, key in columns.items():
+            e = stats.seed_estimate(runs, key)
+            row[column] = e.mean
+            formats.setdefault(column, "{:.4f}")
+            if column in spread:
+                row[f"{column}, sd"] = e.sd
+                formats[f"{column}, sd"] = formats[column]
+        if runs:
+            rows.append(row)
+    if not rows:
+        return None
+    notes = [note, diverged_note([r for runs in groups.values() for r in runs])]
+    return make_table(id, rows, caption, " ".join(filter(None, notes)), formats)
+
+
+def contrast_table(id: str, contrasts: Iterable[Contrast], caption: str, note: str = "") -> Table | None:
+    """A row a contrast, in results.json under its key; None without any that was found."""
+    found = [c for c in contrasts if c.difference.n]
+    if not found:
+        return None
+    rows = []
+    for c in found:
+        e = c.difference
+        row = {
+            "compared": f"{c.first} − {c.second}",
+            "in": c.quantity,
+            "seeds": e.n,
+            "first": c.means[0],
+            "second": c.means[1],
+        }
+        row |= {"estimate": e.mean, "low": e.low, "high": e.high, "level": None if e.interval is None else e.level}
+        rows.append(row | {"verdict": c.verdict})
+    formats = {"first": "{:.4f}", "second": "{:.4f}", "level": "{:.4g}"}
+    dropped = sorted({seed for c in found for seed in c.difference.dropped})
+    if dropped:
+        note += f" Seeds that did not finish on both sides are left out: {', '.join(map(str, dropped))}."
+    notes = dict.fromkeys(filter(None, [note.strip(), *(line for c in found for line in c.notes)]))
+    return make_table(id, rows, caption, " ".join(notes), formats, contrasts=tuple(found))
