@@ -4,7 +4,7 @@ A run record is the dict that charlm.runs gives and results.json holds under "ru
 character. A run whose loss stopped being a finite number ("diverged") enters no mean; what is shown names it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from charlm.protocol import PROTOCOL, PUBLISHED
@@ -23,6 +23,29 @@ def finished(records: Records) -> list[Record]:
 
 def of_cell(records: Records, cell: str) -> list[Record]:
     return [r for r in records if r["cell"] == cell]
+
+
+def with_value(records: Records, field: str, value: object) -> list[Record]:
+    return [r for r in records if r[field] == value]
+
+
+def values_in(records: Records, field: str) -> list:
+    return sorted({r[field] for r in records})
+
+
+def cut_short(records: Records) -> str:
+    """A sentence on the runs that the limit of epochs stopped, and not that they had ceased to get better; or none."""
+    said = []
+    for cell in cells_in(records):
+        runs = finished(of_cell(records, cell))
+        cut = [r for r in runs if r["epochs"] - r["best_epoch"] < r["patience"]]
+        if cut:
+            said.append(
+                f"{len(cut)} of {counted(len(runs), 'run')} of the {cell.upper()} (after {cut[0]['epochs']} epochs)"
+            )
+    if not said:
+        return ""
+    return f"Not converged, stopped by the limit of epochs while they may still have got better: {'; '.join(said)}."
 
 
 def trained_in(records: Records, precision: str) -> list[Record]:
@@ -118,3 +141,9 @@ def span(values: Sequence[int | float], form: str = "{:g}") -> str:
     """'28' or '28 to 31'."""
     ends = dict.fromkeys((form.format(min(values)), form.format(max(values))))
     return " to ".join(ends)
+
+
+def listed(names: Iterable[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -3,11 +3,24 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtr, stdtrit  # of Student's t; scipy.stats takes half a second to import
 
-from charlm.records import Record, Records, cells_in, check_alike, counted, finished, of_cell
+from charlm.records import (
+    Record,
+    Records,
+    cells_in,
+    check_alike,
+    counted,
+    finished,
+    listed,
+    of_cell,
+    values_in,
+    with_value,
+)
 
 Interval = tuple[float, float]  # low and high
 Key = str | Callable[[Record], float | None]  # a field of a record, or a function of one
@@ -143,6 +156,21 @@ def lstm_minus_rnn(records: Records, epoch: str) -> Estimate:
     epochs = ("last", "best")
     differences = [paired_difference(lstm, rnn, f"val_loss_{e}") for e in epochs]
     return holm(differences)[epochs.index(epoch)]
+
+
+def best_settings(records: Records, field: str) -> dict[str, Any]:
+    """{cell: the value of a field with which the mean lowest validation loss is least}, the smallest of equals; a value with
+    which a run diverged is out."""
+    best = {}
+    for cell in cells_in(records):
+        means = {}
+        for value in values_in(of_cell(records, cell), field):
+            tried = with_value(of_cell(records, cell), field, value)
+            if finished(tried) == tried:
+                means[value] = seed_estimate(tried, "val_loss_best").known_mean
+        if means:
+            best[cell] = min(means, key=means.__getitem__)
+    return best
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -350,6 +378,41 @@ def by_cell(
     return dict(zip(cells, family(*each) if at_once else each, strict=True))
 
 
+def pairwise(key: str, records: Records, quantity: Key, notes: Sequence[str] = ()) -> list[Contrast]:
+    """Every two cells as one family, with keys "<key>/lstm-rnn": the later one minus the earlier in the order of cells_in()."""
+    each = []
+    for a, b in combinations(cells_in(records), 2):
+        sides = of_cell(records, b), of_cell(records, a)
+        each.append(contrast(f"{key}/{b}-{a}", *sides, quantity, notes=notes))
+    return family(*each)
+
+
+def ranking(contrasts: Sequence[Contrast]) -> str:
+    """The order of the cells that were compared two by two: 'GRU best, then RNN, then LSTM', 'GRU best, then RNN and LSTM
+    alike', 'RNN or LSTM: too close to call'."""
+    means: dict[str, float] = {}
+    between: dict[frozenset[str], str] = {}
+    for c in contrasts:
+        for name, mean in zip((c.first, c.second), c.means, strict=True):
+            if mean is not None:
+                means.setdefault(name, mean)
+        between[frozenset((c.first, c.second))] = c.verdict
+    groups: list[list[str]] = []
+    for name in sorted(means, key=means.__getitem__):
+        if groups and all(between[frozenset((name, other))] not in (LOWER, HIGHER) for other in groups[-1]):
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    said = []
+    for group in groups:
+        verdicts = {between[frozenset(pair)] for pair in combinations(group, 2)}
+        alike = f"{listed(group)} alike" if verdicts == {SAME} else f"{' or '.join(group)}: too close to call"
+        said.append(alike if len(group) > 1 else group[0])
+    if len(groups) > 1 and len(groups[0]) == 1:
+        said[0] += " best"
+    return ", then ".join(said) or "no two cells are compared"
+
+
 def weakest(*contrasts: Contrast, claimed: str = HIGHER) -> Contrast:
     """Of contrasts that all have to be on the claimed side, the one that is least so: its verdict is that on all."""
     other = LOWER if claimed == HIGHER else HIGHER
@@ -370,5 +433,5 @@ def say_all(
 
 
 def per_cell(contrasts: dict[str, Contrast], spec: str = "short") -> str:
-    """'0.0124 nats higher (RNN) and 0.0021 nats lower (LSTM)'."""
-    return " and ".join(f"{c:{spec}} ({cell.upper()})" for cell, c in contrasts.items())
+    """'0.0124 nats higher (RNN) and 0.0021 nats lower (LSTM)'; none where there is no contrast."""
+    return listed(f"{c:{spec}} ({cell.upper()})" for cell, c in contrasts.items()) if contrasts else ""

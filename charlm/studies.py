@@ -22,9 +22,8 @@ from charlm.benchmark.measures import (
     with_dynamic_rates,
     with_short_losses,
 )
-from charlm.cells.measures import best_rates
 from charlm.corpus import CORPORA, load_corpus
-from charlm.cure.measures import best_dropout, best_dropouts, with_training_at_rest
+from charlm.cure.measures import with_training_at_rest
 from charlm.device import resolved_config
 from charlm.gradients.measures import with_gradient_curves
 from charlm.meaning.measures import with_counting, with_measured_losses
@@ -36,6 +35,7 @@ from charlm.runs.identity import training_code_hash
 from charlm.runs.progress import STUDIES
 from charlm.runs.sweep import train_sweep
 from charlm.show import Finding, plain
+from charlm.stats import best_settings
 from charlm_core import CharlmError, Config, Corpus
 
 STUDIED_CELLS = ("rnn", "lstm", "gru")
@@ -135,7 +135,7 @@ def tuned(corpus: Corpus) -> list[Config]:
     taken = {r["seed"] for r in swept}
     seeds = [seed for seed in range(10 + len(taken)) if seed not in taken]
     configs = []
-    for cell, rate in best_rates(swept).items():
+    for cell, rate in best_settings(swept, "learning_rate").items():
         configs += [Config(cell=cell, learning_rate=rate, seed=seed) for seed in seeds]
     return configs
 
@@ -164,7 +164,7 @@ def dropout(corpus: Corpus) -> list[Config]:
 def cure(corpus: Corpus) -> list[Config]:
     """The three cells with the dropout that the study of that name found best, on other seeds; and the GRU without, which
     precision_larger does not have. None where that study was not made."""
-    chosen = best_dropout(read_study("dropout", corpus).runs)
+    chosen = best_settings(read_study("dropout", corpus).runs, "dropout").get("lstm")
     if chosen is None:
         return []
     every = product(STUDIED_CELLS, range(5))
@@ -184,7 +184,7 @@ def dropouts(corpus: Corpus) -> list[Config]:
 def arms(corpus: Corpus) -> list[Config]:
     """What of the cure it is that cures: nothing of it, dropout alone, the rest of it without dropout, all of it; for each
     cell the dropout that was best on other seeds. None where those runs were not made."""
-    chosen = best_dropouts(read_study("dropouts", corpus).runs)
+    chosen = best_settings(read_study("dropouts", corpus).runs, "dropout")
     rest = replace(CURE, precision="auto")
     configs = []
     for cell, seed in product(chosen, range(5)):
@@ -228,7 +228,7 @@ def benchmark(corpus: Corpus) -> list[Config]:
     """The same with what all of them found best, for as many epochs as that run had; and so the GRU and the RNN, each at the
     learning rate that was best on the study's text, with which the training text begins."""
     lstm = _recipe(read_study("tuning", corpus).runs)
-    rates = best_rates(read_study("learning_rates", load_corpus(Study.corpus)).runs)
+    rates = best_settings(read_study("learning_rates", load_corpus(Study.corpus)).runs, "learning_rate")
     configs = list(lstm)
     for cell in ("gru", "rnn"):
         if cell in rates:

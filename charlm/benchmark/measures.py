@@ -40,8 +40,11 @@ STEP_LENGTH = 50  # characters between two steps of a dynamic evaluation
 DYNAMIC_RATES = (0.03, 0.1, 0.3)  # learning rates of such steps, to choose from
 RANDOM_WINDOWS = 200 * 64  # that nanoGPT draws for one evaluation
 
-# Losses of others on the same split, of transformers of about 10 million weights, from windows of 256 drawn at random.
+# Losses of others on the same split: transformers of about 10 million weights in windows of 256 drawn at random, and two
+# recurrent networks (L. Feng et al., arXiv 2410.01201: 3 layers of 384).
 QUOTED = {
+    "minLSTM": 1.555,
+    "minGRU": 1.548,
     "nanoGPT, its README": 1.4697,
     "nanoGPT, three seeds by AI-Scientist": 1.4655,
     "the same with a tuned learning rate": 1.4603,

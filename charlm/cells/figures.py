@@ -1,7 +1,6 @@
 """Figures of the fair comparison."""
 
 from charlm import stats
-from charlm.cells import measures
 from charlm.drawing import (
     colour,
     dashes,
@@ -13,7 +12,7 @@ from charlm.drawing import (
     panels,
     styled,
 )
-from charlm.records import Records, cells_in, diverged_note, finished, of_cell
+from charlm.records import Records, cells_in, diverged_note, finished, of_cell, values_in, with_value
 from charlm.show import Figure
 
 OFF_SCALE = 0.15  # nats above the lowest loss: where a panel of learning rates ends
@@ -28,14 +27,14 @@ def loss_by_learning_rate(records: Records) -> Figure | None:
         return None
     canvas, (ax,) = panels(1, 2.9)
     rows, lowest, entries = [], [], []
-    chosen = measures.best_rates(records)
+    chosen = stats.best_settings(records, "learning_rate")
     top = min(r["val_loss_best"] for r in done) + OFF_SCALE
     for cell in cells_in(done):
         runs = of_cell(done, cell)
         c = colour(cell)
         means = {}
-        for rate in measures.rates_in(runs):
-            means[rate] = stats.seed_estimate(measures.at_rate(runs, rate), "val_loss_best").known_mean
+        for rate in values_in(runs, "learning_rate"):
+            means[rate] = stats.seed_estimate(with_value(runs, "learning_rate", rate), "val_loss_best").known_mean
         ax.plot(list(means), list(means.values()), color=c, lw=1.8, ls=dashes(cell))
         for r in runs:
             rate, loss = r["learning_rate"], r["val_loss_best"]
@@ -48,7 +47,7 @@ def loss_by_learning_rate(records: Records) -> Figure | None:
         if cell in chosen:
             lowest.append(f"{cell.upper()} {min(means.values()):.4f} at {chosen[cell]:g}")
     ax.set_xscale("log")
-    ticks = measures.rates_in(records)
+    ticks = values_in(records, "learning_rate")
     ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
     ax.minorticks_off()
     ax.set_xlim(ticks[0] * 0.85, ticks[-1] * 1.35)

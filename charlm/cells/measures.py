@@ -3,32 +3,19 @@ how many seeds are enough. Pure functions from the records of studies to numbers
 """
 
 import math
-from itertools import combinations
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import nctdtr, stdtrit
 
 from charlm import stats
 from charlm.protocol import PUBLISHED
-from charlm.records import Record, Records, cells_in, finished, of_cell
-from charlm.stats import Estimate
+from charlm.records import Record, Records, finished, of_cell, with_value
 
-COMPARED_LOSS = "val_loss_best"  # what cells are compared by
 POWER = 0.8  # the chance with which a difference that is there shall be found
 MOST_PAIRS = 100_000  # where seeds_needed() stops looking
-PUBLISHED_DIFFERENCE = abs(PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"])
-
-# ---------------------------------------------------------------------------------------------------------------------
-# cells
-
-
-def pairwise_differences(records: Records) -> dict[tuple[str, str], Estimate]:
-    """{(a, b): estimate of loss of b − a} for every two cells, paired over seeds, intervals by Holm."""
-    pairs = list(combinations(cells_in(records), 2))
-    differences = []
-    for a, b in pairs:
-        differences.append(stats.paired_difference(of_cell(records, b), of_cell(records, a), COMPARED_LOSS))
-    return dict(zip(pairs, stats.holm(differences), strict=True))
+# LSTM − RNN, of one run each at its last epoch.
+PUBLISHED_DIFFERENCE = PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"]
 
 
 def seeds_needed(sd: float, difference: float) -> int:
@@ -45,31 +32,20 @@ def seeds_needed(sd: float, difference: float) -> int:
     return MOST_PAIRS
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# learning rates
+def runs_at_own_rate(swept: Records, records: Records) -> list[Record]:
+    """The runs of each cell at its own best learning rate of those swept: `records`, of other seeds, or without any those
+    of the sweep itself."""
+    if records:
+        return list(records)
+    own = []
+    for cell, rate in stats.best_settings(swept, "learning_rate").items():
+        own += with_value(of_cell(swept, cell), "learning_rate", rate)
+    return own
 
 
-def rates_in(records: Records) -> list[float]:
-    return sorted({r["learning_rate"] for r in records})
-
-
-def at_rate(records: Records, rate: float) -> list[Record]:
-    return [r for r in records if r["learning_rate"] == rate]
-
-
-def best_rates(records: Records) -> dict[str, float]:
-    """{cell: learning rate with the lowest mean validation loss}; a rate at which a run diverged is out."""
-    best = {}
-    for cell in cells_in(records):
-        runs = of_cell(records, cell)
-        means = {}
-        for rate in rates_in(runs):
-            tried = at_rate(runs, rate)
-            if finished(tried) == tried:
-                means[rate] = stats.seed_estimate(tried, COMPARED_LOSS).known_mean
-        if means:
-            best[cell] = min(means, key=means.__getitem__)  # the lowest rate of equals
-    return best
+def pairs_of_runs(rnn: Sequence[float], lstm: Sequence[float]) -> np.ndarray:
+    """Every RNN run with every LSTM run: how far the LSTM's loss lies above the RNN's, (pairs,)."""
+    return np.subtract.outer(np.array(lstm), np.array(rnn)).ravel()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

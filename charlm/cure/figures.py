@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 
 from charlm import stats
 from charlm.cure import measures
-from charlm.cure.measures import BEST_LOSS
 from charlm.drawing import (
     ACCENT,
     DASHED,
@@ -41,11 +40,11 @@ def cure_compared(without: Records, treated: Records) -> Figure | None:
     by_epoch.set_title(f"{shown.upper()}, every run, by epoch")
     said = []
     for i, cell in enumerate(cells):
-        before, after = (stats.seed_estimate(of_cell(runs, cell), BEST_LOSS) for runs in (without, treated))
+        before, after = (stats.seed_estimate(of_cell(runs, cell), "val_loss_best") for runs in (without, treated))
         draw_seeds(best, cell, before, i - 0.3, i - 0.17)
         draw_seeds(best, cell, after, i + 0.17, i + 0.3)
         for name, e in (("without", before), ("with", after)):
-            rows += [{"cell": cell, "cure": name, "seed": s, BEST_LOSS: v} for s, v in e.values.items()]
+            rows += [{"cell": cell, "cure": name, "seed": s, "val_loss_best": v} for s, v in e.values.items()]
         said.append(f"{cell.upper()} {before.known_mean:.3f} → {after.known_mean:.3f}")
     _counting_line(best, treated)
     places = [i + side for i in range(len(cells)) for side in (-0.24, 0.24)]
@@ -66,12 +65,12 @@ def cure_compared(without: Records, treated: Records) -> Figure | None:
 def _curves(ax: Axes, cell: str, without: Records, treated: Records) -> list[dict]:
     """Validation loss by epoch, a line a run; its lowest point is marked."""
     rows = []
-    top = max(stats.seed_estimate(runs, BEST_LOSS).known_mean for runs in (without, treated)) + 0.2
+    top = max(stats.seed_estimate(runs, "val_loss_best").known_mean for runs in (without, treated)) + 0.2
     for name, runs, c in (("without", finished(without), GREY), ("with", finished(treated), colour(cell))):
         for r in runs:
             epochs = range(1, len(r["val_loss"]) + 1)
             ax.plot(epochs, r["val_loss"], color=c, lw=1, ls=dashes(cell) if name == "with" else "solid")
-            ax.plot(r["best_epoch"], r[BEST_LOSS], "o", color=c, ms=4, mec="white", mew=0.6, zorder=3)
+            ax.plot(r["best_epoch"], r["val_loss_best"], "o", color=c, ms=4, mec="white", mew=0.6, zorder=3)
             rows += [
                 {"cell": cell, "cure": name, "seed": r["seed"], "epoch": n, "val_loss": v}
                 for n, v in zip(epochs, r["val_loss"], strict=True)
@@ -109,8 +108,8 @@ def loss_by_length(records: Records, treated: Records) -> Figure | None:
     rows, means = [], {}
     for times in sorted({measures.text_share(r) for r in done}):
         runs = [r for r in done if measures.text_share(r) == times]
-        means[times] = stats.seed_estimate(runs, BEST_LOSS)
-        rows += [{"times": times, "dropout": 0.0, "seed": r["seed"], BEST_LOSS: r[BEST_LOSS]} for r in runs]
+        means[times] = stats.seed_estimate(runs, "val_loss_best")
+        rows += [{"times": times, "dropout": 0.0, "seed": r["seed"], "val_loss_best": r["val_loss_best"]} for r in runs]
         _seeds(ax, times, means[times], GREY, "s")
     ax.plot(list(means), [e.known_mean for e in means.values()], color=GREY, lw=1.5)
     middle = list(means)[len(means) // 2]
@@ -119,11 +118,12 @@ def loss_by_length(records: Records, treated: Records) -> Figure | None:
     lstm = [r for r in finished(of_cell(treated, "lstm")) if r["seed"] in seeds]
     caption = "Best validation loss by the length of the text."
     if lstm:
-        e = stats.seed_estimate(lstm, BEST_LOSS)
+        e = stats.seed_estimate(lstm, "val_loss_best")
         _seeds(ax, min(means), e, colour("lstm"), "D")
         label_point(ax, "with the cure", (min(means), min(e.values.values())), (-4, -17), colour("lstm"))
         rows += [
-            {"times": min(means), "dropout": r["dropout"], "seed": r["seed"], BEST_LOSS: r[BEST_LOSS]} for r in lstm
+            {"times": min(means), "dropout": r["dropout"], "seed": r["seed"], "val_loss_best": r["val_loss_best"]}
+            for r in lstm
         ]
         caption = "Best validation loss by the length of the text, and what the cure makes of the shortest; each mark is a run."
     ax.set_xscale("log", base=2)

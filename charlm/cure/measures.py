@@ -5,51 +5,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import charlm_core as core
-from charlm import stats
 from charlm.device import check_device
-from charlm.records import Record, Records, cells_in, finished, of_cell
+from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, load_weights
 from charlm_core import CharModel, Corpus
-
-BEST_LOSS = "val_loss_best"  # what the cure is judged by
 
 # ---------------------------------------------------------------------------------------------------------------------
 # choosing
 
 
-def dropouts_in(records: Records) -> list[float]:
-    return sorted({r["dropout"] for r in records})
+def arm_of(record: Record) -> str:
+    """What of the cure a run has: nothing of it, dropout alone, the rest of it, all. Records of the time before there was
+    dropout say nothing of it, and have none."""
+    if not record.get("dropout"):
+        return "rest" if record.get("schedule") == "cosine" else "nothing"
+    return "all" if record["schedule"] == "cosine" else "dropout"
 
 
-def with_dropout(records: Records, dropout: float) -> list[Record]:
-    return [r for r in records if r["dropout"] == dropout]
-
-
-def best_dropout(records: Records) -> float | None:
-    """The dropout with the lowest mean best validation loss, the smallest of equals; one with which a run diverged is
-    out. None without records."""
-    means = {}
-    for dropout in dropouts_in(records):
-        tried = with_dropout(records, dropout)
-        if finished(tried) == tried:
-            means[dropout] = stats.seed_estimate(tried, BEST_LOSS).known_mean
-    return min(means, key=means.__getitem__) if means else None
-
-
-def best_dropouts(records: Records) -> dict[str, float]:
-    """{cell: dropout with the lowest mean best validation loss}; a cell of which every dropout diverged is out."""
-    chosen = {cell: best_dropout(of_cell(records, cell)) for cell in cells_in(records)}
-    return {cell: dropout for cell, dropout in chosen.items() if dropout is not None}
-
-
-def treated(records: Records) -> list[Record]:
-    """The runs with dropout."""
-    return [r for r in records if r.get("dropout")]
-
-
-def untreated(records: Records) -> list[Record]:
-    """Those without; records of the time before there was dropout say nothing of it."""
-    return [r for r in records if not r.get("dropout")]
+def in_arm(records: Records, arm: str) -> list[Record]:
+    return [r for r in records if arm_of(r) == arm]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -81,26 +55,26 @@ def _training_at_rest(folder: Path, corpus: Corpus) -> float:
 # functions of a record, for stats.seed_estimate
 
 
-def above_counting(r: Record) -> float | None:
+def above_counting(r: Record) -> float:
     """How far the best validation loss lies above that of the n-gram model on the same split."""
-    return None if r.get("counting") is None else r[BEST_LOSS] - r["counting"]
-
-
-def rise_to_last(r: Record) -> float:
-    """Validation loss at the last epoch minus that at the best."""
-    return r["val_loss_last"] - r[BEST_LOSS]
+    return r["val_loss_best"] - r["counting"]
 
 
 def gap_at_best(r: Record) -> float:
     """Validation minus recorded training loss at the best epoch."""
-    return r[BEST_LOSS] - r["train_loss_best"]
+    return r["val_loss_best"] - r["train_loss_best"]
 
 
 def gap_at_rest(r: Record) -> float | None:
-    """The same with the weights at rest and without dropout."""
-    return None if r.get("train_at_rest") is None else r[BEST_LOSS] - r["train_at_rest"]
+    """The same with the weights fixed and without dropout; None where that was not measured."""
+    return None if r.get("train_at_rest") is None else r["val_loss_best"] - r["train_at_rest"]
 
 
 def text_share(r: Record) -> int:
     """How many times the text of which the validation chunks are a part was read."""
     return round(r["characters"] / r["validation_characters"])
+
+
+def still_better(records: Records) -> bool:
+    """Whether no run was better before its last two epochs."""
+    return all(r["best_epoch"] >= r["epochs"] - 1 for r in finished(records))
