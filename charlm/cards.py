@@ -4,14 +4,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from charlm.drawing import ACCENT, BAND, FAINT, GREY, INK, SMALL, colour, dashes, finish, label_right, styled
+from charlm.drawing import ACCENT, FAINT, GREY, INK, SMALL, colour, dashes, finish, label_right, styled
 from charlm.show import Figure, finding_values
 
 
 def small_figures(results: dict) -> dict[str, Figure]:
     """{id of the finding that a card leads to: its drawing}, as far as results have the numbers."""
     drawn = {
-        "enough-seeds": chance_figure(results),
+        "enough-seeds": pairs_figure(results),
         "against-counting": counting_figure(results),
         "cure-and-counting": cure_figure(results),
         "benchmark": benchmark_figure(results),
@@ -31,25 +31,23 @@ def _rows(results: dict, id: str) -> list[dict]:
 
 
 @styled
-def chance_figure(results: dict) -> Figure | None:
-    """How two runs differ by chance, and the part that differs by more than the study's two did."""
+def pairs_figure(results: dict) -> Figure | None:
+    """How far each LSTM run lies above each RNN run at the last epoch, and the study's own pair."""
     values = finding_values(results, "enough-seeds")
-    if not values.get("unpaired_sd"):
+    if not values.get("differences"):
         return None
-    sd, difference, share = values["unpaired_sd"], values["difference"], values["one"]
     canvas, ax = _panel()
-    x = np.linspace(-3 * sd, 3 * sd, 241)
-    density = np.exp(-0.5 * (x / sd) ** 2)
-    ax.fill_between(x, density, where=abs(x) <= difference, color=BAND, lw=0)
-    ax.fill_between(x, density, where=abs(x) >= difference, color=ACCENT, alpha=0.6, lw=0)
-    ax.plot(x, density, color=INK, lw=1.2)
-    ax.text(0.98, 0.95, f"{share:.0%}", transform=ax.transAxes, ha="right", va="top", color=ACCENT, weight="bold")
-    ax.set_xticks([-difference, difference], ["", ""])
-    ax.set_xlabel(f"beyond ±{difference:.4f} nats")
+    differences = values["differences"]
+    ax.hist(differences, bins=24, color=GREY)
+    ax.axvline(0, color=INK, lw=1)
+    ax.axvline(-values["published"], color=ACCENT, lw=2)
+    ax.text(-values["published"], 1.0, "study ", transform=ax.get_xaxis_transform(), color=ACCENT, ha="right", va="top")
     ax.set_yticks([])
+    ax.locator_params(axis="x", nbins=4)
+    ax.set_xlabel("LSTM − RNN, nats")
     ax.spines["left"].set_visible(False)
-    alt = f"A bell curve of the difference between two runs; {share:.0%} of it lie beyond ±{difference:.4f} nats."
-    return finish(canvas, "card-seeds", "", alt, [{"sd": sd, "difference": difference, "share": share}])
+    alt = f"A histogram of {values['pairs']} differences between two runs, {values['lower']} of them below zero; the study's pair is marked."
+    return finish(canvas, "card-seeds", "", alt, [{"difference": d} for d in differences])
 
 
 @styled
@@ -67,8 +65,10 @@ def counting_figure(results: dict) -> Figure | None:
 def cure_figure(results: dict) -> Figure | None:
     """The same of the larger cells with dropout."""
     values = finding_values(results, "cure-and-counting")
-    losses = {cell.upper(): values[cell]["loss"] for cell in ("rnn", "lstm", "gru") if cell in values}
-    return _losses_beside("card-cure", losses, "counting", values["counting"]) if losses else None
+    if not values:
+        return None
+    losses = {cell.upper(): loss for cell, loss in values["losses"].items()}
+    return _losses_beside("card-cure", losses, "counting", values["counting"])
 
 
 @styled

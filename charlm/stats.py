@@ -406,7 +406,9 @@ def ranking(contrasts: Sequence[Contrast]) -> str:
     said = []
     for group in groups:
         verdicts = {between[frozenset(pair)] for pair in combinations(group, 2)}
-        alike = f"{listed(group)} alike" if verdicts == {SAME} else f"{' or '.join(group)}: too close to call"
+        alike = f"{listed(group)} alike"
+        if verdicts != {SAME}:
+            alike = f"{' or '.join(group)}: {FEW if NOT_JUDGED in verdicts else OPEN}"
         said.append(alike if len(group) > 1 else group[0])
     if len(groups) > 1 and len(groups[0]) == 1:
         said[0] += " best"

@@ -1,6 +1,7 @@
 """A notebook's chapter without a kernel: its code cells, executed here on runs that are given."""
 
 import ast
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -84,3 +85,23 @@ def check_snapshot(name: str, shown: Shown) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(told(shown), "utf-8", newline="\n")
     assert told(shown) == path.read_text("utf-8")
+
+
+def results_of(*chapters: Shown, runs: list[dict], corpus: str = "a text") -> dict:
+    """What results.json would hold of these chapters, as far as the summary reads it."""
+    results: dict = {
+        "runs": runs,
+        "study": {"corpus": corpus},
+        "contrasts": {},
+        "findings": {},
+        "figures": {},
+        "samples": {},
+    }
+    for shown in chapters:
+        results["contrasts"] |= contrasts_in(shown)
+        for _, about in shown:
+            if about["kind"] == "results":
+                results |= about["data"]
+            elif about["kind"] in ("finding", "figure"):
+                results[f"{about['kind']}s"][about["id"]] = about
+    return json.loads(json.dumps(results))

@@ -3,8 +3,9 @@
 import pytest
 from synthetic import make_runs
 
-from charlm import claims
-from charlm.stats import MARGIN, MIN_SEEDS
+from charlm import claims, stats
+from charlm.losses import measures
+from charlm.protocol import PUBLISHED
 
 
 def runs_at(key, **losses):
@@ -13,181 +14,124 @@ def runs_at(key, **losses):
     return [r | {key: losses[r["cell"]][r["seed"]]} for r in runs if r["seed"] < len(losses[r["cell"]])]
 
 
-def found(judged, start):
-    (claim,) = [c for c in judged if c["claim"].startswith(start)]
-    return claim
+def row_of(rows, number):
+    return next(row for row in rows if row["number"] == number)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# the study's numbers
 
 
 @pytest.mark.parametrize(
-    "losses, verdict",
+    ("losses", "verdict"),
     [
-        ([1.60, 1.61, 1.62], "confirmed"),
-        ([1.70, 1.71, 1.72], "refuted"),
-        ([1.60, 1.61], "not judged"),
+        ([1.60, 1.61, 1.62], measures.REPRODUCED),
+        ([1.70, 1.7001, 1.7002], measures.NOT_REPRODUCED),
+        ([1.60, 1.61], stats.NOT_JUDGED),
     ],
 )
-def test_a_published_number_is_judged_by_the_prediction_interval(losses, verdict):
-    claim = found(claims.published_claims(runs_at("val_loss_last", rnn=losses)), "RNN: validation loss")
-    assert claim["published"] == 1.6059 and claim["n"] == len(losses)
-    assert claim["verdict"] == verdict
+def test_a_published_number_is_judged_by_where_one_more_run_falls(losses, verdict):
+    row = row_of(measures.published_rows(runs_at("val_loss_last", rnn=losses)), "validation loss, last epoch")
+    assert (row["published"], row["n"], row["verdict"]) == (1.6059, len(losses), verdict)
 
 
 def test_the_prediction_interval_by_hand():
-    claim = found(claims.published_claims(runs_at("val_loss_last", rnn=[1.60, 1.61, 1.62])), "RNN: validation loss")
+    e = stats.estimate({0: 1.60, 1: 1.61, 2: 1.62})
     half = 4.302652729911275 * 0.01 * (4 / 3) ** 0.5  # t(0.975, 2) · s · √(1 + 1/3)
-    assert claim["interval"] == pytest.approx([1.61 - half, 1.61 + half])
+    assert measures.one_more_run(e) == pytest.approx((1.61 - half, 1.61 + half))
+    assert measures.chance_of_one_more_run(e, 1.61 + half) == pytest.approx(0.05)
+
+
+def test_the_numbers_are_one_family():
+    rows = measures.published_rows(make_runs(corpus="shakespeare-268k"))
+    assert len(rows) == 8 and min(row["level"] for row in rows) >= 0.95
+    assert max(row["level"] for row in rows) == pytest.approx(1 - 0.05 / 8)
+
+
+def test_a_number_that_another_set_of_runs_contradicts_is_too_close_to_call():
+    near, far = (runs_at("val_loss_last", rnn=losses) for losses in ([1.60, 1.61, 1.62], [1.70, 1.7001, 1.7002]))
+    for judging, other in ((near, far), (far, near)):
+        row = row_of(measures.agreed_rows(judging, {"other": other}), "validation loss, last epoch")
+        assert row["verdict"] == stats.OPEN
+    alone = row_of(measures.agreed_rows(near, {"the same": near}), "validation loss, last epoch")
+    assert alone["verdict"] == measures.REPRODUCED
+
+
+@pytest.mark.parametrize("change", [{"corpus": "my.txt"}, {"hidden_size": 512}])
+def test_other_runs_have_no_published_numbers(change):
+    assert measures.published_rows(make_runs(**change)) == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# its statements
+
+
+def contrast_facts(low, high, n=5):
+    mean = (low + high) / 2
+    verdict = stats.direction((low, high), n)
+    return {"mean": mean, "low": low, "high": high, "level": 0.95, "n": n, "verdict": verdict}
+
+
+def results(**contrasts):
+    keys = {key.replace("_", "/").replace("lstm/rnn", "lstm-rnn"): c for key, c in contrasts.items()}
+    return {"runs": make_runs(corpus="shakespeare-268k"), "contrasts": keys}
 
 
 @pytest.mark.parametrize(
-    "lstm, verdict",
+    ("low", "high", "n", "verdict"),
     [
-        ([1.5, 1.51, 1.49], "confirmed"),
-        ([1.7, 1.71, 1.69], "refuted"),
-        ([1.6, 1.6, 1.6], "no difference that matters"),
-        ([1.5, 1.7, 1.65], "too close to call"),
-        ([1.5, 1.51], "not judged"),
+        (-0.11, -0.09, 5, "confirmed"),
+        (0.09, 0.11, 5, "refuted"),
+        (-0.001, 0.001, 5, stats.SAME),
+        (-0.1, 0.1, 5, stats.OPEN),
+        (-0.11, -0.09, 2, stats.NOT_JUDGED),
     ],
 )
-def test_that_the_lstm_is_better_is_judged_by_the_rule_for_differences(lstm, verdict):
-    judged = claims.better_cell_claims(runs_at("val_loss_last", rnn=[1.6] * len(lstm), lstm=lstm))
-    assert found(judged, "The LSTM has the lower validation loss, last epoch")["verdict"] == verdict
-    assert judged[0]["published"] == -0.0057
+def test_that_the_lstm_is_better_is_judged_by_its_contrast(low, high, n, verdict):
+    (claim,) = claims.better_cell_claims(results(losses_last_lstm_rnn=contrast_facts(low, high, n)))
+    assert (claim["verdict"], claim["published"], claim["interval"]) == (verdict, -0.0057, [low, high])
+
+
+@pytest.mark.parametrize(
+    ("gap", "rise", "verdict", "decides"),
+    [
+        ((0.1, 0.2), (0.3, 0.4), "confirmed", "gap"),
+        ((0.1, 0.2), (-0.4, -0.3), "refuted", "rise"),
+        ((-0.1, 0.2), (0.3, 0.4), stats.OPEN, "gap"),
+    ],
+)
+def test_overfitting_needs_a_wider_gap_and_a_rise(gap, rise, verdict, decides):
+    parts = {"gap": gap, "rise": rise, "last": (0.1, 0.2), "best": (-0.2, -0.1)}
+    found = results(**{f"overfitting_{part}_rnn": contrast_facts(*ends) for part, ends in parts.items()})
+    overfits, last, best = claims.overfitting_claims(found)
+    assert (overfits["verdict"], last["verdict"], best["verdict"]) == (verdict, "confirmed", "refuted")
+    assert decides in overfits["measure"]  # the numbers are of the part that decides
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(-0.001, 0.002, "refuted"), (0.02, 0.03, "confirmed"), (-0.03, -0.02, "refuted"), (-0.02, 0.03, stats.OPEN)],
+)
+def test_the_size_of_the_training_set_is_the_cause_where_it_makes_a_difference(low, high, verdict):
+    (claim,) = claims.gap_cause_claims(results(gap_size_rnn=contrast_facts(low, high)))
+    assert claim["verdict"] == verdict
 
 
 def test_runs_of_another_protocol_or_corpus_have_no_claims():
-    runs = make_runs(corpus="my.txt")
-    results = {"runs": runs, "tables": {}, "findings": {}}
-    assert claims.all_claims(results) == []
-    assert claims.claim_table([]) is None
+    found = {"runs": make_runs(corpus="my.txt"), "contrasts": {"losses/last/lstm-rnn": contrast_facts(-0.2, -0.1)}}
+    assert claims.all_claims(found) == [] and claims.claim_table([]) is None
 
 
-def row(cell, quantity, verdict, estimate=0.1):
-    line = {"cell": cell, "quantity": quantity, "seeds": 3, "estimate": estimate, "low": 0.0, "high": 0.2}
-    return line | {"verdict": verdict}
+def test_numbers_and_statements_stand_in_one_table_and_are_counted_apart():
+    found = results(losses_last_lstm_rnn=contrast_facts(0.09, 0.11))
+    found["published"] = measures.published_rows(found["runs"])
+    judged = claims.all_claims(found)
+    rows = claims.claim_table(judged).frame.to_dict("records")
+    assert [row["kind"] for row in rows] == [claims.NUMBER] * 8 + [claims.STATEMENT]
+    assert (rows[0]["published"], rows[8]["published"], rows[8]["measured"]) == ("28", "−0.0057", "+0.1000")
+    values = claims.what_became_of_them(judged).values
+    assert (values["numbers"], values["all"], values["fall"]) == (8, 1, 1)
 
 
-@pytest.mark.parametrize(
-    "gap, rise, verdict", [("confirmed", "confirmed", "confirmed"), ("confirmed", "refuted", "refuted")]
-)
-def test_overfitting_needs_a_wider_gap_and_a_rise(gap, rise, verdict):
-    rows = [
-        row("RNN", "validation loss, last epoch", "refuted"),
-        row("RNN", "validation loss, best epoch", "confirmed"),
-    ]
-    rows += [row("RNN", "gap, last epoch", gap), row("RNN", "rise above best, 512 / 0.002 alone", rise)]
-    judged = claims.overfitting_claims({"tables": {"overfitting": rows}})
-    assert [c["verdict"] for c in judged] == [verdict, "refuted", "confirmed"]
-    assert all(c["n"] == 3 and c["interval"] == [0.0, 0.2] for c in judged)
-    # The numbers are of the part that decides.
-    assert ("rise above its best" in judged[0]["measure"]) == (gap != verdict)
-
-
-@pytest.mark.parametrize(
-    "low, high, n, verdict",
-    [
-        (-0.001, 0.002, 5, "refuted"),
-        (0.02, 0.03, 5, "confirmed"),
-        (-0.03, -0.02, 5, "refuted"),
-        (-0.02, 0.03, 5, "too close to call"),
-        (-0.001, 0.002, 2, "not judged"),
-    ],
-)
-def test_the_cause_of_the_gap(low, high, n, verdict):
-    values = {"rnn_size_n": n, "rnn_size_mean": (low + high) / 2, "rnn_size_low": low, "rnn_size_high": high}
-    results = {"runs": make_runs(("rnn",), 1), "findings": {"gap-cause": {"values": values}}}
-    (claim,) = claims.gap_cause_claims(results)
-    assert claim["verdict"] == verdict and claim["n"] == n
-
-
-def test_claims_about_text_come_from_the_temperature_study():
-    rows = [
-        {
-            "claim": "0.5 ≤ T < 1 is best",
-            "measure": "T at which text is closest to real text",
-            "unit": "T",
-            "published": "so",
-            "measured": 0.7,
-            "of": "that T",
-            "low": 0.6,
-            "high": 0.8,
-            "texts": 40,
-        }
-    ]
-    (claim,) = claims.shown_text_claims({"tables": {"temperature-claims": [rows[0] | {"verdict": "confirmed"}]}})
-    assert claim["interval"] == [0.6, 0.8] and claim["n"] == 40
-
-
-def test_the_table_counts_the_verdicts_and_rounds_what_is_measured():
-    judged = claims.better_cell_claims(runs_at("val_loss_last", rnn=[1.6, 1.6, 1.6], lstm=[1.7, 1.71, 1.69]))
-    table = claims.claim_table(judged)
-    assert "1 refuted" in claims.what_became_of_them(judged).values["counts"]
-    rows = table.frame.to_dict("records")
-    assert ("−0.0057", "+0.1000", "mean difference") in [
-        (r["published"], r["measured"], r["interval of"]) for r in rows
-    ]
-
-
-def test_the_printed_rule_names_its_thresholds():
-    assert f"±{MARGIN:g}" in claims.claim_rule().filled and f"under {MIN_SEEDS}\nseeds" in claims.claim_rule().filled
-
-
-CLAIM = {
-    "claim": "c",
-    "measure": "m",
-    "unit": "share",
-    "published": "p",
-    "measured": 0.693,
-    "interval": [0.639, 0.743],
-    "of": "share of texts",
-    "n": 500,
-    "verdict": "confirmed",
-}
-
-
-def test_numbers_are_written_as_their_unit_is():
-    other = CLAIM | {"unit": "T", "measured": 0.7, "interval": [0.7, 0.7]}
-    epoch = CLAIM | {"unit": "epoch", "published": 28, "measured": 32.8, "interval": [28.8, 36.8]}
-    rows = claims.claim_table([CLAIM, other, epoch]).frame.to_dict("records")
-    assert [(r["published"], r["measured"], r["95% interval"]) for r in rows] == [
-        ("p", "69.3%", "63.9%\u00a0to\u00a074.3%"),
-        ("p", "0.7", "0.7"),
-        ("28", "32.8", "28.8\u00a0to\u00a036.8"),
-    ]
-
-
-def test_claims_stand_by_verdict_and_their_tiles_lead_to_their_rows():
-    judged = [CLAIM | {"claim": v, "verdict": v} for v in ("refuted", "confirmed", "not judged", "confirmed")]
-    table, tiles = claims.claim_table(judged), claims.claim_tiles(judged)
-    assert list(table.frame["verdict"]) == ["confirmed", "confirmed", "refuted", "not judged"]
-    assert [(t["label"], t["target"]) for t in tiles.items][2] == ("refuted", "claim-3")
-    assert (table.groups, table.row_ids) == ("verdict", "claim")
-    assert claims.claim_tiles([]) is None
-
-
-def test_why_both_losses_hold_and_their_difference_does_not_is_said_where_it_is_so():
-    held = runs_at("val_loss_last", rnn=[1.58, 1.61, 1.64], lstm=[1.5951, 1.625, 1.6549])
-    judged = [*claims.published_claims(held), *claims.better_cell_claims(held)]
-    verdicts = [
-        found(judged, start)["verdict"]
-        for start in ("RNN: validation loss", "LSTM: validation loss", "The LSTM has the lower validation loss, last")
-    ]
-    assert verdicts == ["confirmed", "confirmed", "refuted"]
-    assert "their difference is refuted" in claims.what_became_of_them(judged).filled
-    assert "difference" not in claims.what_became_of_them(claims.published_claims(held)).filled
-
-
-def test_a_value_far_from_the_mean_that_is_confirmed_is_explained():
-    far = runs_at("val_loss_last", rnn=[1.6059 - 0.03, 1.6059 - 0.02, 1.6059 - 0.04])
-    finding = claims.what_became_of_them(claims.published_claims(far))
-    assert finding.values["away"] == pytest.approx(3.0)
-    assert finding.values["reach"] == pytest.approx(4.302652729911275 * (4 / 3) ** 0.5)
-    near = runs_at("val_loss_last", rnn=[1.60, 1.61, 1.62])
-    near = [r | {"epochs": 28, "train_loss_last": 1.3844 + 0.001 * (r["seed"] - 1)} for r in near]
-    assert "away" not in claims.what_became_of_them(claims.published_claims(near)[1:3]).values
-
-
-def test_of_another_text_only_those_claims_are_counted_that_can_be_asked():
-    assert "No claim" in claims.what_became_of_them([]).heading
-    assert "that can be asked of this text" in claims.what_became_of_them([CLAIM]).heading
-    own = claims.published_claims(runs_at("val_loss_last", rnn=[1.60, 1.61, 1.62]))
-    assert claims.what_became_of_them(own).heading.startswith("Of the study's")
+def test_every_published_number_has_a_row():
+    assert {field for _, field, _, _ in measures.NUMBERS} == set(PUBLISHED["rnn"])

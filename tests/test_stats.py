@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from synthetic import make_record, make_runs
+from synthetic import make_record, make_runs, with_loss
 
 from charlm import stats
 from charlm.records import last_gap
@@ -139,3 +139,98 @@ def test_the_printed_rule_names_every_verdict_and_both_thresholds():
     assert places == sorted(places)
     assert f"±{MARGIN:g}" in VERDICT_RULE
     assert f"under {MIN_SEEDS} seeds" in VERDICT_RULE
+
+
+def test_the_best_setting_has_the_lowest_mean_and_no_diverged_run():
+    runs = [
+        *with_loss("rnn", [1.6, 1.62], learning_rate=0.001),
+        *with_loss("rnn", [1.5, 1.52], learning_rate=0.002),
+        *with_loss("rnn", [1.4], learning_rate=0.004),
+        make_record("rnn", 1, learning_rate=0.004, diverged=True, epochs=3),
+    ]
+    assert stats.best_settings(runs, "learning_rate") == {"rnn": 0.002}
+    assert stats.best_settings([], "learning_rate") == {}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# contrasts
+
+
+def contrast_of(differences, key="a/b", margin=0.01):
+    return stats.Contrast(key, "LSTM", "RNN", "loss", stats.estimate(dict(enumerate(differences))), margin=margin)
+
+
+SAID = {"lower": "less", "higher": "more", "same": "alike", "open": "open"}
+
+
+@pytest.mark.parametrize(
+    ("differences", "verdict", "said"),
+    [
+        ([-0.1, -0.11, -0.09], stats.LOWER, "less"),
+        ([0.1, 0.11, 0.09], stats.HIGHER, "more"),
+        ([0.001, 0.0, -0.001], stats.SAME, "alike"),
+        ([0.1, -0.1, 0.05], stats.OPEN, "open"),
+        ([0.1, 0.11], stats.NOT_JUDGED, stats.FEW),
+    ],
+)
+def test_a_contrast_says_what_its_verdict_chooses(differences, verdict, said):
+    c = contrast_of(differences)
+    assert c.verdict == verdict and c.say(**SAID) == said
+
+
+def test_one_sentence_is_missing_and_python_says_which():
+    with pytest.raises(TypeError, match="open"):
+        contrast_of([0.1]).say(lower="", higher="", same="")
+
+
+@pytest.mark.parametrize(
+    ("differences", "words"),
+    [
+        ([-0.1, -0.11, -0.09], "0.1000 nats lower (95% interval 0.0752 to 0.1248 lower; 3 seeds)"),
+        ([0.02, -0.01, 0.02], "0.0100 nats higher (95% interval 0.0330 lower to 0.0530 higher; 3 seeds)"),
+        ([0.02], "0.0200 nats higher (1 seed, so no interval)"),
+        ([], "not known"),
+    ],
+)
+def test_a_contrast_in_words_has_its_interval_and_level(differences, words):
+    c = contrast_of(differences)
+    assert f"{c}" == words and f"{c:short}" == words.partition(" (")[0]
+
+
+def test_a_contrast_is_of_shared_seeds_and_so_are_its_means():
+    c = stats.contrast("a/b", with_loss("lstm", [1.5, 1.6, 1.7]), with_loss("rnn", [1.0, 1.2]), "val_loss_best")
+    assert (c.first, c.second, c.difference.n, c.difference.dropped) == ("LSTM", "RNN", 2, (2,))
+    assert c.means == pytest.approx((1.55, 1.1)) and c.difference.mean == pytest.approx(0.45)
+
+
+def test_a_family_keeps_its_keys_and_widens_its_intervals():
+    alone = [contrast_of([0.1, 0.12, 0.11], "a/1"), contrast_of([0.5, 0.52, 0.51], "a/2")]
+    together = stats.family(*alone)
+    assert [c.key for c in together] == ["a/1", "a/2"]
+    assert sorted(c.difference.level for c in together) == [0.95, 0.975]
+
+
+@pytest.mark.parametrize(
+    ("losses", "order"),
+    [
+        ({"rnn": 1.6, "lstm": 1.5, "gru": 1.4}, "GRU best, then LSTM, then RNN"),
+        ({"rnn": 1.6, "lstm": 1.6001, "gru": 1.4}, "GRU best, then RNN and LSTM alike"),
+        ({"rnn": 1.4, "lstm": 1.6, "gru": 1.4001}, "RNN and GRU alike, then LSTM"),
+        ({"rnn": 1.4, "lstm": 1.4001, "gru": 1.4002}, "RNN, LSTM and GRU alike"),
+    ],
+)
+def test_cells_are_ranked_by_the_verdicts_between_them(losses, order):
+    runs = [r for cell, x in losses.items() for r in with_loss(cell, [x, x + 0.001, x - 0.001])]
+    assert stats.ranking(stats.pairwise("a", runs, "val_loss_best")) == order
+
+
+def test_a_claim_of_two_parts_has_the_verdict_of_the_weaker():
+    surely, alike = contrast_of([0.1, 0.11, 0.09], "a/1"), contrast_of([0.001, 0.0, -0.001], "a/2")
+    assert stats.weakest(surely, alike) is alike and stats.weakest(surely, surely) is surely
+
+
+def test_a_sentence_on_several_is_mixed_where_their_verdicts_differ():
+    less, more = contrast_of([-0.1, -0.11, -0.09]), contrast_of([0.1, 0.11, 0.09])
+    assert stats.say_all([less, less], **SAID, mixed="mixed") == "less"
+    assert stats.say_all([less, more], **SAID, mixed="mixed") == "mixed"
+    assert stats.say_all([], **SAID, mixed="mixed") == stats.FEW

@@ -12,13 +12,12 @@ import charlm.corpus
 import charlm.runs.identity
 import charlm_core as core
 from charlm import studies
-from charlm.cells.measures import best_rates
 from charlm.corpus import load_corpus
 from charlm.device import resolved_config
 from charlm.protocol import Study
 from charlm.records import trained_in
 from charlm.runs.sweep import train_sweep
-from charlm.stats import SAME, by_cell
+from charlm.stats import SAME, best_settings, by_cell
 from charlm.studies import CONFIGURATIONS, LEARNING_RATES, STUDIED_CELLS, STUDIES, Made
 from charlm_core import CharlmError
 
@@ -142,7 +141,7 @@ def test_the_crossed_study_takes_every_split_with_every_seed():
 def test_tuned_runs_have_the_best_rates_and_none_of_the_seeds_that_chose_them(shakespeare):
     swept = studies.read_study("learning_rates", shakespeare).runs
     configs = studies.tuned(shakespeare)
-    assert {c.cell: c.learning_rate for c in configs} == best_rates(swept)
+    assert {c.cell: c.learning_rate for c in configs} == best_settings(swept, "learning_rate")
     assert not {c.seed for c in configs} & {r["seed"] for r in swept}
     assert {sum(c.cell == cell for c in configs) for cell in STUDIED_CELLS} == {10}
 
@@ -237,4 +236,4 @@ def test_bfloat16_trains_where_a_study_has_shown_it_equivalent_and_nowhere_else(
 def test_the_committed_rates_reach_beyond_the_best_of_each_cell(cell, shakespeare):
     runs = studies.read_study("learning_rates", shakespeare).runs
     rates = sorted(LEARNING_RATES[cell])
-    assert rates[0] < best_rates(runs)[cell] < rates[-1]
+    assert rates[0] < best_settings(runs, "learning_rate")[cell] < rates[-1]

@@ -1,139 +1,119 @@
 """The summary: a title that follows from the verdicts, a standfirst that fits under it, cards that lead on."""
 
-import pytest
-from synthetic import make_record, make_runs
+import json
 
-from charlm import summary
-from charlm.cells.words import comparison, enough_seeds
+import pytest
+from chapters import chapter, check_snapshot, finding, results_of
+from synthetic import make_record, make_runs, with_loss
+
+NAME = "0_summary"
+LOSSES, FAIR, CURE = "2_loss_comparison", "6_fair_comparison", "7_the_cure"
 
 
 def losing(cell, by, seeds=4, **config):
-    """Runs of both cells, of which one has the higher loss at both epochs."""
+    """Runs of both cells, of which one has the higher loss at both epochs; all else is near what the study published."""
     runs = []
     for r in make_runs(["rnn", "lstm"], seeds, **config):
-        loss = 1.6 + 0.0005 * r["seed"] + by * (r["cell"] == cell) * (1 + 0.01 * r["seed"])
-        runs.append(r | {"val_loss_last": loss, "val_loss_best": loss})
+        wobble = 0.02 * (-1) ** r["seed"]
+        loss = 1.603 + 0.5 * wobble + by * (r["cell"] == cell) * (1 + 0.01 * r["seed"])
+        published = {"rnn": (28, 1.3844, 7), "lstm": (30, 1.3188, 10)}[r["cell"]]
+        stop, training, crossing = published
+        near = {"epochs": stop + (r["seed"] % 2), "train_loss_last": training + wobble}
+        crossed = [0.0] * (crossing - 1 + r["seed"] % 2) + [2.0] * 40
+        near |= {"val_loss": crossed, "train_loss": [1.0] * len(crossed)}
+        runs.append(r | near | {"val_loss_last": loss, "val_loss_best": loss})
     return runs
 
 
-def found(runs, tuned=(), **findings):
-    """What the notebooks found, as far as the summary needs it. Findings: their values by id, with _ for each hyphen."""
-    told = {id.replace("_", "-"): {"values": values} for id, values in findings.items()}
-    if tuned:
-        told["tuned"] = {"values": comparison(tuned, "tuned", "").values}
-    return {"runs": runs, "findings": told, "figures": {}, "samples": {}, "study": {"corpus": "a text"}}
+@pytest.fixture
+def summed_up(monkeypatch, tmp_path):
+    """The summary of runs of the report, of studies by name, and of other findings."""
 
+    def sum_up(runs, made=None, **findings):
+        shown = [chapter(name, monkeypatch, runs, made)[1] for name in (LOSSES, FAIR, CURE)]
+        results = results_of(*shown, runs=runs)
+        results["findings"] |= {id.replace("_", "-"): {"values": values} for id, values in findings.items()}
+        path = tmp_path / "results.json"
+        path.write_text(json.dumps(results), "utf-8", newline="\n")
+        return chapter(NAME, monkeypatch, results=str(path))[1]
 
-LUCK = {"one": 0.54}
+    return sum_up
 
 
 @pytest.mark.parametrize(
-    ("results", "title"),
+    ("runs", "title"),
     [
-        (found(losing("rnn", 0.1)), "The LSTM is better than the RNN on this text"),
-        (found(losing("lstm", 0.1)), "The RNN is better than the LSTM on this text"),
-        (found(losing("rnn", 0.0)), "RNN or LSTM? On this text there is no difference that matters"),
-        (found(losing("rnn", 0.1, seeds=2)), "RNN or LSTM? So few seeds cannot tell"),
-        (found([]), "RNN or LSTM? So few seeds cannot tell"),
-        (found(losing("lstm", 0.1), tuned=losing("rnn", 0.1)), "RNN or LSTM? How you compare decides"),
-        (
-            found(losing("lstm", 0.1), tuned=losing("rnn", 0.1), enough_seeds=LUCK),
-            "RNN or LSTM? Chance makes differences as large; how you compare decides",
-        ),
-        (
-            found(losing("lstm", 0.1, corpus="my.txt"), tuned=losing("rnn", 0.1), enough_seeds=LUCK),
-            "RNN or LSTM? How you compare decides",
-        ),
-        (
-            found(losing("rnn", 0.1), beyond_frequencies={"nothing_learnt": True}),
-            "Nothing was learnt from this text: counting single characters does as well",
-        ),
+        (losing("lstm", 0.04), "The study's numbers hold, its conclusion does not"),
+        (losing("rnn", 0.04), "The study's numbers hold, and so does its conclusion"),
+        (losing("rnn", 0.0), "The study's numbers hold; between the cells there is no difference that matters"),
+        (losing("lstm", 9.0), "Not all of the numbers of the study come back"),
+        (losing("rnn", 0.1, seeds=2), "So few seeds cannot tell"),
+        (losing("rnn", 0.1, corpus="my.txt"), "The LSTM is better than the RNN on this text"),
+        (losing("lstm", 0.1, corpus="my.txt"), "The RNN is better than the LSTM on this text"),
+        (losing("rnn", 0.0, corpus="my.txt"), "On this text there is no difference that matters"),
     ],
 )
-def test_the_title_is_the_finding(results, title):
-    assert summary.summary_title(results).heading == title
-    assert len(title.split()) <= 14
+def test_the_title_is_the_finding(summed_up, runs, title):
+    heading = finding(summed_up(runs), "summary")["heading"]
+    assert heading == f"RNN or LSTM? {title}" and len(heading.split()) <= 16
 
 
-def test_the_standfirst_says_what_was_claimed_what_chance_does_and_what_holds():
-    said = summary.summary_title(found(losing("lstm", 0.1), tuned=losing("rnn", 0.1), enough_seeds=LUCK)).filled
-    assert said == (
-        "The source study trained each cell once; the LSTM won by 0.0057 nats. Chance makes two runs differ that much in 54% of "
-        "cases. Over seeds, the RNN wins at the last epoch, the RNN at the best, the LSTM with its own learning rate."
+def test_where_the_ways_to_compare_disagree_the_title_says_so(summed_up):
+    tuned = [r | {"learning_rate": 0.002} for r in losing("rnn", 0.1, corpus="my.txt")]
+    shown = summed_up(losing("lstm", 0.1, corpus="my.txt"), {"tuned": tuned})
+    assert finding(shown, "summary")["heading"] == "RNN or LSTM? How you compare decides"
+
+
+def test_where_nothing_was_learnt_the_title_says_that(summed_up):
+    shown = summed_up(losing("rnn", 0.04), beyond_frequencies={"nothing_learnt": True})
+    assert finding(shown, "summary")["heading"].startswith("Nothing was learnt from this text")
+
+
+def test_the_summary_reads_as_it_did(summed_up):
+    made = {"cells": losing("lstm", 0.04, seeds=5), "tuned": losing("rnn", 0.1, learning_rate=0.002)}
+    findings = {
+        "temperature_closest": {"best": 0.7, "learnt": True},
+        "against_counting": {"order": 6, "rnn_mean": 0.07, "floor": 1.52, "seeds": [0]},
+    }
+    check_snapshot(NAME, summed_up(losing("lstm", 0.04), made, **findings))
+
+
+def test_cards_lead_to_the_sections_that_were_found(summed_up):
+    made = {"cells": losing("lstm", 0.04, seeds=5)}
+    shown = summed_up(
+        losing("lstm", 0.04),
+        made,
+        benchmark={"cell": "GRU", "mean": 1.47, "parameters": 3.5, "seeds": "3 seeds", "target": 1.46},
     )
-    assert len(said.split()) <= 45
+    (cards,) = [about for _, about in shown if about["kind"] == "cards"]
+    assert [item["section"] for item in cards["items"]] == ["enough-seeds", "benchmark"]
+    assert all(item["figure"] for item in cards["items"])
 
 
-def test_of_another_text_the_standfirst_does_not_speak_of_the_study():
-    said = summary.summary_title(found(losing("lstm", 0.1, corpus="my.txt"), enough_seeds=LUCK)).filled
-    assert "study" not in said and "a text" in said and "4 random seeds each" in said
-    assert "the RNN wins at the last epoch" in said
-
-
-def test_without_a_verdict_the_standfirst_says_so():
-    assert "No difference is judged" in summary.summary_title(found(losing("rnn", 0.1, seeds=1))).filled
-    assert "1 random seed each" in summary.summary_title(found([make_record("rnn", 0)])).filled
-
-
-def test_cards_lead_to_the_sections_that_were_found():
-    assert summary.summary_cards(found(make_runs()), []).items == [
-        {
-            "text": "How far back does a gradient reach, and does it pay?",
-            "section": "gradients-and-loss",
-            "figure": None,
-        }
+def test_a_row_for_each_way_has_the_means_and_intervals_of_its_contrasts(summed_up):
+    made = {
+        "parameters": [
+            r for c, x in (("rnn", 1.5), ("lstm", 1.6), ("gru", 1.4)) for r in with_loss(c, [x, x + 0.01, x])
+        ]
+    }
+    shown = summed_up(losing("lstm", 0.04), made)
+    (figure,) = [about for _, about in shown if about["kind"] == "figure"]
+    rows = [(row["way"], row["cell"], row["verdict"]) for row in figure["rows"]]
+    assert rows[:4:2] == [
+        ("the study's settings, last epoch", "rnn", "higher"),
+        ("the study's settings, best epoch", "rnn", "higher"),
     ]
-    results = found(
-        make_runs(),
-        enough_seeds=enough_seeds(make_runs(seeds=4)).values,
-        against_counting={"floor": 1.5, "order": 6, "seeds": [0], "rnn_mean": 0.08, "lstm_mean": 0.07},
-        gradients_and_loss={"reach": "confirmed", "loss": "no difference that matters"},
-        temperature_closest={"best": 0.7, "least": 1.5, "one": 6.0, "learnt": True},
-    )
-    claims = [{"verdict": "confirmed"}, {"verdict": "refuted"}]
-    cards = {card["section"]: card["text"] for card in summary.summary_cards(results, claims).items}
-    assert list(cards) == [
-        "enough-seeds",
-        "against-counting",
-        "gradients-and-loss",
-        "temperature-closest",
-        "claims-judged",
-    ]
-    assert "sequences of 6 characters costs 0.070 nats less than the better network does" in cards["against-counting"]
-    assert "predicts no better for it" in cards["gradients-and-loss"]
-    assert "at T = 0.7 is 4.0 times as close" in cards["temperature-closest"]
-    assert cards["claims-judged"].startswith("1 of 2 published claims hold")
+    assert [row["val_loss"] for row in figure["rows"][4:]] == pytest.approx([1.5033, 1.6033, 1.4033], abs=1e-4)
 
 
-def test_the_best_of_what_lies_beyond_the_study_is_a_card_with_its_protocol():
-    best = {"loss": 1.4912, "n": 5}
-    beyond = {"cell": "LSTM", "parameters": 3.4, "mean": 1.4412, "seeds": "3 seeds", "target": 1.4603}
-    results = found(
-        make_runs(),
-        cure_and_counting={"best": "lstm", "lstm": best, "dropout": 0.5, "counting": 1.522},
-        benchmark=beyond,
-    )
-    cards = {card["section"]: card["text"] for card in summary.summary_cards(results, []).items}
-    assert cards["cure-and-counting"] == (
-        "Cured by dropout of 0.5, the larger LSTM reaches 1.4912 on the study's chunks (mean of the best epoch, 5 seeds); "
-        "counting has 1.5220."
-    )
-    assert cards["benchmark"] == (
-        "On the last tenth of tiny shakespeare the LSTM reaches 1.4412 with 3.4 million weights, in windows of 256 (mean of 3 "
-        "seeds); the lowest loss quoted is 1.4603."
-    )
+def test_a_way_whose_runs_were_cut_short_is_marked(summed_up):
+    shown = summed_up(losing("lstm", 0.04), {"parameters": make_runs(seeds=3, epochs=10, max_epochs=10)})
+    (figure,) = [about for _, about in shown if about["kind"] == "figure"]
+    assert figure["alt"].count("not converged") == 1
 
 
-def test_no_temperature_is_praised_where_nothing_was_learnt():
-    results = found(make_runs(), temperature_closest={"best": 0.7, "least": 1.5, "one": 6.0, "learnt": False})
-    assert "temperature-closest" not in {card["section"] for card in summary.summary_cards(results, []).items}
-    assert "no closer to real text" in summary.what_they_write(results).heading
-
-
-def test_the_samples_are_those_of_the_temperature_study():
-    results = found(make_runs())
-    assert summary.summary_samples(results) is None
-    items = [{"label": "RNN", "text": "ANNA:\nso", "prompt": "ANNA:\n"}]
-    results["samples"]["side-by-side"] = items
-    shown = summary.summary_samples(results)
-    assert shown and shown.items == items and shown.columns
+def test_without_runs_there_is_no_figure_and_no_claim(summed_up):
+    lost = [make_record(cell, seed, diverged=True, epochs=0) for cell in ("rnn", "lstm") for seed in range(3)]
+    shown = summed_up(lost)
+    assert finding(shown, "summary")["heading"] == "RNN or LSTM? So few seeds cannot tell"
+    assert not [about for _, about in shown if about["kind"] == "figure"]

@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from synthetic import make_record, with_loss
 
-from charlm.cells import measures, words
+from charlm.cells import measures
 from charlm.cells.measures import PARTS
 
 
@@ -43,22 +42,3 @@ def test_a_part_is_the_surer_the_more_splits_and_seeds_there_are():
         assert low < sd < high and (high - low) / sd < (few[part][2] - few[part][1]) / few[part][0]
     sd, low, high = many["together"]
     assert (high - low) / sd == pytest.approx(2 * 1.96 / math.sqrt(2 * 29 * 29), rel=0.1)  # that of chi, many degrees
-
-
-def test_three_cells_make_three_corrected_differences():
-    runs = [r for i, cell in enumerate(("rnn", "lstm", "gru")) for r in with_loss(cell, [1.5 + i, 1.52 + i, 1.51 + i])]
-    found = measures.pairwise_differences(runs)
-    assert list(found) == [("rnn", "lstm"), ("rnn", "gru"), ("lstm", "gru")]
-    assert [e.mean for e in found.values()] == pytest.approx([1, 2, 1])
-
-
-def test_a_cells_best_rate_has_the_lowest_mean_and_no_diverged_run():
-    runs = [
-        *with_loss("rnn", [1.6, 1.62], learning_rate=0.001),
-        *with_loss("rnn", [1.5, 1.52], learning_rate=0.002),
-        *with_loss("rnn", [1.4], learning_rate=0.004),
-        make_record("rnn", 1, learning_rate=0.004, diverged=True, epochs=3),
-    ]
-    assert measures.best_rates(runs) == {"rnn": 0.002}
-    lowest = [r["learning rate"] for r in words.rate_table(runs).frame.to_dict("records") if r["lowest"]]
-    assert lowest == [0.002]

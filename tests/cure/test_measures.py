@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from synthetic import make_record, with_loss
+from synthetic import make_record
 
 import charlm_core as core
 from charlm.cure import measures
@@ -12,16 +12,20 @@ from charlm.runs.sweep import train_sweep
 from charlm_core import CharModel
 
 
-def test_the_dropout_with_the_lowest_mean_is_taken_and_one_that_diverged_is_not():
-    runs = [*with_loss("lstm", [1.50, 1.60], dropout=0.5), *with_loss("lstm", [1.54, 1.54], dropout=0.2)]
-    assert measures.best_dropout(runs) == 0.2
-    assert measures.best_dropout([*runs, make_record("lstm", 2, dropout=0.2, diverged=True)]) == 0.5
-    assert measures.best_dropout([]) is None
-
-
-def test_of_equal_dropouts_the_smallest_is_taken():
-    runs = [*with_loss("lstm", [1.5], dropout=0.4), *with_loss("lstm", [1.5], dropout=0.2)]
-    assert measures.best_dropout(runs) == 0.2
+@pytest.mark.parametrize(
+    ("fields", "arm"),
+    [
+        ({}, "nothing"),
+        ({"dropout": 0.4, "schedule": "constant"}, "dropout"),
+        ({"dropout": 0.0, "schedule": "cosine"}, "rest"),
+        ({"dropout": 0.4, "schedule": "cosine"}, "all"),
+    ],
+)
+def test_an_arm_is_what_of_the_cure_a_run_has(fields, arm):
+    old = {
+        k: v for k, v in make_record("lstm").items() if k != "dropout"
+    }  # a record of the time before there was dropout
+    assert measures.arm_of(old | fields) == arm
 
 
 def test_training_at_rest_is_without_dropout_and_of_the_best_epoch(tiny, tiny_config, tmp_path):
@@ -43,5 +47,4 @@ def test_a_run_that_diverged_has_no_training_at_rest(tiny, tmp_path):
 
 def test_a_run_is_set_beside_the_counting_model_of_its_split():
     run = make_record("lstm", 0)
-    assert measures.above_counting(run) is None
     assert measures.above_counting(run | {"counting": 1.5}) == pytest.approx(run["val_loss_best"] - 1.5)

@@ -1,0 +1,81 @@
+"""What is said of the number that everybody quotes, and the command that makes one of it."""
+
+import pytest
+from chapters import chapter, check_snapshot, finding, table_rows
+from synthetic import make_record
+
+from charlm.benchmark.__main__ import main
+from charlm.benchmark.measures import CARRIED, QUOTED, WINDOWS
+
+NAME = "8_benchmark"
+
+
+def runs_with(*losses, cell="lstm"):
+    runs = []
+    for seed, loss in enumerate(losses):
+        both = {WINDOWS: loss, CARRIED: loss - 0.025}
+        fields = {"losses": both, "together": both, "random_batches": 0.001, "parameters": 3_400_000}
+        runs.append(make_record(cell, seed) | fields)
+    return runs
+
+
+def test_the_chapter_reads_as_it_did(monkeypatch):
+    made = {"benchmark": runs_with(1.44, 1.441, 1.442), "first_recipe": runs_with(1.49), "tuning": runs_with(1.5, 1.6)}
+    _, shown = chapter(NAME, monkeypatch, made=made)
+    check_snapshot(NAME, shown)
+
+
+@pytest.mark.parametrize(
+    ("losses", "side"),
+    [
+        ((1.44, 1.441, 1.442), "below"),
+        ((1.48, 1.481, 1.482), "above"),
+        ((1.45, 1.46, 1.47), "not clearly above or below"),
+    ],
+)
+def test_below_what_is_quoted_means_the_whole_interval(monkeypatch, losses, side):
+    values = finding(chapter(NAME, monkeypatch, made={"benchmark": runs_with(*losses)})[1], "benchmark")["values"]
+    assert values["side"] == side and values["target"] == 1.4603
+    assert values["mean"] == pytest.approx(sum(losses) / 3)
+
+
+def test_the_best_cell_is_told_of_and_the_others_beside_it(monkeypatch):
+    made = {"benchmark": runs_with(1.48, 1.49) + runs_with(1.46, 1.47, cell="gru")}
+    values = finding(chapter(NAME, monkeypatch, made=made)[1], "benchmark")["values"]
+    assert values["cell"] == "GRU" and values["others"] == "the LSTM 1.4850"
+
+
+def test_the_table_has_every_evaluation_and_what_others_published(monkeypatch):
+    _, shown = chapter(NAME, monkeypatch, made={"benchmark": runs_with(1.44, 1.45)})
+    rows = table_rows(shown, "benchmark")
+    assert [row["mean"] for row in rows] == pytest.approx([1.445, 1.42, 1.44, 1.415, *QUOTED.values()])
+
+
+def test_short_runs_are_listed_best_first(monkeypatch):
+    short = [make_record("lstm", 0, shift=shift) for shift in (0.2, 0.0, 0.1)]
+    rows = table_rows(chapter(NAME, monkeypatch, made={"tuning": short})[1], "benchmark-tuning")
+    losses = [row["validation, last"] for row in rows]
+    assert losses == sorted(losses) and len(losses) == 3
+
+
+def test_every_recipe_that_looked_at_the_last_tenth_is_told_of(monkeypatch):
+    made = {"benchmark": runs_with(1.47), "first_recipe": runs_with(1.49), "second_recipe": runs_with(1.48)}
+    values = finding(chapter(NAME, monkeypatch, made=made)[1], "benchmark-earlier")["values"]
+    assert values == {"times": "3 times", "losses": "1.4900 and 1.4800"}
+
+
+def test_without_the_study_nothing_is_said(monkeypatch):
+    _, shown = chapter(NAME, monkeypatch)
+    assert {about["kind"] for _, about in shown} == {"finding", "results"}
+    assert all("was not made" in about["text"] for _, about in shown if about["kind"] == "finding")
+
+
+def test_without_the_short_runs_there_is_no_configuration_to_train(monkeypatch, capsys):
+    monkeypatch.setattr("charlm.benchmark.__main__.benchmark", lambda corpus: [])
+    assert main([]) == 2
+    assert "make report STUDIES='learning_rates tuning'" in capsys.readouterr().err
+
+
+def test_a_mistake_on_the_command_line_is_one_line(capsys):
+    assert main(["--seed", "-1"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
