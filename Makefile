@@ -24,7 +24,7 @@ help:
 	@echo 'make benchmark   one row of the benchmark on all of tiny shakespeare, trained and measured: an LSTM takes about 20 minutes on a core with AMX'
 	@echo '                 CELL=lstm SEED=0: rnn, lstm or gru, and any seed'
 	@echo 'make test        format, lint, types, names that a system lacks, corpus, tests'
-	@echo 'make bench       measure the speed, under ten minutes, into build/bench.md (QUICK=1: under two)'
+	@echo 'make bench       print how fast it is against the plain way, in a few minutes'
 	@echo 'make tidy        format the code, and clear what running left in the notebooks'
 	@echo 'make lab         JupyterLab in notebooks/'
 	@echo 'make corpus      fetch and verify the two corpora of the study (the others do it when they need it)'
@@ -57,7 +57,7 @@ test: corpus
 	OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto
 
 bench: .venv/ready
-	@$(VENV_PYTHON) benchmarks/bench.py $${QUICK:+--quick}
+	@$(VENV_PYTHON) benchmarks/bench.py
 
 tidy: .venv/ready
 	$(VENV_PYTHON) -m nbconvert --clear-output --ClearMetadataPreprocessor.enabled=True \

@@ -13,7 +13,6 @@ import pytest
 from posix_only import posix
 from project_files import NOTEBOOKS, README, ROOT, names_of
 
-from charlm import summary
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names_of)
@@ -101,8 +100,8 @@ def test_the_readmes_sample_is_the_lstms_of_the_committed_report(committed):
 
 
 def test_the_readme_quotes_what_the_committed_report_found_beyond_the_study(committed):
-    cards = summary.summary_cards(committed, committed["claims"]).items
-    beyond = [card["text"] for card in cards if card["section"] in ("cure-and-counting", "benchmark")]
+    cards = [finding for finding in committed["findings"].values() if "section" in finding["values"]]
+    beyond = [card["text"] for card in cards if card["values"]["section"] in ("cure-and-counting", "benchmark")]
     assert block("benchmark") == "".join(f"- {text}\n" for text in beyond)
 
 
