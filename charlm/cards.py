@@ -54,7 +54,7 @@ def pairs_figure(results: dict) -> Figure | None:
 def counting_figure(results: dict) -> Figure | None:
     """The losses of the cells and of the counting model."""
     values = finding_values(results, "against-counting")
-    cells = [cell for cell in ("rnn", "lstm", "gru") if f"{cell}_mean" in values]
+    cells = [name.removesuffix("_mean") for name in values if name.endswith("_mean")]
     if not cells:
         return None
     losses = {cell.upper(): values["floor"] + values[f"{cell}_mean"] for cell in cells}

@@ -14,7 +14,6 @@ import charlm.losses.figures
 from charlm import stats
 from charlm.cards import small_figures
 from charlm.cells.figures import loss_by_learning_rate
-from charlm.cells.words import comparison
 from charlm.drawing import COLOURS, GREY, INK, WIDTH, label_right, panels
 from charlm.gradients.figures import gradient_norms
 from charlm.gradients.measures import factor, falls
@@ -32,7 +31,6 @@ from charlm.temperature.figures import (
 )
 from charlm.temperature.measures import TEXT_MEASURES, Closest, Measured, closest_temperature, values_of_way
 from charlm.temperature.texts import GRID, REAL, SHUFFLED, TOP_K, TOP_P
-from charlm.ways import comparison_figure
 
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or an empty axis is only a warning to matplotlib
 
@@ -402,78 +400,18 @@ def test_one_loss_far_above_hides_none_of_the_others(monkeypatch):
 
 
 # -----------------------------------------------------------------------------
-# all ways to compare
+# the cards
 
 
-def found_in(runs, compared=None, **findings):
-    """What the notebooks found, as far as the figure of all ways needs it. compared: the runs of more comparisons by id."""
-    told = {id: {"values": comparison(records, id, "").values} for id, records in (compared or {}).items()}
-    return {"runs": runs, "findings": told | findings, "figures": {}, "samples": {}, "study": {"corpus": "c"}}
-
-
-COUNTED = {"values": {"floor": 1.52, "order": 6, "seeds": [0, 1, 2, 3, 4], "rnn_mean": 0.07, "lstm_mean": 0.08}}
-
-
-def all_ways(**findings):
-    three = make_runs(["rnn", "lstm", "gru"], 5)
-    return found_in(make_runs(), {"same-hidden-size": three, "tuned": make_runs(seeds=3)}, **findings)
-
-
-def test_every_way_to_compare_has_a_row_for_each_cell():
-    figure = comparison_figure(all_ways(**{"against-counting": COUNTED}))
-    rows = [(r["way"], r["cell"]) for r in figure.rows]
-    assert rows == [
-        ("the study's settings, last epoch", "rnn"),
-        ("the study's settings, last epoch", "lstm"),
-        ("the study's settings, best epoch", "rnn"),
-        ("the study's settings, best epoch", "lstm"),
-        ("same hidden size", "rnn"),
-        ("same hidden size", "lstm"),
-        ("same hidden size", "gru"),
-        ("each with its own learning rate", "rnn"),
-        ("each with its own learning rate", "lstm"),
-        ("counting", "6-gram"),
-    ]
-    assert figure.wide and figure.narrow.lstrip().startswith("<?xml") and "4 ways to compare" in figure.caption
-
-
-def test_the_counting_model_is_dotted_in_rows_of_other_splits():
-    counted = {"against-counting": COUNTED}
-    same, other = comparison_figure(found_in(make_runs(), **counted)), comparison_figure(all_ways(**counted))
-    assert same.svg.count("stroke-dasharray") == 0
-    assert other.svg.count("stroke-dasharray") == 1 + 1  # the row of three seeds, and the legend
-
-
-def test_a_row_says_its_verdict_and_how_far_a_cell_may_lie_from_the_rnn():
-    runs = make_runs()
-    figure = comparison_figure(found_in(runs))
-    e = stats.lstm_minus_rnn(runs, "best")
-    row = next(r for r in figure.rows if r["way"].endswith("best epoch") and r["cell"] == "lstm")
-    assert (row["minus_rnn_low"], row["minus_rnn_high"]) == e.interval
-    assert row["verdict"] == stats.judged_lower(e) == "confirmed"
-    assert "the LSTM is better" in figure.alt
-
-
-def test_a_cure_gets_its_row_once_it_is_found():
-    cured = found_in(make_runs(), {"cure": make_runs(seeds=4)})
-    assert "larger, with dropout" in {r["way"] for r in comparison_figure(cured).rows}
-
-
-def test_one_seed_is_drawn_without_bars_and_not_judged():
-    figure = comparison_figure(found_in(make_runs(seeds=1)))
-    assert {r["verdict"] for r in figure.rows} == {"not judged"}
-    assert {r["minus_rnn_low"] for r in figure.rows} == {None}
-
-
-def test_without_both_cells_there_is_no_way_to_compare():
-    assert comparison_figure(found_in(make_runs(["rnn"]))) is None
-    assert comparison_figure(found_in([DEAD, *make_runs(["lstm"])])) is None
+def found(**findings):
+    told = {id.replace("_", "-"): {"values": values} for id, values in findings.items()}
+    return {"findings": told, "figures": {}}
 
 
 def test_cards_have_figures_as_far_as_there_are_numbers():
-    assert small_figures(found_in(make_runs())) == {}
-    seeds = {"values": {"unpaired_sd": 0.01, "difference": 0.0057, "one": 0.57, "paired": 9}}
-    results = all_ways(**{"against-counting": COUNTED, "enough-seeds": seeds})
+    assert small_figures(found()) == {}
+    pairs = {"differences": [-0.01, 0.02, 0.03, 0.04], "pairs": 4, "lower": 1, "published": 0.0057}
+    results = found(against_counting={"floor": 1.52, "rnn_mean": 0.07, "own_mean": 0.08}, enough_seeds=pairs)
     results["figures"] = {
         "gradient-norms": {"rows": drawn_norms("rnn").rows},
         "temperature-distance": {"rows": CASES["distance"]().rows},
@@ -482,14 +420,12 @@ def test_cards_have_figures_as_far_as_there_are_numbers():
         row["measured"] = "after training"
     figures = small_figures(results)
     assert set(figures) == {"enough-seeds", "against-counting", "gradients-and-loss", "temperature-closest"}
-    assert "57% of it lie beyond" in figures["enough-seeds"].alt
-    assert "counting 1.520" in figures["against-counting"].alt
+    assert "4 differences between two runs, 1 of them below zero" in figures["enough-seeds"].alt
+    assert "OWN 1.600, counting 1.520" in figures["against-counting"].alt
 
 
 def test_cards_beyond_the_study_show_the_loss_beside_the_one_to_beat():
-    results = found_in(make_runs()) | {"findings": {}}
-    results["findings"]["cure-and-counting"] = {"values": {"counting": 1.522, "gru": {"loss": 1.505}, "best": "gru"}}
-    results["findings"]["benchmark"] = {"values": {"cell": "GRU", "mean": 1.44, "target": 1.4603}}
-    figures = small_figures(results)
+    cure = {"counting": 1.522, "losses": {"gru": 1.505}}
+    figures = small_figures(found(cure_and_counting=cure, benchmark={"cell": "GRU", "mean": 1.44, "target": 1.4603}))
     assert figures["cure-and-counting"].alt.endswith("GRU 1.505, counting 1.522.")
     assert figures["benchmark"].alt.endswith("GRU 1.440, quoted 1.460.")

@@ -14,7 +14,6 @@ from posix_only import posix
 from project_files import NOTEBOOKS, README, ROOT, names_of
 
 
-
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names_of)
 def test_notebooks_are_stored_tidy(path):
     """Without outputs, counts and an editor's metadata, in the bytes that nbformat writes: make tidy does it."""
