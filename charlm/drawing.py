@@ -24,6 +24,7 @@ from charlm.stats import Estimate
 # style
 
 WIDTH = 4.4  # inches
+WIDE = 11.0  # inches: the width of the page
 SMALL = (2.6, 1.25)  # inches: a drawing on a card
 # On a dark page a filter turns lightness around: a grey is dark enough here to be light enough there.
 INK, GREY, FAINT, BAND, ACCENT = "#222222", "#5A5A5A", "#8A8A8A", "#E2E2E2", "#6A3D9A"

@@ -9,12 +9,24 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from charlm import stats
-from charlm.drawing import BAND, DOTTED, INK, WIDTH, as_svg, colour, finish, legend_below, legend_entry, marker, styled
+from charlm.drawing import (
+    BAND,
+    DOTTED,
+    INK,
+    WIDE,
+    WIDTH,
+    as_svg,
+    colour,
+    finish,
+    legend_below,
+    legend_entry,
+    marker,
+    styled,
+)
 from charlm.records import cells_in, counted
 from charlm.show import Figure, finding_values, verdict_icon
 from charlm.stats import MARGIN
 
-WIDE = 11.0  # inches
 # What the verdict on LSTM − RNN says of the two.
 WINNERS = {stats.LOWER: "the LSTM is better", stats.HIGHER: "the RNN is better"}
 # The beginnings of the keys of one comparison each, by what is alike in it. The first that was found of a line is taken.

@@ -8,7 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from charlm import stats
 from charlm.drawing import (
@@ -16,8 +15,10 @@ from charlm.drawing import (
     FAINT,
     GREY,
     INK,
+    WIDE,
     WIDTH,
     Dashes,
+    as_svg,
     colour,
     count_axis,
     draw_seeds,
@@ -27,7 +28,6 @@ from charlm.drawing import (
     legend_entry,
     name_cells,
     nothing_drawn,
-    overview_and_detail,
     panels,
     seeds_and_mean,
     styled,
@@ -37,6 +37,7 @@ from charlm.records import (
     cells_in,
     check_alike,
     counted,
+    crossing_epoch,
     diverged_note,
     finished,
     of_cell,
@@ -45,7 +46,7 @@ from charlm.records import (
     span,
 )
 from charlm.show import Figure
-from charlm.stats import MARGIN, Estimate
+from charlm.stats import Estimate
 
 THE_STUDYS = "the study's run"
 STUDYS_MARK: dict[str, Any] = {"marker": "X", "color": INK, "mec": "white", "mew": 0.8, "ms": 9, "zorder": 5}
@@ -102,18 +103,6 @@ def label_curves(ax: Axes, records: Records, c: str) -> None:
         label_point(ax, name, (at + 1, curve[at]), beside, c, ha="center", va="bottom" if up else "top")
 
 
-BEFORE_BEST = 4  # epochs that the closer look shows before the first best one
-
-
-def look_closer(ax: Axes, records: Records, losses: Sequence[float]) -> None:
-    """Limit a panel to the epochs around the best ones, and to what the runs reach there and to more `losses`."""
-    shown = [*losses, *(r[key] for r in records for key in ("val_loss_best", "val_loss_last"))]
-    pad = 0.08 * (max(shown) - min(shown)) + MARGIN / 10
-    first = min(r["best_epoch"] for r in records) - BEFORE_BEST
-    ax.set_xlim(max(1, first) - 0.5, max(r["epochs"] for r in records) + 0.7)
-    ax.set_ylim(min(shown) - pad, max(shown) + pad)
-
-
 def curve_rows(records: Records) -> list[dict]:
     rows = []
     for r in records:
@@ -143,41 +132,55 @@ def curve_sight(name: str, records: Records) -> str:
     return f"{name}: {' and '.join(ends)}."
 
 
+SHOWN = 1.0  # nats above the lowest loss: where the panels of loss curves end
+
+
 @styled
-def loss_curves(records: Records) -> Figure:
-    """Training and validation loss of one cell by epoch, and below it the validation loss of the epochs around the best on
-    a scale that shows the seeds apart.
-    """
+def loss_curves(records: Records, id: str = "loss-curves") -> Figure:
+    """Training and validation loss by epoch, a panel a cell, all on one scale: side by side, and below each other for a
+    phone."""
     check_alike(records)
-    (cell,) = cells_in(records)
-    c, name = colour(cell), cell.upper()
     runs = finished(records)
     note = diverged_note(records)
     if not runs:
-        return nothing_drawn(note, f"loss-curves-{cell}")
-    canvas, whole, closer = overview_and_detail(4.4)
-    draw_curves(whole, runs, c)
-    draw_validation(closer, runs, c)
-    for ax in (whole, closer):
+        return nothing_drawn(note, id)
+    cells = cells_in(runs)
+    wide = _curves_drawing(runs, 1, len(cells), (WIDE if len(cells) > 1 else 1.5 * WIDTH, 4.2))
+    narrow = _curves_drawing(runs, len(cells), 1, (WIDTH, 3.6 * len(cells)))
+    found = "; ".join(curve_finding(cell.upper(), of_cell(runs, cell)) for cell in cells)
+    seen = " ".join(curve_sight(cell.upper(), of_cell(runs, cell)) for cell in cells)
+    caption = f"{found}. Training loss dashed; seeds thin, the mean of the epochs that all reached bold. {note}"
+    more = {"wide": len(cells) > 1, "narrow": as_svg(narrow, f"{id}-narrow")}
+    return finish(wide, id, caption, f"Loss by epoch. {seen}", curve_rows(runs), **more)
+
+
+def _curves_drawing(runs: Records, rows: int, columns: int, size: tuple[float, float]) -> Canvas:
+    known = published_numbers(runs)
+    canvas = Canvas(figsize=size, layout="constrained")
+    axes = canvas.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for ax, cell in zip(axes, cells_in(runs), strict=True):
+        of_panel = of_cell(runs, cell)
+        draw_curves(ax, of_panel, colour(cell))
+        label_curves(ax, of_panel, colour(cell))
+        for r in of_panel:
+            crossing = crossing_epoch(r)
+            if crossing:
+                ax.plot(crossing, r["val_loss"][crossing - 1], "D", color="white", mec=INK, mew=0.9, ms=4.5, zorder=4)
+        for key in ("train_loss_last", "val_loss_last") if cell in known else ():
+            ax.plot(known[cell]["epochs"], known[cell][key], **STUDYS_MARK)
+        ax.set_title(f"{cell.upper()}, {counted(len(of_panel), 'seed')}", color=colour(cell))
+        ax.set_xlabel("epoch")
         ax.grid(axis="y")
-        ax.set_ylabel("loss (nats)")
-    whole.set_title(f"{name}, {counted(len(runs), 'seed')}", color=c)
-    whole.margins(x=0.02, y=0.4)  # room for a name below the lower curve
-    label_curves(whole, runs, c)
-    closer.set_title("validation loss, the epochs around the best", color=c)
-    entries = marks()
-    known = published_numbers(records).get(cell)
-    if known:
-        closer.plot(known["epochs"], known["val_loss_last"], **STUDYS_MARK)
-        entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
-    look_closer(closer, runs, [known["val_loss_last"]] if known else [])
-    closer.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    closer.set_xlabel("epoch")
-    for ax in (whole, closer):
+        ax.margins(x=0.02)
         count_axis(ax)
-    legend_below(canvas, entries, len(entries))
-    caption = f"{curve_finding(name, runs)}; seeds thin, the mean of the epochs that all reached bold. {note}"
-    return finish(canvas, f"loss-curves-{cell}", caption, f"Loss by epoch. {curve_sight(name, runs)}", curve_rows(runs))
+    lowest = min(min(r["train_loss"] + r["val_loss"]) for r in runs)
+    axes[0].set_ylim(lowest - 0.08, lowest + SHOWN)
+    axes[0].set_ylabel("loss (nats per character)")
+    entries = [*marks(), legend_entry("validation passes training", INK, ls="", marker="D", ms=4.5, mfc="white")]
+    if known:
+        entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
+    legend_below(canvas, entries, len(entries) if columns > 1 else 2)
+    return canvas
 
 
 @styled
