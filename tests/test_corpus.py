@@ -507,6 +507,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(file, data):
     assert f"cannot write {data / 'encoded'}" in message(path)
 
 
+def test_where_the_project_may_only_be_read_a_text_is_encoded_for_the_moment(file, data, monkeypatch):
+    data.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != data)
+    assert text_of(load_corpus(file("abc"))) == "abc"
+    assert list(data.iterdir()) == []
+
+
 def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
     (tmp_path / "a").write_text("old")
     with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a") as half:

@@ -75,6 +75,10 @@ def staged() -> Iterator[Path]:
     stage = parent / f"charlm-stage-{uuid4().hex}"
     with locked(stage.with_suffix(".lock")):
         stage.mkdir(0o700)
+        if not os.path.isdir(os.path.expanduser("~")):
+            os.environ["HOME"] = str(
+                stage
+            )  # without one, as in a container that does not know its user, no kernel starts
         try:
             yield stage
         finally:

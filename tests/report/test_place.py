@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from posix_only import posix
 
 from charlm.report import execute
 from charlm.report.place import DOCUMENTS, locked, place_files, place_report, staged
@@ -228,3 +229,12 @@ def test_where_the_project_cannot_be_written_it_is_made_among_temporary_files(tm
     with staged() as stage:
         assert stage.parent == tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@posix
+def test_who_has_no_home_gets_one_there(tmp_path, monkeypatch):
+    """Without one no kernel starts."""
+    monkeypatch.setattr(execute, "BUILD", tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "absent"))
+    with staged() as stage:
+        assert Path.home() == stage
