@@ -326,6 +326,13 @@ def test_an_impossible_path_is_one_line_too(data):
 
 
 @posix
+def test_a_file_of_the_project_is_found_from_any_folder_after_those_that_are_there(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_corpus("CONTRIBUTING.md").name == "CONTRIBUTING.md"
+    file("abc", "CONTRIBUTING.md")
+    assert text_of(load_corpus("CONTRIBUTING.md")) == "abc"
+
+
 def test_a_hostile_file_name_stays_on_one_line(file):
     assert "'a\ufffdb' is empty" in message(file("", "a\nb"))
 

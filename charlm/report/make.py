@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from charlm.corpus import CORPORA, load_corpus
+from charlm.corpus import CORPORA, find_file, load_corpus
 from charlm.protocol import Study
 from charlm.report import execute
 from charlm.report.collect import as_json, check_results, collect_results
@@ -124,7 +124,7 @@ def text_at_rest(study: Study, corpus: Corpus, stage: Path) -> str | Path:
         return study.corpus
     copy = stage / "text" / Path(study.corpus).name
     copy.parent.mkdir()
-    shutil.copyfile(study.corpus, copy)
+    shutil.copyfile(find_file(study.corpus), copy)
     if load_corpus(copy).sha256 != corpus.sha256:
         raise CharlmError(f"{corpus.name} was changed while it was read: try again when it is at rest")
     return copy
