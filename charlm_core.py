@@ -27,6 +27,9 @@ from torch.utils._pytree import tree_map
 class CharlmError(Exception):
     """A mistake the user can mend: one line that says what is wrong, where, and what to do."""
 
+    def _render_traceback_(self) -> list[str]:  # what a notebook shows of it
+        return [f"CharlmError: {self}"]
+
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Text: a vocabulary, and a small whole number (an id) for every character

@@ -6,14 +6,18 @@ A claim is {"claim", "kind": "number" or "statement", "measure": of what measure
 prompts or texts, "verdict"}. A claim that does not apply to a corpus or a configuration is left out.
 """
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from charlm import stats
+from charlm.corpus import find_file
 from charlm.protocol import PUBLISHED
 from charlm.records import cells_in, published_numbers
 from charlm.show import Finding, Table
 from charlm.tables import make_table
+from charlm_core import CharlmError
 
 NUMBER, STATEMENT = "numbers: one run of the study, one more run of ours", "statements"
 # How the numbers of a claim are written, by their unit.
@@ -27,6 +31,15 @@ A *number* comes from one run of the study. It is *reproduced* where it lies in 
 Holm's levels. Where another set of stored runs says the opposite, it is *too close to call*. A *statement* on losses is judged by
 [the rule of verdicts](#verdict-rule): *confirmed* or *refuted* where the difference has a side; both parts have to hold where it
 has two. Several statements come from one remark: those on 512 / 0.002, and the two on which cell is better."""
+
+
+def read_results(path: str | Path) -> dict:
+    """The results.json that a report left, at the path or at the same in the project. Raises CharlmError."""
+    try:
+        return json.loads(find_file(path).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no JSON"
+        raise CharlmError(f"results {str(path)!r} cannot be read: {why}: give the results.json of a report") from None
 
 
 def all_claims(results: dict) -> list[dict]:

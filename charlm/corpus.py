@@ -69,6 +69,11 @@ UPPER_BYTES = {
 }
 
 
+def find_file(given: str | Path) -> Path:
+    """The path, or where nothing is there, the same in the project: notebooks are executed in any folder."""
+    return Path(given) if Path(given).exists() else ROOT / given
+
+
 def load_corpus(name: str | Path) -> Corpus:
     """The corpus of that name in corpora.toml, fetched when it is not here yet, or else the text file at that
     path. A file in this folder that is called like a known corpus is `./name`.
@@ -78,8 +83,9 @@ def load_corpus(name: str | Path) -> Corpus:
     """
     if name in CORPORA:
         return _encoded(io.BytesIO(_known_text(name)), name)
-    path, shown = Path(name), repr(str(name))
+    shown = repr(str(name))
     try:
+        path = find_file(name)
         if not path.exists():
             known = ", ".join(CORPORA)
             raise CharlmError(f"no corpus and no file {shown}: give {known}, or the path of a UTF-8 text")
@@ -219,6 +225,11 @@ def _encoded(file: OpenText, name: str) -> Corpus:
     source = hashlib.file_digest(file, "sha256").hexdigest()
     path = DATA / "encoded" / f"{source}.npy"
     about = _intact(path, source)
+    if not about and DATA.is_dir() and not os.access(DATA, os.W_OK):  # a project to be read alone: made again each time
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, path.name)
+            about = _made(file, name, path, source)
+            return Corpus(name, about["sha256"], about["vocab"], np.load(path, allow_pickle=False), path)
     if not about:
         try:
             about = _made(file, name, path, source)

@@ -326,6 +326,13 @@ def test_an_impossible_path_is_one_line_too(data):
 
 
 @posix
+def test_a_file_of_the_project_is_found_from_any_folder_after_those_that_are_there(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_corpus("CONTRIBUTING.md").name == "CONTRIBUTING.md"
+    file("abc", "CONTRIBUTING.md")
+    assert text_of(load_corpus("CONTRIBUTING.md")) == "abc"
+
+
 def test_a_hostile_file_name_stays_on_one_line(file):
     assert "'a\ufffdb' is empty" in message(file("", "a\nb"))
 
@@ -505,6 +512,13 @@ def test_a_folder_that_cannot_be_written_is_one_line(file, data):
     path = file("abc")
     data.write_text("a file where the folder should be")
     assert f"cannot write {data / 'encoded'}" in message(path)
+
+
+def test_where_the_project_may_only_be_read_a_text_is_encoded_for_the_moment(file, data, monkeypatch):
+    data.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != data)
+    assert text_of(load_corpus(file("abc"))) == "abc"
+    assert list(data.iterdir()) == []
 
 
 def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):

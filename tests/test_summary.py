@@ -1,10 +1,16 @@
 """The summary: a title that follows from the verdicts, a standfirst that fits under it, cards that lead on."""
 
+import ast
 import json
 
+import papermill
 import pytest
 from chapters import chapter, check_snapshot, finding, results_of
+from project_files import ROOT
 from synthetic import make_record, make_runs, with_loss
+
+from charlm.claims import read_results
+from charlm_core import CharlmError
 
 NAME = "0_summary"
 LOSSES, FAIR, CURE = "2_loss_comparison", "6_fair_comparison", "7_the_cure"
@@ -117,3 +123,18 @@ def test_without_runs_there_is_no_figure_and_no_claim(summed_up):
     shown = summed_up(lost)
     assert finding(shown, "summary")["heading"] == "RNN or LSTM? So few seeds cannot tell"
     assert not [about for _, about in shown if about["kind"] == "figure"]
+
+
+def test_the_committed_results_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (about,) = papermill.inspect_notebook(str(ROOT / "notebooks" / "0_summary.ipynb")).values()
+    assert read_results(ast.literal_eval(about["default"]))["runs"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])
+def test_results_that_cannot_be_read_are_named_in_one_line(content, tmp_path):
+    path = tmp_path / "results.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CharlmError, match=r"^results '.*results\.json' cannot be read: .+$"):
+        read_results(path)

@@ -6,6 +6,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,7 +141,7 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
     if failure:
         banner = f"**This notebook is partial: it stopped before its end.** {escape_markdown(str(failure))}"
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(banner, id="partial"))
-        with replacing(BUILD / f"partial-{job.notebook.name}") as half:
+        with suppress(CharlmError), replacing(BUILD / f"partial-{job.notebook.name}") as half:
             nbformat.write(notebook, half)
         raise failure
     return notebook

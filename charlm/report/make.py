@@ -2,21 +2,21 @@
 
 import dataclasses
 import os
-import tempfile
-import time
+import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from charlm.corpus import CORPORA, load_corpus
+from charlm.corpus import CORPORA, find_file, load_corpus
 from charlm.protocol import Study
 from charlm.report import execute
 from charlm.report.collect import as_json, check_results, collect_results
 from charlm.report.execute import Job, ReportError
 from charlm.report.page import make_html
 from charlm.report.pdf import make_pdf
-from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders
+from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders, staged
 from charlm.report.play import add_play, check_size, left_out, make_play, play_markdown, play_section, write_reading
 from charlm.report.render import document
 from charlm.runs.sweep import train_sweep
@@ -33,38 +33,23 @@ def build_report(
     corpus: Corpus | None = None,
     own_text: bool = False,
 ) -> dict:
-    """Execute the notebooks, as many at a time as there are cores, and write report.html, report.pdf, results.json,
-    figures/ and timings.json (seconds, which no report holds) into the stage folder. With a corpus, models trained on it
-    go into the page, to be tried; and the text, where it is a known one or own_text asks for it.
+    """Execute the notebooks, as many at a time as there are cores, and write report.html, report.pdf, results.json and
+    figures/ into the stage folder. With a corpus, models trained on it go into the page, to be tried; and the text, where
+    it is a known one or own_text asks for it.
 
     Returns what results.json holds. The last job comes after all others, and finds in stage/results.json what they
     showed.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of a kernel: the notebooks side by side use the cores already
     executed: list[tuple[Job, NotebookNode]] = []
-    seconds: dict[str, float] = {}
-
-    def timed(what: str, start: float) -> None:
-        seconds[what] = round(time.perf_counter() - start, 2)
-
-    def one(job: Job) -> NotebookNode:
-        start = time.perf_counter()
-        notebook = execute.execute_notebook(job, stage)
-        timed(job.name, start)
-        return notebook
-
+    one = partial(execute.execute_notebook, stage=stage)
     for together in (plan[:-1], plan[-1:]):
         notebooks = execute.execute_together(together, one, lambda job: say(f"{job.name} is executed"))
         executed += zip(together, notebooks, strict=True)
         results = collect_results(executed, study, stage / "figures")
         (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
-    start = time.perf_counter()
     markdown = write_page(executed, results, subtitle, stage, corpus, own_text)
-    timed("report.html", start)
-    start = time.perf_counter()
     make_pdf(markdown, subtitle, stage, say)
-    timed("report.pdf", start)
-    (stage / "timings.json").write_text(as_json(seconds), "utf-8", newline="\n")
     return results
 
 
@@ -117,11 +102,8 @@ def make_report(
         f"{corpus.name} · {len(corpus.ids):,} characters · "
         f"{study.seeds} {'seed' if study.seeds == 1 else 'seeds'} a model · at most {study.epochs} epochs"
     )
-    given = study.corpus if study.corpus in CORPORA else Path(study.corpus).resolve()
-    execute.BUILD.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=execute.BUILD, prefix="stage-") as folder:
-        stage = Path(folder)
-        plan = execute.jobs(study, given, stage / "results.json")
+    with staged() as stage:
+        plan = execute.jobs(study, text_at_rest(study, corpus, stage), stage / "results.json")
         for job in plan:
             execute.check_parameters(job)  # before hours of training
         runs = train_missing(study, corpus, say)
@@ -133,8 +115,19 @@ def make_report(
         if absent:
             raise ReportError(f"no notebook shows the runs {', '.join(sorted(absent))}")
         place_report(stage, results, out, figures)
-        os.replace(stage / "timings.json", execute.BUILD / "timings.json")
     return out
+
+
+def text_at_rest(study: Study, corpus: Corpus, stage: Path) -> str | Path:
+    """What the notebooks are to read: a known corpus, or a copy of the text, which may change while they are executed."""
+    if study.corpus in CORPORA:
+        return study.corpus
+    copy = stage / "text" / Path(study.corpus).name
+    copy.parent.mkdir()
+    shutil.copyfile(find_file(study.corpus), copy)
+    if load_corpus(copy).sha256 != corpus.sha256:
+        raise CharlmError(f"{corpus.name} was changed while it was read: try again when it is at rest")
+    return copy
 
 
 def train_missing(study: Study, corpus: Corpus, say: Callable[[str], None]) -> list[dict]:

@@ -32,7 +32,10 @@ def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], No
     if missing:
         scripts = Counter(_script(c) for c in missing)
         named = ", ".join(f"{script} ({n})" for script, n in scripts.most_common())
-        boxes = f"a box stands for characters that no font of the machine had: {named}; the HTML edition has them"
+        boxes = (
+            f"a box stands for characters that no font of the machine had: {named}; the text of the HTML edition has them, "
+            "its figures have boxes too"
+        )
         say(f"report.pdf: {boxes}, and a font of the system would be taken")
     try:
         typst.compile(

@@ -1,7 +1,9 @@
 """One Markdown document of all notebooks, and pandoc, which makes it HTML or typst's markup."""
 
+import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -171,8 +173,12 @@ def pandoc(markdown: str, to: str, template: str, subtitle: str, *options: str) 
     command += ["--wrap", "none", "--eol", "lf", *options]
     citation = read_citation()
     metadata = {"subtitle": subtitle, "author": ", ".join(citation["authors"]), "date": citation.get("date-released")}
-    command += [f"--metadata={name}:{value}" for name, value in metadata.items() if value]
-    done = subprocess.run(command, input=markdown.encode(), capture_output=True)
+    with tempfile.TemporaryDirectory() as folder:
+        # A command line is read in the encoding of the system, a file as UTF-8.
+        defaults = Path(folder, "defaults.yaml")
+        shown = {name: str(value) for name, value in metadata.items() if value}
+        defaults.write_text(json.dumps({"metadata": shown}, ensure_ascii=False), "utf-8", newline="\n")
+        done = subprocess.run([*command, "--defaults", defaults], input=markdown.encode(), capture_output=True)
     if done.returncode:
         said = [
             line for line in done.stderr.decode(errors="replace").splitlines() if not line.startswith("Error running")

@@ -198,7 +198,7 @@ def _lock(run: Run, locks: ExitStack) -> bool:
         return False
     except OSError as e:
         raise CharlmError(
-            f"cannot write to {run.folder}: {e.strerror}: runs need a folder they can be stored in"
+            f"cannot write to {run.folder}: {e.strerror}: make it writable, or name another folder for runs in CHARLM_RUNS"
         ) from e
     return True
 

@@ -380,3 +380,14 @@ def test_the_same_notebooks_give_the_same_bytes(built, notebooks, tmp_path):
     build_report(plan(notebooks, tmp_path), STUDY, SUBTITLE, tmp_path, lambda line: None)
     for name in ("report.html", "report.pdf", "results.json", "figures/curve-rnn.svg", "figures/curve-lstm.png"):
         assert (tmp_path / name).read_bytes() == (built[0] / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("to, template", [("html5", "report.html"), ("typst", "report.typ")])
+def test_no_locale_changes_them(to, template, monkeypatch):
+    title = "café · 😀 “x” -- *a* $x$ # y"
+    pages = set()
+    for locale in ("C", "C.UTF-8"):
+        monkeypatch.setenv("LC_ALL", locale)
+        pages.add(pandoc("# T\n\n## Q\n\nText.", to, template, title))
+    (page,) = pages
+    assert "café · 😀 “x”" in page
