@@ -24,9 +24,10 @@ def losing(cell, by, seeds=4, **config):
         loss = 1.603 + 0.5 * wobble + by * (r["cell"] == cell) * (1 + 0.01 * r["seed"])
         published = {"rnn": (28, 1.3844, 7), "lstm": (30, 1.3188, 10)}[r["cell"]]
         stop, training, crossing = published
-        near = {"epochs": stop + (r["seed"] % 2), "train_loss_last": training + wobble}
-        crossed = [0.0] * (crossing - 1 + r["seed"] % 2) + [2.0] * 40
-        near |= {"val_loss": crossed, "train_loss": [1.0] * len(crossed)}
+        ran, crossing = stop + r["seed"] % 2, crossing + r["seed"] % 2
+        crossed = [0.9] * (crossing - 1) + [2.0] * (ran - crossing + 1)
+        near = {"epochs": ran, "best_epoch": ran - 5, "train_loss_last": training + wobble}
+        near |= {"val_loss": crossed, "train_loss": [1.0] * ran}
         runs.append(r | near | {"val_loss_last": loss, "val_loss_best": loss})
     return runs
 
