@@ -8,9 +8,12 @@ PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3
 SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 VENV_PYTHON = .venv/bin/python
 
-# A variable given to make reaches the recipe's shell through the environment, so any text is safe in it.
-REPORT = $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} \
-	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"} $${STUDIES:+"--studies=$$STUDIES"} $${OWN_TEXT:+--own-text}
+# A variable given to make reaches the recipe's shell through the environment, so any text is safe in it. Only what stands on
+# make's own command line counts: somebody's environment may well have a SEED or an OUT of its own.
+given = $(if $(filter command,$(firstword $(origin $1))),$${$1:+"--$2=$$$1"})
+REPORT = $(VENV_PYTHON) -m charlm.report $(call given,SEEDS,seeds) $(call given,EPOCHS,epochs) \
+	$(call given,CORPUS,corpus) $(call given,OUT,out) $(call given,STUDIES,studies) \
+	$(if $(filter command,$(firstword $(origin OWN_TEXT))),$${OWN_TEXT:+--own-text})
 
 .DELETE_ON_ERROR:
 .PHONY: help report quick pages benchmark test bench tidy lab corpus clean clean-runs lock
@@ -34,19 +37,20 @@ help:
 	@echo 'make lock        pin again what pyproject.toml pulls in (requirements.lock)'
 	@echo
 	@echo 'Set-up happens on first use. PYTHON=/path/to/python names the interpreter (3.11 to 3.14), and'
-	@echo 'TORCH_INDEX=https://download.pytorch.org/whl/cpu gets a torch for CPUs only, gigabytes smaller on Linux.'
+	@echo 'TORCH_INDEX=… names another index of torch than PyPI; Linux without an NVIDIA GPU gets the small CPU build by itself.'
 
+# Each recipe execs: a signal to make alone then reaches the program itself, and not a shell that leaves it running.
 report: .venv/ready
-	@$(REPORT)
+	@exec $(REPORT)
 
 quick: .venv/ready
-	@$(REPORT) --quick
+	@exec $(REPORT) --quick
 
 pages: .venv/ready
-	@$(VENV_PYTHON) -m charlm.report.notebook_pages "$${OUT:-build/pages}"
+	@exec $(VENV_PYTHON) -m charlm.report.notebook_pages "$(or $(if $(filter command,$(firstword $(origin OUT))),$$OUT),build/pages)"
 
 benchmark: .venv/ready
-	@$(VENV_PYTHON) -m charlm.benchmark $${CELL:+"--cell=$$CELL"} $${SEED:+"--seed=$$SEED"}
+	@exec $(VENV_PYTHON) -m charlm.benchmark $(call given,CELL,cell) $(call given,SEED,seed)
 
 test: corpus
 	$(VENV_PYTHON) -m ruff format --check .
@@ -57,7 +61,7 @@ test: corpus
 	OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto
 
 bench: .venv/ready
-	@$(VENV_PYTHON) benchmarks/bench.py
+	@exec $(VENV_PYTHON) benchmarks/bench.py
 
 tidy: .venv/ready
 	$(VENV_PYTHON) -m nbconvert --clear-output --ClearMetadataPreprocessor.enabled=True \
@@ -67,7 +71,7 @@ tidy: .venv/ready
 	$(VENV_PYTHON) -m ruff format .
 
 lab: .venv/ready
-	$(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=. --ServerApp.preferred_dir=notebooks
+	exec $(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=. --ServerApp.preferred_dir=notebooks
 
 corpus: .venv/ready
 	$(VENV_PYTHON) -m charlm.corpus shakespeare-268k tiny-shakespeare
@@ -87,13 +91,21 @@ STAMP = pwd -P; cksum requirements.lock pyproject.toml
 ifneq ($(shell test -x $(VENV_PYTHON) && cat .venv/ready 2>/dev/null),$(shell $(STAMP)))
 .PHONY: .venv/ready
 endif
+# Into .venv, wherever a user's configuration of pip would have its packages go.
+PIP = $(VENV_PYTHON) -m pip install --no-user --target= --prefix="$$PWD/.venv" --root=/ --disable-pip-version-check --progress-bar off --quiet
+# PyPI's torch for Linux brings gigabytes for NVIDIA's GPUs. Without such a GPU the CPU build is taken, from its own index.
+CPU_INDEX = https://download.pytorch.org/whl/cpu
+CPU_TORCH = if [ -z "$$TORCH_INDEX" ] && [ "$$(uname)" = Linux ] && ! [ -e /proc/driver/nvidia ] \
+	&& ! command -v nvidia-smi >/dev/null; then \
+	$(PIP) --no-deps --retries 0 --timeout 15 --index-url=$(CPU_INDEX) "$$(grep ^torch== requirements.lock)" 2>/dev/null \
+	|| echo 'The index of CPU builds of torch was not reached: the build for GPUs is installed, 4.5 GB in place of 1.5'; fi
 .venv/ready:
 	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo 'charlm needs Python 3.11 to 3.14, and "$(PYTHON)" is' \
 		'none of them: name one with make PYTHON=/path/to/python' >&2; exit 1; }
 	@echo 'Setting up .venv: a few minutes, the first time only'
 	"$(PYTHON)" -m venv --clear .venv
-	$(VENV_PYTHON) -m pip install --disable-pip-version-check --progress-bar off --quiet \
-		$${TORCH_INDEX:+"--extra-index-url=$$TORCH_INDEX"} -r requirements.lock -e .
+	@$(CPU_TORCH)
+	$(PIP) $${TORCH_INDEX:+"--extra-index-url=$$TORCH_INDEX"} -r requirements.lock -e .
 	@{ $(STAMP); } > $@
 
 # One lock for every platform and every supported Python. It names versions only, no index and no hash, so that a mirror

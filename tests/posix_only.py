@@ -53,11 +53,11 @@ def full_disk(size: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def run_make(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+def run_make(*arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
     """make in an almost empty environment, as from a fresh terminal: nothing of a make around this test leaks in."""
     if sys.platform == "win32":
         pytest.skip(REASON)
-    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]} | (env or {})
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, encoding="utf-8")
 

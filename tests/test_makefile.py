@@ -2,7 +2,10 @@
 
 import os
 import re
+import shutil
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -37,6 +40,20 @@ def test_make_report_passes_on_what_was_given(given, passed):
     assert told.stdout.splitlines() == ["-m", "charlm.report", *passed]
 
 
+@pytest.mark.parametrize("target", ["report", "benchmark", "pages"])
+def test_only_what_stands_on_makes_command_line_counts(target, monkeypatch):
+    names = ("SEEDS", "EPOCHS", "CORPUS", "OUT", "STUDIES", "OWN_TEXT", "CELL", "SEED")
+    plain = run_make("--old-file=.venv/ready", target, "VENV_PYTHON=printf '%s\n'")
+    steered = run_make("--old-file=.venv/ready", target, "VENV_PYTHON=printf '%s\n'", env=dict.fromkeys(names, "7"))
+    assert steered.stdout == plain.stdout and "7" not in plain.stdout
+
+
+def test_a_signal_to_make_alone_reaches_the_program():
+    for target in ("report", "quick", "benchmark", "pages", "bench"):
+        recipe = re.search(rf"^{target}: .venv/ready\n\t@?(.*)", MAKEFILE, re.M)[1]
+        assert recipe.startswith("exec "), target  # so that it is make's own child
+
+
 def test_make_report_ends_with_the_exit_code_of_the_program():
     assert run_make("--old-file=.venv/ready", "report", "VENV_PYTHON=true").returncode == 0
     assert run_make("--old-file=.venv/ready", "report", "VENV_PYTHON=false").returncode != 0
@@ -47,6 +64,7 @@ def test_set_up_is_done_once(checkout):
     venv, pip, report = calls(checkout)
     assert venv == "-m venv --clear .venv"
     assert pip.endswith("--quiet -r requirements.lock -e .")
+    assert f"--no-user --target= --prefix={checkout}/.venv --root=/ " in pip  # whatever pip's configuration says
     assert run_make("report", "PYTHON=./python", cwd=checkout).returncode == 0
     assert calls(checkout) == [report] == ["-m charlm.report"]
 
@@ -99,6 +117,44 @@ def test_set_up_is_done_again_when_the_interpreter_is_gone(checkout):
 def test_set_up_can_take_torch_from_another_index(checkout):
     run_make("corpus", "PYTHON=./python", "TORCH_INDEX=https://example.org/cpu", cwd=checkout)
     assert "--extra-index-url=https://example.org/cpu -r requirements.lock" in calls(checkout)[1]
+
+
+def cpu_torch(checkout) -> list[str]:
+    """The calls that ask torch's index of CPU builds."""
+    return [line for line in (checkout / "log").read_text("utf-8").splitlines() if "--index-url=" in line]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyPI's torch is for CPUs alone elsewhere")
+def test_without_an_nvidia_gpu_torch_alone_comes_from_its_index_of_cpu_builds(checkout):
+    if Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi"):
+        pytest.skip("this machine has one")
+    run_make("corpus", "PYTHON=./python", cwd=checkout)
+    (asked,) = cpu_torch(checkout)
+    assert "--no-deps --retries 0 --timeout 15" in asked and re.search(r" torch==[\d.]+$", asked)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyPI's torch is for CPUs alone elsewhere")
+def test_with_a_gpu_or_another_index_that_one_is_not_asked(checkout, tmp_path):
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text("#!/bin/sh\n")
+    driver.chmod(0o755)
+    run_make("corpus", "PYTHON=./python", cwd=checkout, env={"PATH": f"{driver.parent}:{os.environ['PATH']}"})
+    run_make(
+        "corpus",
+        "PYTHON=./python",
+        "TORCH_INDEX=https://example.org/cpu",
+        cwd=checkout.rename(checkout.with_name("moved")),
+    )
+    assert cpu_torch(checkout.with_name("moved")) == []
+
+
+def test_where_that_index_is_not_reached_set_up_says_so_and_goes_on(checkout):
+    (checkout / "no-index").touch()
+    told = run_make("corpus", "PYTHON=./python", cwd=checkout)
+    assert told.returncode == 0
+    if (checkout / "log").read_text("utf-8").count("--index-url="):
+        assert "was not reached" in told.stdout
 
 
 def test_windows_runs_what_make_test_runs():
