@@ -237,6 +237,17 @@ def test_the_closer_look_has_every_mark_and_little_else(monkeypatch):
     assert first > min(r["best_epoch"] for r in records) - 6 and last > max(r["epochs"] for r in records)
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 8])
+def test_of_runs_that_were_still_learning_the_closer_look_has_the_way_down(epochs, monkeypatch):
+    records = make_runs(["lstm"], 2, max_epochs=epochs)
+    drawn = []
+    monkeypatch.setattr(charlm.losses.figures, "finish", lambda canvas, *more: drawn.append(canvas))
+    loss_curves(records)
+    low, high = drawn[0].axes[1].get_ylim()
+    losses = [loss for r in records for loss in r["val_loss"][-5:]]
+    assert low < min(losses) and max(losses) < high
+
+
 def test_loss_curves_carry_every_epoch_of_every_run():
     records = make_runs(["lstm"], 2)
     figure = loss_curves(records)
