@@ -2,14 +2,14 @@
 
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from charlm.corpus import CORPORA, find_file, load_corpus
+from charlm.corpus import CORPORA, LONGEST, find_file, load_corpus
+from charlm.files import read_bytes
 from charlm.protocol import Study
 from charlm.report import execute
 from charlm.report.collect import as_json, check_results, collect_results
@@ -124,7 +124,7 @@ def text_at_rest(study: Study, corpus: Corpus, stage: Path) -> str | Path:
         return study.corpus
     copy = stage / "text" / Path(study.corpus).name
     copy.parent.mkdir()
-    shutil.copyfile(find_file(study.corpus), copy)
+    copy.write_bytes(read_bytes(find_file(study.corpus), LONGEST))
     if load_corpus(copy).sha256 != corpus.sha256:
         raise CharlmError(f"{corpus.name} was changed while it was read: try again when it is at rest")
     return copy
