@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import psutil
 from nbformat import NotebookNode
 
 from charlm.corpus import CORPORA, LONGEST, find_file, load_corpus
@@ -22,6 +23,8 @@ from charlm.report.render import document
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
 from charlm_core import CharlmError, Corpus
+
+COUNTED = 200  # bytes of memory for each character of a text, while two notebooks count it
 
 
 def build_report(
@@ -94,6 +97,7 @@ def make_report(
     report's folder."""
     studies = check_names(studies)
     corpus = load_corpus(study.corpus)
+    check_memory(corpus)
     out, figures = report_folders(study, corpus, out)
     check_writable(out, DOCUMENTS)
     check_writable(figures)
@@ -116,6 +120,16 @@ def make_report(
             raise ReportError(f"no notebook shows the runs {', '.join(sorted(absent))}")
         place_report(stage, results, out, figures)
     return out
+
+
+def check_memory(corpus: Corpus) -> None:
+    """What is counted after hours of training has to be countable."""
+    needed, free = COUNTED * len(corpus.ids), psutil.virtual_memory().available
+    if needed > free:
+        raise CharlmError(
+            f"{corpus.name}: to count its {len(corpus.ids):,} characters takes some {needed / 1e9:.1f} GB of memory, and "
+            f"{free / 1e9:.1f} are free: give a shorter text, of {free // COUNTED:,} characters at most"
+        )
 
 
 def text_at_rest(study: Study, corpus: Corpus, stage: Path) -> str | Path:
