@@ -13,12 +13,13 @@ from typing import Any
 
 from charlm import stats
 from charlm.corpus import find_file
+from charlm.files import read_bytes, sound
 from charlm.protocol import PUBLISHED
 from charlm.records import cells_in, published_numbers
 from charlm.show import Finding, Table
 from charlm.tables import make_table
-from charlm_core import CharlmError
 
+LARGEST_RESULTS = 2**28  # bytes of a results.json
 NUMBER, STATEMENT = "numbers: one run of the study, one more run of ours", "statements"
 # How the numbers of a claim are written, by their unit.
 FORMS = {"nats": ".4f", "difference": "+.4f", "epochs": ".1f", "share": ".1%", "T": "g"}
@@ -33,13 +34,11 @@ Holm's levels. Where another set of stored runs says the opposite, it is *too cl
 has two. Several statements come from one remark: those on 512 / 0.002, and the two on which cell is better."""
 
 
-def read_results(path: str | Path) -> dict:
+def read_results(given: str | Path) -> dict:
     """The results.json that a report left, at the path or at the same in the project. Raises CharlmError."""
-    try:
-        return json.loads(find_file(path).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no JSON"
-        raise CharlmError(f"results {str(path)!r} cannot be read: {why}: give the results.json of a report") from None
+    path = find_file(given)
+    with sound(path, "give the results.json of a report"):
+        return json.loads(read_bytes(path, LARGEST_RESULTS))
 
 
 def all_claims(results: dict) -> list[dict]:

@@ -45,6 +45,12 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{text}\n{fence}\n"
 
 
+def preformatted(text: str) -> str:
+    """The text as HTML, to the letter; in JupyterLab too a line that is too long goes on below after a whole word."""
+    style = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere"
+    return f'<pre dir="auto" style="{style}">{html.escape(text)}</pre>'
+
+
 def boxed(attributes: str, markdown: str) -> str:
     """Markdown blocks in one of pandoc's fenced divs, which nothing in them can close, code blocks included."""
     fence = _longer_run(":", markdown)
@@ -274,8 +280,7 @@ class Samples:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         pairs = [(inline(i["label"]), visible(i["text"])) for i in self.items]
         page = "".join(
-            f"<figure><figcaption>{html.escape(label)}</figcaption>"
-            f'<pre dir="auto" style="white-space: pre-wrap">{html.escape(text)}</pre></figure>'
+            f"<figure><figcaption>{html.escape(label)}</figcaption>{preformatted(text)}</figure>"
             for label, text in pairs
         )
         texts = []

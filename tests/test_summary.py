@@ -137,5 +137,5 @@ def test_results_that_cannot_be_read_are_named_in_one_line(content, tmp_path):
     path = tmp_path / "results.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(CharlmError, match=r"^results '.*results\.json' cannot be read: .+$"):
+    with pytest.raises(CharlmError, match=r"results\.json .*; give the results.json of a report$"):
         read_results(path)

@@ -16,7 +16,8 @@ import psutil
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
-from charlm.corpus import ROOT, replacing
+from charlm.corpus import ROOT
+from charlm.files import replacing
 from charlm.printable import visible
 from charlm.protocol import Study
 from charlm.runs.sweep import count_cores

@@ -2,14 +2,15 @@
 
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import psutil
 from nbformat import NotebookNode
 
-from charlm.corpus import CORPORA, find_file, load_corpus
+from charlm.corpus import CORPORA, LONGEST, find_file, load_corpus
+from charlm.files import read_bytes
 from charlm.protocol import Study
 from charlm.report import execute
 from charlm.report.collect import as_json, check_results, collect_results
@@ -22,6 +23,8 @@ from charlm.report.render import document
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
 from charlm_core import CharlmError, Corpus
+
+COUNTED = 200  # bytes of memory for each character of a text, while two notebooks count it
 
 
 def build_report(
@@ -94,6 +97,7 @@ def make_report(
     report's folder."""
     studies = check_names(studies)
     corpus = load_corpus(study.corpus)
+    check_memory(corpus)
     out, figures = report_folders(study, corpus, out)
     check_writable(out, DOCUMENTS)
     check_writable(figures)
@@ -118,13 +122,23 @@ def make_report(
     return out
 
 
+def check_memory(corpus: Corpus) -> None:
+    """What is counted after hours of training has to be countable."""
+    needed, free = COUNTED * len(corpus.ids), psutil.virtual_memory().available
+    if needed > free:
+        raise CharlmError(
+            f"{corpus.name}: to count its {len(corpus.ids):,} characters takes some {needed / 1e9:.1f} GB of memory, and "
+            f"{free / 1e9:.1f} are free: give a shorter text, of {free // COUNTED:,} characters at most"
+        )
+
+
 def text_at_rest(study: Study, corpus: Corpus, stage: Path) -> str | Path:
     """What the notebooks are to read: a known corpus, or a copy of the text, which may change while they are executed."""
     if study.corpus in CORPORA:
         return study.corpus
     copy = stage / "text" / Path(study.corpus).name
     copy.parent.mkdir()
-    shutil.copyfile(find_file(study.corpus), copy)
+    copy.write_bytes(read_bytes(find_file(study.corpus), LONGEST))
     if load_corpus(copy).sha256 != corpus.sha256:
         raise CharlmError(f"{corpus.name} was changed while it was read: try again when it is at rest")
     return copy

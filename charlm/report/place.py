@@ -13,7 +13,9 @@ from uuid import uuid4
 
 from filelock import FileLock
 
+from charlm.claims import LARGEST_RESULTS
 from charlm.corpus import CORPORA, ROOT
+from charlm.files import read_bytes, sound
 from charlm.protocol import Study
 from charlm.report import execute
 from charlm_core import CharlmError, Corpus
@@ -153,8 +155,8 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
             set()
         )  # of the report that is there, and of those that a killed process was about to put there
         for path in (out / "results.json", *out.glob(f"{HALF_FOLDER}*/*-results.json")):
-            with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # none there, or none of ours
-                before.update(json.loads(path.read_text("utf-8"))["figures"])
+            with suppress(CharlmError), sound(path, ""):  # none there, or none of ours
+                before.update(json.loads(read_bytes(path, LARGEST_RESULTS))["figures"])
         return drawings(id for id in before - results["figures"].keys() if re.fullmatch("[a-z0-9-]+", id))
 
     files = {out / name: stage / name for name in DOCUMENTS}

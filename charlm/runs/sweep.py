@@ -16,8 +16,9 @@ from filelock import FileLock, Timeout
 import charlm_core as core
 from charlm.command import Say, undisturbed
 from charlm.device import check_device
+from charlm.files import Damaged, short_reason
 from charlm.records import counted
-from charlm.runs.files import STATE, Damaged, pack_state, short_reason, unpack_state
+from charlm.runs.files import STATE, pack_state, unpack_state
 from charlm.runs.folder import RUNS, Run, check_run, run_record
 from charlm.runs.identity import machine_facts, run_identity
 from charlm.runs.inventory import run_status

@@ -3,7 +3,9 @@
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from small_notebooks import RUNS, Page, notebook
 
@@ -108,6 +110,11 @@ def test_a_folder_that_cannot_be_written_is_found_out_before_training(out, messa
     (tmp_path / "drawn").mkdir()
     (tmp_path / "drawn" / "figures").write_text("")
     assert re.search(message, refused(tmp_path, capsys, tiny_file, tmp_path / out))
+
+
+def test_a_text_too_large_for_the_memory_is_refused_before_training(tiny_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10**6))
+    assert "give a shorter text, of 5,000 characters at most" in refused(tmp_path, capsys, tiny_file, tmp_path / "out")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file system has no such names")

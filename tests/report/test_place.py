@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from posix_only import posix
+from posix_only import make_pipe, posix
 
 from charlm.report import execute
 from charlm.report.place import DOCUMENTS, locked, place_files, place_report, staged
@@ -189,6 +189,15 @@ def test_figures_of_the_earlier_report_go_when_the_new_one_lacks_them(tmp_path):
     place_report(stage, {"figures": {"new": {}}}, out, out / "figures")
     assert sorted(p.name for p in (out / "figures").iterdir()) == ["mine.svg", "new.csv", "new.png", "new.svg"]
     assert (tmp_path / "precious.svg").exists()
+
+
+@posix
+def test_a_pipe_in_the_place_of_a_report_is_not_waited_for(tmp_path):
+    stage_report(tmp_path / "stage", "new")
+    (tmp_path / "out").mkdir()
+    make_pipe(tmp_path / "out" / "results.json")
+    put(tmp_path / "stage", tmp_path / "out")
+    assert tags_in(tmp_path / "out") == tags_in(tmp_path / "stage")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
