@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from charlm.claims import MIN_TEXTS
 from charlm.corpus import load_corpus
+from charlm.temperature.claims import MIN_TEXTS
 from charlm.temperature.measures import Measured
 from charlm.temperature.texts import GRID, REAL, SHUFFLED
 

@@ -132,7 +132,7 @@ def curve_sight(name: str, records: Records) -> str:
     return f"{name}: {' and '.join(ends)}."
 
 
-SHOWN = 1.0  # nats above the lowest loss: where the panels of loss curves end
+CURVES_SHOWN = 1.0  # nats above the lowest loss: where the panels of loss curves end
 
 
 @styled
@@ -174,7 +174,7 @@ def _curves_drawing(runs: Records, rows: int, columns: int, size: tuple[float, f
         ax.margins(x=0.02)
         count_axis(ax)
     lowest = min(min(r["train_loss"] + r["val_loss"]) for r in runs)
-    axes[0].set_ylim(lowest - 0.08, lowest + SHOWN)
+    axes[0].set_ylim(lowest - 0.08, lowest + CURVES_SHOWN)
     axes[0].set_ylabel("loss (nats per character)")
     entries = [*marks(), legend_entry("validation passes training", INK, ls="", marker="D", ms=4.5, mfc="white")]
     if known:

@@ -7,9 +7,9 @@ from measured_texts import begun as begun_with
 from synthetic import make_record
 
 import charlm_core as core
-from charlm import claims, sampling
-from charlm.claims import MIN_TEXTS
-from charlm.temperature import measures, words
+from charlm import sampling
+from charlm.temperature import claims, measures, words
+from charlm.temperature.claims import MIN_TEXTS
 from charlm.temperature.measures import Measured
 from charlm.temperature.texts import STUDY_TEMPERATURES, begin_texts, draw_texts, set_aside
 

@@ -3,8 +3,8 @@
 import pytest
 from measured_texts import CHANCE, TYPICAL, away, begun, make, words_by
 
-from charlm import claims
-from charlm.claims import MIN_TEXTS
+from charlm.temperature import claims
+from charlm.temperature.claims import MIN_TEXTS
 from charlm.temperature.measures import Closest, closest_temperature
 from charlm.temperature.texts import RealText
 from charlm.temperature.words import what_is_read
