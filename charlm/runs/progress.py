@@ -251,6 +251,11 @@ class Progress(AbstractContextManager):
         self.courses[name].end_epoch(state, made)
         self.show(self.courses[name])
 
+    def tell_end(self, name: str, why: str) -> None:
+        course = self.courses[name]
+        course.state, course.end = "over", why
+        self.show(course)
+
     def show(self, course: Course) -> None:
         """Called whenever a run has come on."""
         now = time.monotonic()
