@@ -5,7 +5,7 @@
 again, or for a text of one's own; of such a text the runs are looked up in runs/, and nothing is written to studies/.
 """
 
-import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -25,12 +25,12 @@ from charlm.benchmark.measures import (
 from charlm.corpus import CORPORA, load_corpus
 from charlm.cure.measures import with_training_at_rest
 from charlm.device import resolved_config
-from charlm.files import write_whole
+from charlm.files import write_json
 from charlm.gradients.measures import with_gradient_curves
 from charlm.meaning.measures import with_counting, with_measured_losses
 from charlm.protocol import Study
 from charlm.records import Record, Records, cells_in, counted, of_cell
-from charlm.runs.folder import Run, run_record
+from charlm.runs.folder import Run, read_records, run_record
 from charlm.runs.identity import training_code_hash
 from charlm.runs.progress import STUDIES
 from charlm.runs.sweep import train_sweep
@@ -350,9 +350,7 @@ def make_study(name: str, corpus: Corpus, say: Callable[[str], None] = print, fo
         seconds = {kind: epoch_seconds(config, corpus) for kind, config in kinds.items()}
     made = Made(name, corpus.sha256, runs, seconds)
     if corpus.sha256 == CORPORA[corpus_of(name)]["sha256"]:
-        folder.mkdir(exist_ok=True)
-        text = json.dumps(asdict(made), indent=1, allow_nan=False)
-        write_whole(folder / f"{name}.json", f"{text}\n".encode())
+        write_json(folder / f"{name}.json", asdict(made))
         say(f"studies/{name}.json: {counted(len(runs), 'run')}")
     return made
 
@@ -382,13 +380,10 @@ def epoch_seconds(config: Config, corpus: Corpus) -> float:
 def read_study(name: str, corpus: Corpus, folder: Path = STUDIES) -> Made:
     """A study on this corpus: from studies/, else from runs/ where all its runs are trained, else one without runs."""
     path = folder / f"{name}.json"
-    if path.is_file():
-        try:
-            made = Made(**json.loads(path.read_text("utf-8")))
-        except (ValueError, TypeError) as error:
-            raise CharlmError(f"{path} is damaged: take it from the repository again, or remove it") from error
-        if made.corpus_sha256 == corpus.sha256:
-            return made
+    if os.path.lexists(path):
+        kept = read_records(path)
+        if kept["corpus_sha256"] == corpus.sha256:
+            return Made(name, corpus.sha256, kept["runs"], kept["epoch_seconds"])
     runs = [Run.of(config, corpus) for config in CONFIGURATIONS[name](corpus)]
     if not runs or not all(r.is_finished() for r in runs):
         return Made(name, corpus.sha256)

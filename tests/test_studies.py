@@ -6,7 +6,9 @@ from itertools import product
 
 import pytest
 import torch
-from synthetic import make_record
+from hostile import directory, flip, huge, loop, pipe
+from posix_only import posix
+from synthetic import kept_record, make_record
 
 import charlm.corpus
 import charlm.runs.identity
@@ -14,6 +16,7 @@ import charlm_core as core
 from charlm import studies
 from charlm.corpus import load_corpus
 from charlm.device import resolved_config
+from charlm.files import Damaged, write_json
 from charlm.protocol import Study
 from charlm.records import trained_in
 from charlm.runs.sweep import train_sweep
@@ -185,17 +188,76 @@ def test_a_study_of_another_corpus_is_not_kept(small, tiny):
     assert not (small / "studies").exists()
 
 
-def test_a_study_that_was_not_made_for_a_corpus_has_no_runs(small, tiny):
-    (small / "cells.json").write_text(json.dumps(asdict(Made("cells", "another", [{}]))))
-    assert studies.read_study("cells", tiny, small).runs == []
+@pytest.fixture
+def kept(tiny, tiny_config, tmp_path):
+    """Writes a study of two runs, with a change in what it holds and a checksum that is right; and its path."""
+    path = tmp_path / "cells.json"
+
+    def write(change=lambda about: None):
+        records = [kept_record(replace(tiny_config, seed=seed), tiny.sha256) for seed in (0, 1)]
+        about = asdict(Made("cells", tiny.sha256, records, {"lstm-16": 1.0}))
+        change(about)
+        write_json(path, about)
+
+    write()
+    return write, path
+
+
+def test_a_study_that_was_not_made_for_a_corpus_has_no_runs(kept, tiny, tmp_path):
+    assert len(studies.read_study("cells", tiny, tmp_path).runs) == 2
+    assert studies.read_study("cells", replace(tiny, sha256="another"), tmp_path).runs == []
     assert "make report STUDIES=cells" in studies.made_with(Made("cells", "another")).filled
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"runs": 1}'])
-def test_a_damaged_study_is_one_line(small, tiny, text):
-    (small / "cells.json").write_text(text)
-    with pytest.raises(CharlmError, match=r"cells.json is damaged.*repository"):
-        studies.read_study("cells", tiny, small)
+def of_first(**changes):
+    return lambda about: about["runs"][0].update(changes)
+
+
+CONTRADICTIONS = {
+    "best loss": of_first(val_loss_best=1.0),
+    "last loss": of_first(train_loss_last=1.0),
+    "a loss": lambda about: about["runs"][0]["val_loss"].__setitem__(1, 1.0),
+    "epochs": of_first(epochs=4),
+    "best epoch": of_first(best_epoch=1),
+    "a loss too few": lambda about: about["runs"][0]["train_loss"].pop(),
+    "a loss that is text": of_first(val_loss=["3"]),
+    "status": of_first(status="diverged"),
+    "another seed": of_first(seed=7),
+    "another rate": of_first(learning_rate=0.5),
+    "another limit": of_first(max_epochs=9),
+    "another corpus": of_first(corpus_sha256="0" * 64),
+    "another name": of_first(run_id="lstm-16-lr0.01-seed0-000000000000"),
+    "another code": of_first(code="other"),
+    "an unknown cell": of_first(cell="os.system"),
+    "no machine": of_first(machine={}),
+    "no runs": lambda about: about.pop("runs"),
+    "runs of another form": lambda about: about.update(runs={"a": 1}),
+    "a run that is a number": lambda about: about.update(runs=[1]),
+    "seconds that are text": lambda about: about.update(epoch_seconds={"lstm-16": "1"}),
+    "another study": lambda about: about.update(study="tuned"),
+}
+
+
+@pytest.mark.parametrize("change", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_a_record_that_contradicts_itself_is_not_believed(kept, tiny, change):
+    write, path = kept
+    write(change)
+    with pytest.raises(Damaged, match=r"cells\.json"):
+        studies.read_study("cells", tiny, path.parent)
+
+
+def unsealed(path):
+    about = json.loads(path.read_text("utf-8"))
+    del about["sha256"]
+    path.write_text(json.dumps(about), "utf-8", newline="\n")
+
+
+@pytest.mark.parametrize("harm", [flip, directory, loop, huge, unsealed, pytest.param(pipe, marks=posix)])
+def test_a_damaged_study_is_one_line(kept, tiny, harm):
+    _, path = kept
+    harm(path)
+    with pytest.raises(Damaged, match=r"cells\.json is damaged.*repository"):
+        studies.read_study("cells", tiny, path.parent)
 
 
 def test_a_study_says_what_made_it_and_whether_the_code_is_todays():
@@ -207,7 +269,11 @@ def test_a_study_says_what_made_it_and_whether_the_code_is_todays():
     assert "has changed since" in studies.made_with(Made("cells", "", [today, today | {"code": "old"}])).filled
 
 
-@pytest.mark.parametrize("path", sorted(STUDIES.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [path for name in CONFIGURATIONS if (path := STUDIES / f"{name}.json").exists()],
+    ids=lambda path: path.stem,
+)
 def test_a_committed_study_holds_the_runs_it_says(path):
     corpus = load_corpus(studies.corpus_of(path.stem))
     records = studies.read_study(path.stem, corpus).runs

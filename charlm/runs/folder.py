@@ -16,7 +16,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -41,7 +41,7 @@ from charlm.runs.files import (
     unpack_state,
 )
 from charlm.runs.form import check_form, check_shapes, checked_config, skeleton, stored_shapes
-from charlm.runs.identity import run_id, run_identity
+from charlm.runs.identity import decisive_fields, run_id, run_identity, run_name
 from charlm_core import CharlmError, Config, Corpus, State
 
 EMBEDDING, FIRST_WEIGHTS = "embedding.weight", "rnn.weight_ih_l0"
@@ -273,18 +273,30 @@ def run_record(folder: Path) -> dict:
     """The run as a flat record: what results.json holds of it. Losses in nats per character, None where there is none."""
     about = read_run(folder)
     config = checked_config(about, folder)  # with the fields that the run is not named by
-    history = about["history"]
-    best = core.best_epoch(history)
-    at_best = history[best - 1] if best else {"train_loss": None, "val_loss": None}
-    at_last = history[-1] if history else {"train_loss": None, "val_loss": None}
     return {
         "run_id": about["run_id"],
         "corpus": about["corpus"],
         "status": "diverged" if about["diverged"] else "finished",
         **vars(config),
         "parameters": core.count_parameters(len(about["vocab"]), config),
-        "epochs": len(history),
         "max_epochs": config.epochs,
+        **_losses(about["history"]),
+        "diverged": about["diverged"],
+        "seconds": round(sum(m["seconds"] for m in about["made"]), 3),
+        "code": about["code"],
+        "corpus_sha256": about["corpus_sha256"],
+        "machine": about["made"][-1]["machine"],
+    }
+
+
+def _losses(history: list[dict]) -> dict:
+    """What a record says of a history."""
+    nothing = {"train_loss": None, "val_loss": None}
+    best = core.best_epoch(history)
+    at_best = history[best - 1] if best else nothing
+    at_last = history[-1] if history else nothing
+    return {
+        "epochs": len(history),
         "best_epoch": best,
         "train_loss_last": at_last["train_loss"],
         "val_loss_last": at_last["val_loss"],
@@ -292,12 +304,41 @@ def run_record(folder: Path) -> dict:
         "val_loss_best": at_best["val_loss"],
         "train_loss": [row["train_loss"] for row in history],
         "val_loss": [row["val_loss"] for row in history],
-        "diverged": about["diverged"],
-        "seconds": round(sum(m["seconds"] for m in about["made"]), 3),
-        "code": about["code"],
-        "corpus_sha256": about["corpus_sha256"],
-        "machine": about["made"][-1]["machine"],
     }
+
+
+def read_records(path: Path) -> dict:
+    """What is kept of a study, whose records are checked against themselves too."""
+    remedy = "take it from the repository again, or remove it"
+    about = read_json(path, 2**27, remedy)
+    with sound(path, remedy):
+        check_form(about, "study")
+        if about["study"] != path.stem:
+            raise ValueError(f"it is the study {about['study']}")
+        for record in about["runs"]:
+            _check_record(record, path)
+            if record["corpus_sha256"] != about["corpus_sha256"]:
+                raise ValueError(f"{record['run_id']} is of another corpus")
+    return about
+
+
+def _check_record(record: dict, path: Path) -> None:
+    """Raise ValueError unless a record follows from its losses, and the name of its run from its configuration."""
+    losses = zip(record["train_loss"], record["val_loss"], strict=True)
+    history = [{"epoch": n, "train_loss": train, "val_loss": val} for n, (train, val) in enumerate(losses, 1)]
+    status = "diverged" if record["diverged"] else "finished"
+    if record | _losses(history) | {"status": status} != record:
+        raise ValueError(f"{record['run_id']} contradicts its own losses")
+    known = {f.name: record[f.name] for f in fields(Config) if f.name in record}
+    config = checked_config({"config": known | {"epochs": record["max_epochs"]}}, path)
+    identity = {
+        "config": decisive_fields(config),
+        "corpus_sha256": record["corpus_sha256"],
+        "torch": record["machine"]["torch"].partition("+")[0],
+        "code": record["code"],
+    }
+    if record["run_id"] != run_name(config, identity):
+        raise ValueError(f"{record['run_id']} is not the run of its configuration")
 
 
 def kept_measurement(

@@ -62,6 +62,27 @@ RUN_FORM = _object(
     **IDENTITY_FORM,
     **PROGRESS_FORM,
 )
+LOSSES_FORM = {"type": "array", "items": AMOUNT_FORM}
+RECORD_FORM = _object(
+    run_id=TEXT_FORM,
+    corpus=TEXT_FORM,
+    corpus_sha256=TEXT_FORM,
+    code=TEXT_FORM,
+    machine=MACHINE_FORM,
+    status={"enum": ["finished", "diverged"]},
+    diverged=PROGRESS_FORM["diverged"],
+    max_epochs=COUNT_FORM,
+    parameters=COUNT_FORM,
+    seconds=AMOUNT_FORM,
+    train_loss=LOSSES_FORM,
+    val_loss=LOSSES_FORM,
+)
+STUDY_FORM = _object(
+    study=TEXT_FORM,
+    corpus_sha256=TEXT_FORM,
+    runs={"type": "array", "items": RECORD_FORM},
+    epoch_seconds={"type": "object", "additionalProperties": AMOUNT_FORM},
+)
 
 
 @cache
@@ -69,12 +90,14 @@ def _validator(kind: str) -> Callable[[object], object]:
     import fastjsonschema  # in a hundredth of the time that jsonschema takes to import, which generate.py would wait for
 
     draft = {"$schema": "http://json-schema.org/draft-04/schema#"}  # the last in which 3.0 is no integer
-    return fastjsonschema.compile(draft | {"run": RUN_FORM, "state": STATE_FORM}[kind])
+    return fastjsonschema.compile(draft | {"run": RUN_FORM, "state": STATE_FORM, "study": STUDY_FORM}[kind])
 
 
 def check_form(about: dict, kind: str) -> None:
-    """Raise ValueError unless this is what a finished "run" or a "state" says of itself."""
+    """Raise ValueError unless this is what a finished "run" or a "state" says of itself, or what is kept of a "study"."""
     _validator(kind)(about)
+    if kind == "study":
+        return
     epochs = [row["epoch"] for row in about["history"]]
     if epochs != [*range(1, len(epochs) + 1)]:
         raise ValueError("the epochs of its history are not 1, 2, 3 …")

@@ -110,8 +110,13 @@ def run_identity(config: Config, corpus: Corpus) -> dict:
 
 
 def run_id(config: Config, corpus: Corpus) -> str:
+    """The name of the run of a resolved configuration."""
+    return run_name(config, run_identity(config, corpus))
+
+
+def run_name(config: Config, identity: dict) -> str:
     """A readable name ending in the first 12 hexadecimal digits of the identity's sha256."""
-    digest = hashlib.sha256(json.dumps(run_identity(config, corpus), sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     return f"{config.cell}-{config.hidden_size}-lr{config.learning_rate:g}-seed{config.seed}-{digest[:12]}"
 
 

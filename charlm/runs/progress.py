@@ -2,7 +2,6 @@
 pipe and in papermill's log."""
 
 import heapq
-import json
 import sys
 import time
 from collections import Counter
@@ -20,8 +19,8 @@ import charlm_core as core
 from charlm.command import Say
 from charlm.corpus import ROOT
 from charlm.records import counted
-from charlm.runs.folder import stored_records
-from charlm_core import Config, Corpus, State
+from charlm.runs.folder import read_records, stored_records
+from charlm_core import CharlmError, Config, Corpus, State
 
 STUDIES = ROOT / "studies"  # of long sweeps that were made once
 
@@ -51,15 +50,18 @@ class UsualEpochs:
     @cached_property
     def known(self) -> dict[tuple, list[tuple[int, int]]]:
         """Epochs taken and allowed, of each kind of run."""
-        records = {r["run_id"]: r for r in stored_records(self.runs, say=lambda line: None)}
+        records = []
+        with suppress(
+            CharlmError
+        ):  # an estimate is no reason to stop; whoever shows a record says what is wrong with it
+            records += stored_records(self.runs, say=lambda line: None)
         for path in sorted(STUDIES.glob("*.json")):
-            with suppress(OSError, ValueError, KeyError, TypeError):  # whoever shows a study says what is wrong with it
-                records |= {r["run_id"]: r for r in json.loads(path.read_text("utf-8"))["runs"]}
+            with suppress(CharlmError):
+                records += read_records(path)["runs"]
         known: dict[tuple, list[tuple[int, int]]] = {}
-        for r in records.values():
-            with suppress(ValueError, KeyError, TypeError):
-                if r["corpus_sha256"] == self.corpus.sha256 and r["status"] == "finished":
-                    known.setdefault(_kind(r), []).append((int(r["epochs"]), int(r["max_epochs"])))
+        for r in {r["run_id"]: r for r in records}.values():
+            if r["corpus_sha256"] == self.corpus.sha256 and r["status"] == "finished":
+                known.setdefault(_kind(r), []).append((r["epochs"], r["max_epochs"]))
         return known
 
 
@@ -250,6 +252,11 @@ class Progress(AbstractContextManager):
     def tell_epoch(self, name: str, state: State, made: Sequence[dict]) -> None:
         self.courses[name].end_epoch(state, made)
         self.show(self.courses[name])
+
+    def tell_end(self, name: str, why: str) -> None:
+        course = self.courses[name]
+        course.state, course.end = "over", why
+        self.show(course)
 
     def show(self, course: Course) -> None:
         """Called whenever a run has come on."""

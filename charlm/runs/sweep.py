@@ -4,9 +4,9 @@ import logging
 import time
 from asyncio import CancelledError
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -67,16 +67,18 @@ def sweep_plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS, wor
     todo = [run for run in wanted if not run.is_finished()]
     usual = UsualEpochs(corpus, runs)
     size = 0
-    timed: dict[Config, float] = {}
+    kinds: dict[Config, tuple[int, float, int]] = {}  # steps, seconds, parameters
     courses = {}
     for run in todo:
         kind = replace(run.config, seed=0, split_seed=None, learning_rate=Config.learning_rate)  # which take no longer
-        if kind not in timed:
-            timed[kind] = _epoch_seconds(kind, corpus)
-        course = Course(run.name, run.config, steps_in_epoch(kind, corpus), timed[kind], usual(run.config))
+        if kind not in kinds:
+            parameters = core.count_parameters(len(corpus.vocab), kind)
+            kinds[kind] = steps_in_epoch(kind, corpus), _epoch_seconds(kind, corpus), parameters
+        steps, seconds, parameters = kinds[kind]
+        course = Course(run.name, run.config, steps, seconds, usual(run.config))
         course.epoch = run_status(run.folder).get("epochs", 0)
         courses[run.name] = course
-        size += 2 * 4 * core.count_parameters(len(corpus.vocab), run.config)  # best and last weights, of 4 bytes
+        size += 2 * 4 * parameters  # best and last weights, of 4 bytes
     at_once = count_workers(len(todo), todo[0].config if todo else None, workers)
     likely, most = seconds_left(courses.values(), at_once)
     return Plan(courses, len(wanted) - len(todo), likely, most, size / 1e6)
@@ -132,69 +134,86 @@ def train_sweep(
     Workers compute one epoch at a time; this process stores the state after each, so that a sweep that was stopped
     goes on from there when it is asked for again. They are processes on this machine, or those of the Dask cluster
     whose `scheduler` is named by its address; their number changes nothing but the time. A run that fails twice in an
-    epoch, or that is damaged, raises CharlmError after all the others are done. Two processes that want one run do not
-    both train it.
+    epoch, or that is damaged, raises CharlmError after all the others are done. Processes that want the same runs share
+    the work.
     """
-    wanted = [Run.of(c, corpus, runs) for c in configs]
+    wanted = [Run.of(config, corpus, runs) for config in configs]
     failures: list[str] = []
-    sound = _sound({r.folder: r for r in wanted}.values(), lambda run: check_run(run.folder), failures, say)
-    todo = [r for r in sound if not r.is_finished()]
-    for run in todo:
-        check_device(run.config)  # before anything is made on the disk
-    todo.sort(key=lambda r: -core.count_parameters(len(corpus.vocab), r.config))  # longest first: no long tail
-    for run in (r for r in sound if r.is_finished() and (r.folder / STATE).is_file()):  # killed while it tidied
-        with ExitStack() as lock:
-            if _lock(run, lock):
-                run.tidy()
-    with ExitStack() as locks:
-        mine = [r for r in todo if _lock(r, locks)]
-        others = [r for r in todo if r not in mine]
-        mine = _sound(mine, Run.recover, failures, say)
-        plan = sweep_plan([r.config for r in (*mine, *others)], corpus, runs, workers)
-        if plan.courses:
-            found = len(sound) - len(todo) + plan.found
-            say(
-                f"{corpus.name}: {counted(len(plan.courses), 'run')} to train, {found} found;"
-                f" {duration(plan.likely, plan.most)} on this machine, {plan.megabytes:.0f} MB in {runs}"
-            )
-        unfinished = [r for r in mine if not r.is_finished()]
-        failures += _train(unfinished, plan, corpus, workers, scheduler, insecure, say, watch)
-    for run in others:
-        say(f"{run.name}: another process trains it; waiting")
-        with ExitStack() as lock:
-            while not _lock(run, lock):  # the system lets go of it when its holder ends, however it ends
-                time.sleep(0.1)
-            if _sound([run], Run.recover, failures, say) and not run.is_finished():
-                plan = sweep_plan([run.config], corpus, runs, 1)
-                failures += _train([run], plan, corpus, 1, "", False, say, watch)
+    todo, found = _look(wanted, failures, say)
+    if todo:
+        plan = sweep_plan([run.config for run in todo], corpus, runs, workers)
+        say(
+            f"{corpus.name}: {counted(len(plan.courses), 'run')} to train, {found + plan.found} found;"
+            f" {duration(plan.likely, plan.most)} on this machine, {plan.megabytes:.0f} MB in {runs}"
+        )
+        todo = [run for run in todo if run.name in plan.courses]
+        todo.sort(key=lambda run: -plan.courses[run.name].seconds)  # longest first: no long tail
+        _train(todo, plan.courses, corpus, workers, scheduler, insecure, failures, say, watch)
     if failures:
         raise CharlmError(
-            f"{len(failures)} of {len(set(wanted))} runs failed or are damaged, the others are done: {'; '.join(failures)}"
+            f"{len(failures)} of {len(set(wanted))} runs failed or cannot be used, the others are done: {'; '.join(failures)}"
         )
-    return [run_record(r.folder) for r in wanted]
+    return [run_record(run.folder) for run in wanted]
 
 
-def _sound(
-    runs: Iterable[Run], look: Callable[[Run], None], failures: list[str], say: Callable[[str], None]
-) -> list[Run]:
-    """The runs in which `look` finds no damage. The others are left out, which is said and noted in `failures`."""
-    sound = []
-    for run in runs:
-        try:
-            look(run)
-        except Damaged as e:
-            say(f"{run.name} is left out: {e}")
-            failures.append(str(e))
-        else:
-            sound.append(run)
-    return sound
+def _look(wanted: Sequence[Run], failures: list[str], say: Callable[[str], None]) -> tuple[list[Run], int]:
+    """The runs that are to be trained, and how many are finished. A damaged one is neither, and noted in `failures`."""
+    sound = [run for run in dict.fromkeys(wanted) if _is_sound(run, lambda run: check_run(run.folder), failures, say)]
+    todo = [run for run in sound if not run.is_finished()]
+    for run in todo:
+        check_device(run.config)  # before anything is made on the disk
+    for run in sound:
+        if run.is_finished() and (run.folder / STATE).is_file():  # killed while it tidied
+            with suppress(OSError):
+                run.tidy()
+    return todo, len(sound) - len(todo)
 
 
-def _lock(run: Run, locks: ExitStack) -> bool:
+def _is_sound(run: Run, look: Callable[[Run], None], failures: list[str], say: Callable[[str], None]) -> bool:
+    """Whether `look` finds no damage in the run. Otherwise it is left out, which is said and noted in `failures`."""
+    try:
+        look(run)
+    except Damaged as e:
+        say(f"{run.name} is left out: {e}")
+        failures.append(str(e))
+        return False
+    return True
+
+
+def _train(
+    todo: list[Run],
+    courses: dict[str, Course],
+    corpus: Corpus,
+    workers: int,
+    scheduler: str,
+    insecure: bool,
+    failures: list[str],
+    say: Callable[[str], None],
+    watch: Callable[[Config, State], None] | None,
+) -> None:
+    """Train the runs, and note of each that failed why."""
+    workers = count_workers(len(todo), todo[0].config, workers)
+    where = f" on the workers of {scheduler}" if scheduler else f", {workers} at a time"
+    say(f"training {counted(len(todo), 'run')}{where}")
+    cluster = _cluster(scheduler, insecure) if scheduler else _local_cluster(workers) if workers > 1 else nullcontext()
+    with cluster as client:
+        workers = len(client.nthreads()) if client else 1
+        with progress_display(courses, workers, say) as progress, Queue(deque(todo), progress, failures, say) as queue:
+            for run, state, made in _on_workers(queue, corpus, client) if client else _here(queue, corpus):
+                progress.tell_epoch(run.name, state, made)
+                if watch:
+                    watch(run.config, state)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# which run is next
+
+
+def _lock(run: Run, lock: ExitStack) -> bool:
     """Take the run for this process; False if another has it."""
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        locks.enter_context(FileLock(run.folder / "lock").acquire(timeout=0))
+        lock.enter_context(FileLock(run.folder / "lock").acquire(timeout=0))
     except Timeout:
         return False
     except OSError as e:
@@ -204,38 +223,51 @@ def _lock(run: Run, locks: ExitStack) -> bool:
     return True
 
 
-def _train(
-    todo: list[Run],
-    plan: Plan,
-    corpus: Corpus,
-    workers: int,
-    scheduler: str,
-    insecure: bool,
-    say: Callable[[str], None],
-    watch: Callable[[Config, State], None] | None,
-) -> list[str]:
-    """Train the runs, and say of each that failed why."""
-    if not todo:
-        return []
-    workers = count_workers(len(todo), todo[0].config, workers)
-    where = f" on the workers of {scheduler}" if scheduler else f", {workers} at a time"
-    say(f"training {counted(len(todo), 'run')}{where}")
-    failures: list[str] = []
-    with ExitStack() as stack:
-        client = None
-        if scheduler:
-            client = stack.enter_context(_cluster(scheduler, insecure))
-            workers = len(client.nthreads())
-        elif workers > 1:
-            client = stack.enter_context(_local_cluster(workers))
-        courses = {run.name: plan.courses[run.name] for run in todo}
-        progress = stack.enter_context(progress_display(courses, workers, say))
-        epochs = _on_workers(todo, corpus, client, failures, progress) if client else _here(todo, corpus, progress)
-        for run, state, made in epochs:
-            progress.tell_epoch(run.name, state, made)
-            if watch:
-                watch(run.config, state)
-    return failures
+@dataclass
+class Queue(AbstractContextManager):
+    """Runs that wait to be trained. Each is locked while this process trains it and no longer: so processes that want the
+    same runs share them, and few files are open, however many runs there are."""
+
+    waiting: deque[Run]
+    progress: Progress
+    failures: list[str]
+    say: Callable[[str], None]
+    locks: dict[str, ExitStack] = field(default_factory=dict)  # by the names of the runs
+    told: set[str] = field(default_factory=set)  # for which runs of other processes this one waits
+
+    def __exit__(self, *_: object) -> None:
+        for lock in self.locks.values():
+            lock.close()
+
+    def begin(self, wait: bool) -> tuple[Run, bytes] | None:
+        """The next run that no other process trains, and its state to go on from. While others train all that are left,
+        None, or wait for them."""
+        while self.waiting:
+            for _ in range(len(self.waiting)):
+                run = self.waiting.popleft()
+                lock = self.locks[run.name] = ExitStack()
+                if not _lock(run, lock):
+                    self.waiting.append(run)
+                elif not _is_sound(run, Run.recover, self.failures, self.say):
+                    self.end(run, "left out")
+                elif run.is_finished():
+                    self.end(run, "trained by another process")
+                else:
+                    return run, run.load()
+            if not wait:
+                break
+            for run in self.waiting:
+                if run.name not in self.told:
+                    self.say(f"{run.name}: another process trains it; waiting")
+                    self.told.add(run.name)
+            time.sleep(0.1)  # the system lets go of a lock when its holder ends, however it ends
+        return None
+
+    def end(self, run: Run, why: str = "") -> None:
+        """Let go of the run."""
+        self.locks.pop(run.name).close()
+        if why:
+            self.progress.tell_end(run.name, why)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -244,14 +276,15 @@ def _train(
 Epoch = tuple[Run, State, list[dict]]  # what training yields after each epoch
 
 
-def _here(todo: list[Run], corpus: Corpus, progress: Progress) -> Iterator[Epoch]:
+def _here(queue: Queue, corpus: Corpus) -> Iterator[Epoch]:
     """Train one run after the other in this process."""
-    for run in todo:
-        data = run.load()
+    while begun := queue.begin(wait=True):
+        run, data = begun
         while not run.is_finished():
-            with steps_told(partial(progress.tell_step, run.name)):
+            with steps_told(partial(queue.progress.tell_step, run.name)):
                 data = train_one_epoch(data, run.config, corpus)
             yield run, *run.save(data)
+        queue.end(run)
 
 
 # Dask has workers give freed memory back to the system at once; then every step of training gets its pages anew, and an
@@ -345,48 +378,52 @@ def _train_there(name: str, data: bytes, config: Config, corpus: Corpus) -> byte
         return train_one_epoch(data, config, corpus)
 
 
-def _on_workers(todo: list[Run], corpus: Corpus, client, failures: list[str], progress: Progress) -> Iterator[Epoch]:
+def _on_workers(queue: Queue, corpus: Corpus, client) -> Iterator[Epoch]:
     """Train on Dask workers. A task is one epoch, so a lost worker costs an epoch, which is computed again."""
     import dask
     from distributed import as_completed
 
-    waiting = deque(todo)
-    failed: Counter[Path] = Counter()
+    failed: Counter[str] = Counter()
     running: dict[str, Run] = {}
+    order: dict[str, int] = {}  # of the runs, as they began: the first go first
     tasks = as_completed(loop=client.loop)
     # The corpus goes to every worker once. A state travels with its task, so that the scheduler still has it to
     # give to another worker when one dies.
     shared = _share(corpus, client)
+    at_once = len(client.nthreads()) + 1  # one more than workers: none idles during a save
 
     def submit(run: Run, data: bytes) -> None:
         key = f"{run.name}-{next(numbers)}"
         running[key] = run
+        priority = -order.setdefault(run.name, len(order))
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"}):
-            made = client.submit(_train_there, run.name, data, run.config, shared, key=key, priority=-todo.index(run))
+            made = client.submit(_train_there, run.name, data, run.config, shared, key=key, priority=priority)
             tasks.add(made)
 
     numbers = count()
-    client.subscribe_topic(STEPS, lambda event: progress.tell_step(*event[1]))
-    for _ in range(min(len(todo), len(client.nthreads()) + 1)):  # one more than workers: none idles during a save
-        submit(waiting[0], waiting.popleft().load())
-    for future in tasks:
+    client.subscribe_topic(STEPS, lambda event: queue.progress.tell_step(*event[1]))
+    while True:
+        while len(running) < at_once and (begun := queue.begin(wait=not running)):
+            submit(*begun)
+        if not running:
+            return
+        future = next(tasks)
         run = running.pop(future.key)
         try:
             data = future.result()
         except (Exception, CancelledError) as e:  # whatever ends a task: once more, from the last stored epoch
-            failed[run.folder] += 1
-            if failed[run.folder] < 2 and not isinstance(e, CharlmError):
+            failed[run.name] += 1
+            if failed[run.name] < 2 and not isinstance(e, CharlmError):
                 shared = _share(corpus, client)  # it may be lost with the workers that had it
                 submit(run, run.load())
-                continue
-            failures.append(f"{run.name} failed twice ({type(e).__name__}: {short_reason(e)})")
+            else:
+                queue.failures.append(f"{run.name} failed twice ({type(e).__name__}: {short_reason(e)})")
+                queue.end(run)
+            continue
+        failed.pop(run.name, None)
+        state, made = run.save(data)
+        if run.is_finished():
+            queue.end(run)
         else:
-            failed.pop(run.folder, None)
-            state, made = run.save(data)
-            if not core.is_finished(state, run.config):
-                submit(run, data)
-                yield run, state, made
-                continue
-            yield run, state, made
-        if waiting:
-            submit(waiting[0], waiting.popleft().load())
+            submit(run, data)
+        yield run, state, made

@@ -212,28 +212,80 @@ def test_a_folder_that_cannot_be_written_ends_with_one_line(tiny, tiny_config, t
 # two processes that want the same run
 
 
-def test_of_two_that_ask_for_one_run_one_trains_and_the_other_waits_and_loads(tiny, tiny_config, tmp_path):
-    config = replace(tiny_config, epochs=6)
-    trained_by, started = [], threading.Event()
+@pytest.fixture
+def in_the_middle(tiny, tmp_path):
+    """A sweep of these configurations that stops in its first epoch and goes on when it may: gives an event to let it, and a
+    function that waits for its end and returns its records and the seed that it was at in each epoch."""
+    begun: list[tuple] = []
 
-    def ask(name):
-        def say(line):
-            if "epoch" in line:
-                trained_by.append(name)
-                started.set()
+    def begin(configs):
+        reached, go_on = threading.Event(), threading.Event()
+        seeds: list[int] = []
+        records: list[dict] = []
 
-        asked[name] = train_sweep([config], tiny, tmp_path, say=say)
+        def watch(config, state):
+            seeds.append(config.seed)
+            reached.set()
+            go_on.wait(60)
 
-    asked = {}
-    first = threading.Thread(target=ask, args=("first",))
-    first.start()
-    started.wait(60)
-    said: list[str] = []
-    asked["second"] = train_sweep([config], tiny, tmp_path, say=said.append)
-    first.join()
-    assert trained_by == ["first"] * 6
-    assert said[1:] == [f"{Run.of(config, tiny).name}: another process trains it; waiting"]
-    assert asked["first"] == asked["second"]
+        def ask():
+            records.extend(train_sweep(configs, tiny, tmp_path, workers=1, say=silent, watch=watch))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        begun.append((go_on, thread))
+        reached.wait(60)
+
+        def end():
+            thread.join()
+            return records, seeds
+
+        return go_on, end
+
+    yield begin
+    for go_on, thread in begun:
+        go_on.set()
+        thread.join()
+
+
+def test_of_two_that_ask_for_one_run_one_trains_and_the_other_waits_and_loads(
+    in_the_middle, tiny, tiny_config, tmp_path
+):
+    go_on, first = in_the_middle([tiny_config])
+    told: list[str] = []
+
+    def say(line):
+        told.append(line)
+        if "waiting" in line:
+            go_on.set()
+
+    mine: list[int] = []
+    records = train_sweep([tiny_config], tiny, tmp_path, say=say, watch=lambda config, state: mine.append(config.seed))
+    assert first() == (records, [0, 0, 0]) and mine == []
+    assert [line for line in told if "waiting" in line] == [
+        f"{Run.of(tiny_config, tiny).name}: another process trains it; waiting"
+    ]
+
+
+def test_two_that_ask_for_the_same_runs_share_them(in_the_middle, tiny, tiny_config, tmp_path):
+    configs = [replace(tiny_config, seed=seed, epochs=2) for seed in range(4)]
+    go_on, first = in_the_middle(configs)
+    mine: list[int] = []
+    records = train_sweep(
+        configs,
+        tiny,
+        tmp_path,
+        workers=1,
+        say=lambda line: go_on.set() if "waiting" in line else None,
+        watch=lambda config, state: mine.append(config.seed),
+    )
+    assert first() == (records, [0, 0]) and sorted(mine) == [1, 1, 2, 2, 3, 3]
+
+
+def test_a_run_that_is_not_begun_is_free(in_the_middle, tiny, tiny_config, tmp_path):
+    configs = [replace(tiny_config, seed=seed) for seed in range(2)]
+    in_the_middle(configs)
+    assert not Run.of(configs[1], tiny, tmp_path).folder.exists()
 
 
 def test_a_lock_left_by_a_dead_process_does_not_block(trained, tiny, tiny_config, tmp_path):

@@ -4,16 +4,19 @@ import io
 import json
 import sys
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 from jupyter_client.manager import start_new_kernel
+from posix_only import make_pipe, posix
 from run_folders import silent
+from synthetic import kept_record
 
 import charlm.runs.progress
 import charlm_core as core
 from charlm.command import Say
+from charlm.files import write_json
 from charlm.runs.progress import (
     Course,
     UsualEpochs,
@@ -38,10 +41,16 @@ def on_record(tiny, tmp_path, monkeypatch):
 
     def write(*given: dict) -> UsualEpochs:
         rows = []
-        for n, special in enumerate(given):
-            row = {"run_id": f"run-{n}", "corpus_sha256": tiny.sha256, "status": "finished", "max_epochs": 50}
-            rows.append(vars(Config(cell="rnn")) | row | special)
-        (tmp_path / "studies" / "made.json").write_text(json.dumps({"runs": rows}))
+        for special in given:
+            more = {"corpus_sha256": tiny.sha256} | special
+            names = {f.name for f in fields(Config)} - {"epochs"}
+            config = Config(**{"cell": "rnn"} | {name: more.pop(name) for name in names & more.keys()})
+            config = replace(config, epochs=more.pop("max_epochs", 50))
+            rows.append(kept_record(config, **more))
+        about = {"study": "made", "corpus_sha256": tiny.sha256, "runs": rows, "epoch_seconds": {}}
+        if rows:
+            about["corpus_sha256"] = rows[0]["corpus_sha256"]
+        write_json(tmp_path / "studies" / "made.json", about)
         return UsualEpochs(tiny, tmp_path / "runs")
 
     return write
@@ -61,7 +70,7 @@ def test_such_runs_take_the_median_of_what_they_took(on_record):
         {"learning_rate": 0.002},
         {"dropout": 0.1},
         {"corpus_sha256": "0" * 64},
-        {"status": "diverged"},
+        {"status": "diverged", "diverged": {"epoch": 31, "step": 1}},
         {"max_epochs": 30},  # it might have gone on
     ],
 )
@@ -74,15 +83,28 @@ def test_a_record_that_is_older_than_a_field_has_its_default(on_record, tiny):
     path = charlm.runs.progress.STUDIES / "made.json"
     made = json.loads(path.read_text())
     del made["runs"][0]["dropout"]
-    path.write_text(json.dumps(made))
+    write_json(path, made)
     assert usual(Config(cell="rnn")) == 30
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"runs": 1}', '{"runs": [{}]}', '{"runs": [[1]]}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"runs": 1}', '{"runs": [{}]}', "[" * 100_000])
 def test_a_damaged_study_is_no_reason_to_stop(on_record, text):
     usual = on_record()
     (charlm.runs.progress.STUDIES / "made.json").write_text(text)
     assert usual(Config()) is None
+
+
+@posix
+def test_a_pipe_among_the_studies_is_not_waited_for(on_record):
+    usual = on_record({"epochs": 30})
+    make_pipe(charlm.runs.progress.STUDIES / "pipe.json")
+    assert usual(Config(cell="rnn")) == 30
+
+
+def test_runs_that_cannot_be_listed_are_no_reason_to_stop(on_record, tmp_path):
+    usual = on_record({"epochs": 30})
+    (tmp_path / "runs").write_text("a file")
+    assert usual(Config(cell="rnn")) == 30
 
 
 def test_stored_runs_count_too(trained, tiny, tiny_config):
