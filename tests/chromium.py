@@ -3,9 +3,10 @@
 import importlib.util
 import os
 import shutil
+import time
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Frame, Page, Playwright
 
 PLACES = (  # a name on the path, or where Chrome's and Edge's installers put them
     "chromium",
@@ -31,3 +32,11 @@ def axe_violations(page: Page, context: str = "html") -> list[dict]:
     assert package and package.origin
     page.evaluate(Path(package.origin).with_name("axe.min.js").read_text("utf-8"))
     return page.evaluate("context => axe.run(context)", context)["violations"]
+
+
+def until(page: Page | Frame, test: str, given: object = None) -> None:
+    """Waits until a function of JavaScript is true (Playwright's own way needs eval, which the page's policy forbids)."""
+    end = time.monotonic() + 60
+    while not page.evaluate(test, given):
+        assert time.monotonic() < end, test
+        page.wait_for_timeout(20)

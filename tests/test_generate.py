@@ -18,7 +18,9 @@ from charlm.runs import embedded
 
 
 @pytest.fixture
-def generate(trained, capsys, monkeypatch):
+def generate(trained, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(embedded, "PAGE", tmp_path / "no-page.html")
+
     def run(*arguments, runs=trained[0].parent):
         monkeypatch.setattr(charlm.runs.folder, "RUNS", runs)
         code = command.main(arguments)
@@ -153,8 +155,7 @@ def test_a_long_text_is_printed_while_it_is_written(trained):
     assert begun.startswith('--- "C", sample 0\nC') and len(begun) == 200
 
 
-def test_before_any_training_it_says_how_to_train(generate, tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded, "PAGE", tmp_path / "none.html")
+def test_before_any_training_it_says_how_to_train(generate, tmp_path):
     done = generate(runs=tmp_path / "none")
     assert (done.returncode, done.stdout) == (2, "")
     assert "make report" in done.stderr and len(done.stderr.splitlines()) == 1

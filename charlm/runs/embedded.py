@@ -1,6 +1,6 @@
 """Trained models inside a page: weights as float16 in base64, and what reads them back.
 
-A page may be somebody else's. So nothing of it is believed before its form, its checksums, the shapes of its weights and their
+A page may be somebody else's. So nothing of it is believed before its form, its checksum, the shapes of its weights and their
 being finite numbers have been checked, and nothing is unpickled.
 """
 
@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -20,13 +21,12 @@ from torch import Tensor
 
 from charlm.corpus import ROOT
 from charlm.files import read_bytes, sound
-from charlm.runs.form import CONFIG_FORM, TEXT_FORM, checked_config, skeleton
+from charlm.runs.form import AMOUNT_FORM, CONFIG_FORM, TEXT_FORM, checked_config, skeleton
 from charlm_core import CharlmError, Config
 
 PAGE = ROOT / "report" / "report.html"  # the report's, which a fresh clone has
 MOST_READ = 2**26  # bytes of a page that is read
-DATA_ID = "play-data"  # the id of the element that holds them, as JSON
-_OPENING = f'<script type="application/json" id="{DATA_ID}">'
+_OPENING = '<script type="application/json" id="play-data"'
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,14 @@ def packed_weights(halves: dict[str, Tensor], config: Config) -> dict[str, str]:
 
 
 def data_block(content: dict) -> str:
-    """The element that holds JSON in a page, in which no text of it can end it."""
+    """The element that holds JSON in a page, in which no text of it can end it, with the checksum of it all."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     inert = text.replace("<", r"\u003c")
-    return f"{_OPENING}{inert}</script>"
+    return f"{_OPENING}{_checksum(inert)}>{inert}</script>"
+
+
+def _checksum(text: str) -> str:
+    return f' data-crc32="{zlib.crc32(text.encode())}"'
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -70,9 +74,7 @@ def data_block(content: dict) -> str:
 def _validator() -> Callable[[object], object]:
     import fastjsonschema
 
-    text = {"type": "string"}
-    loss = {"type": "number", "minimum": 0, "maximum": 1e300}
-    model = {"run": TEXT_FORM, "config": CONFIG_FORM, "val_loss": loss, "sha256": TEXT_FORM, "weights": text}
+    model = {"run": TEXT_FORM, "config": CONFIG_FORM, "val_loss": AMOUNT_FORM, "weights": {"type": "string"}}
     models = {
         "type": "object",
         "maxProperties": 16,
@@ -90,10 +92,12 @@ def read_page(path: Path) -> list[EmbeddedModel]:
         return []
     with sound(path, "take it from the repository again, or train with `make report`"):
         page = read_bytes(path, MOST_READ).decode()
-        found = re.search(f"{re.escape(_OPENING)}(.*?)</script>", page, re.DOTALL)
+        found = re.search(f"{re.escape(_OPENING)}([^>]*)>(.*?)</script>", page, re.DOTALL)
         if not found:
             return []
-        content = json.loads(found[1])
+        if found[1] != _checksum(found[2]):
+            raise ValueError("their checksum does not fit")
+        content = json.loads(found[2], parse_constant=int)  # NaN and Infinity, which are no integers, are refused
         _validator()(content)
         vocab = content["vocab"]
         if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
@@ -104,8 +108,6 @@ def read_page(path: Path) -> list[EmbeddedModel]:
 
 def _model(about: dict, vocab: str, path: Path) -> EmbeddedModel:
     data = base64.b64decode(about["weights"], validate=True)
-    if hashlib.sha256(data).hexdigest() != about["sha256"]:
-        raise ValueError("checksum")
     config = checked_config(about, path)
     # First what bounds the size of the model that is then built (of shapes alone).
     if config.layers * config.hidden_size**2 + len(vocab) * config.hidden_size > len(data):

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from chromium import axe_violations
+from chromium import axe_violations, until
 from project_files import ROOT
 
 from charlm.report.page import words_open
@@ -183,10 +183,9 @@ def test_a_fold_opens_by_key(fresh):
 def test_a_table_that_scrolls_is_a_stop_and_one_that_fits_is_none(fresh):
     page = fresh(390)
     open_all(page)
-    page.wait_for_timeout(200)
-    ours = """[...document.querySelectorAll('.scroll')]
-              .filter(s => (s.scrollWidth > s.clientWidth) !== s.hasAttribute('tabindex')).length"""
-    assert page.evaluate(ours) == 0
+    stops = """() => [...document.querySelectorAll('.scroll')]
+               .every(s => (s.scrollWidth > s.clientWidth) === s.hasAttribute('tabindex'))"""
+    until(page, stops)
 
 
 def test_all_code_shows_at_once(fresh):
@@ -201,15 +200,14 @@ def test_the_contents_show_where_one_is(fresh):
     last = page.locator("nav li > a").last
     target = last.get_attribute("href")
     page.evaluate(f"document.querySelector('{target}').scrollIntoView({{behavior: 'instant'}})")
-    page.wait_for_timeout(200)
+    until(page, "target => document.querySelector('nav [aria-current]')?.hash === target", target)
     assert page.locator("nav [aria-current]").count() == 1
 
 
 def test_a_link_to_a_figures_code_opens_its_fold(fresh):
     page = fresh(1440)
     page.locator("figcaption .links a", has_text="code").first.click()
-    page.wait_for_timeout(200)
-    assert page.locator("details.code[open]").count() == 1
+    until(page, "() => document.querySelectorAll('details.code[open]').length === 1")
 
 
 def test_a_figures_numbers_can_be_had(fresh):

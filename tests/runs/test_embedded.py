@@ -1,8 +1,9 @@
 """Models inside a page, which may be somebody else's."""
 
 import base64
-import hashlib
 import json
+import re
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -27,11 +28,20 @@ def content(tiny_config):
 @pytest.fixture
 def page(tmp_path):
     def write(content):
-        path = tmp_path / "page.html"
-        path.write_text(f"<html>{data_block(content)}</html>", "utf-8", newline="\n")
-        return path
+        return of_block(data_block(content), tmp_path)
 
     return write
+
+
+def of_block(block, folder):
+    path = folder / "page.html"
+    path.write_text(f"<html>{block}</html>", "utf-8", newline="\n")
+    return path
+
+
+def block_of(text):
+    """The element with any text in the place of JSON, its checksum right."""
+    return f'<script type="application/json" id="play-data" data-crc32="{zlib.crc32(text.encode())}">{text}</script>'
 
 
 def test_a_model_is_read_back_as_it_was_packed(content, page, tiny_config):
@@ -61,7 +71,7 @@ def test_a_page_without_models_and_no_page_have_none(tmp_path):
 
 def with_weights(about, values):
     data = np.asarray(values, "<f2").tobytes()
-    about.update(weights=base64.b64encode(data).decode(), sha256=hashlib.sha256(data).hexdigest())
+    about.update(weights=base64.b64encode(data).decode())
 
 
 def values_of(about):
@@ -74,13 +84,23 @@ def infinite(content):
     with_weights(content["models"]["lstm"], values)
 
 
-def flipped(content):
-    about = content["models"]["lstm"]
-    about["weights"] = ("B" if about["weights"][0] == "A" else "A") + about["weights"][1:]
+def test_whatever_bit_is_flipped_nothing_is_believed(content, tmp_path):
+    block = data_block(content)
+    assert block == block_of(block[block.index(">") + 1 : -len("</script>")])
+    for at in range(block.index(">") + 1, block.rindex("<")):
+        path = of_block(block[:at] + chr(ord(block[at]) ^ 1) + block[at + 1 :], tmp_path)
+        with pytest.raises(CharlmError, match="checksum"):
+            read_page(path)
+
+
+def test_a_page_from_before_there_was_a_checksum_is_refused_in_one_line(content, tmp_path):
+    block = re.sub(' data-crc32="[0-9]+"', "", data_block(content))
+    with pytest.raises(CharlmError, match=r"checksum does not fit.*take it from the repository again") as refused:
+        read_page(of_block(block, tmp_path))
+    assert "\n" not in str(refused.value)
 
 
 HOSTILE = {
-    "altered": flipped,
     "infinite": infinite,
     "one too few": lambda c: with_weights(c["models"]["lstm"], values_of(c["models"]["lstm"])[:-1]),
     "one too many": lambda c: with_weights(c["models"]["lstm"], [*values_of(c["models"]["lstm"]), 0]),
@@ -92,6 +112,8 @@ HOSTILE = {
     "an unknown field": lambda c: c["models"]["lstm"]["config"].update(colour="red"),
     "a list for a configuration": lambda c: c["models"]["lstm"].update(config=[]),
     "a name of many lines": lambda c: c["models"]["lstm"].update(run="x" * 1000),
+    "a loss that is no number": lambda c: c["models"]["lstm"].update(val_loss=float("nan")),
+    "a loss beyond all numbers": lambda c: c["models"]["lstm"].update(val_loss=float("inf")),
     "no loss": lambda c: c["models"]["lstm"].update(val_loss="low"),
     "no models": lambda c: c.update(models=[]),
     "many models": lambda c: c.update(models={str(i): c["models"]["lstm"] for i in range(17)}),
@@ -103,22 +125,17 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_is_not_sound_is_refused_in_one_line(name, content, page):
+def test_what_is_not_sound_is_refused_in_one_line(name, content, tmp_path):
     HOSTILE[name](content)
-    path = page(content) if name != "vocabulary that is no text" else None
-    if path is None:
-        path = page({})
-        text = json.dumps(content).replace("<", r"\u003c")
-        path.write_text(path.read_text("utf-8").replace("{}", text), "utf-8", newline="\n")
+    path = of_block(block_of(json.dumps(content).replace("<", r"\u003c")), tmp_path)
     with pytest.raises(Damaged, match=r"from the repository|of another version") as refused:
         read_page(path)
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 500
 
 
 @pytest.mark.parametrize("inside", ["", "{", "[" * 100_000, "null", '{"vocab": "ab"}', "NaN"])
-def test_json_that_is_none_of_ours_is_refused(inside, content, page):
-    path = page({})
-    path.write_text(path.read_text("utf-8").replace("{}", inside), "utf-8", newline="\n")
+def test_json_that_is_none_of_ours_is_refused(inside, tmp_path):
+    path = of_block(block_of(inside), tmp_path)
     with pytest.raises(Damaged):
         read_page(path)
 

@@ -511,10 +511,7 @@ function engine() {
   }
 
   const answers = {
-    begin(content) {
-      begin(content);
-      return { cells: Object.keys(models) };
-    },
+    begin,
     start(settings) {
       start(settings);
       return answers.more({ most: 0 });
@@ -545,22 +542,27 @@ function engine() {
     },
   };
 
-  self.onmessage = ({ data: { id, ask, given } }) => {
-    try {
-      self.postMessage({ id, answer: answers[ask](given) });
-    } catch (error) {
-      self.postMessage({ id, error: String(error) });
-    }
-  };
+  self.onmessage = ({ data: { what, given } }) => self.postMessage(answers[what](given));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
 // The page
 
+function crc32(bytes) {
+  let crc = -1;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
+}
+
 function play() {
-  const content = JSON.parse(document.getElementById("play-data").textContent);
   const at = (name) => document.getElementById(`play-${name}`);
-  const live = document.getElementById("play"), cells = Object.keys(content.models), vocabulary = new Set(content.vocab);
+  const live = document.getElementById("play"), data = at("data");
+  if (String(crc32(new TextEncoder().encode(data?.textContent))) !== data?.dataset.crc32)
+    return show("they are damaged, their checksum does not fit; take the page from its source again");
+  const content = JSON.parse(data.textContent), cells = Object.keys(content.models), vocabulary = new Set(content.vocab);
   const NAMES = { rnn: "RNN", lstm: "LSTM", ngram: "counting" };
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const percent = (p) => (p > 0 && p < 0.001 ? "<0.1%" : `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)}%`);
@@ -568,11 +570,9 @@ function play() {
 
   // --- elements: made of text, never of markup
 
-  function element(tag, properties = {}, ...children) {
+  function element(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(properties))
-      if (name in made) made[name] = value;
-      else made.setAttribute(name, value);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
     made.append(...children);
     return made;
   }
@@ -593,31 +593,39 @@ function play() {
     return named.slice(0, 5).join(", ") + (named.length > 5 ? ` and ${named.length - 5} more` : "");
   }
 
-  // --- the worker
+  // --- the worker, which answers in the order in which it is asked
 
-  const source = URL.createObjectURL(new Blob([`(${engine})()`], { type: "text/javascript" }));
-  const worker = new Worker(source);
-  const waiting = new Map();
-  let asked = 0;
+  const PATIENCE = 30_000; // milliseconds; what takes longest, to count the text, takes seconds
+  const waiting = [];
+  let worker;
 
-  function fail(why) {
-    at("failed").textContent = `The models cannot run in this browser: ${why}`;
-    at("failed").hidden = live.hidden = document.getElementById("play-instead").hidden = false;
+  // The models, or one line that says why they cannot be tried, and what was stored.
+  function show(why = "") {
+    at("failed").textContent = why && `The models cannot be tried here: ${why}.`;
+    at("failed").hidden = !why;
+    live.hidden = Boolean(why);
+    document.getElementById("play-instead").hidden = !why;
   }
 
-  worker.onmessage = ({ data: { id, answer, error } }) => {
-    const { resolve, reject } = waiting.get(id);
-    waiting.delete(id);
-    if (error) reject(new Error(error));
-    else resolve(answer);
-  };
-  worker.onerror = (event) => fail(event.message || "a worker cannot be started");
+  function startWorker() {
+    worker = new Worker(URL.createObjectURL(new Blob([`(${engine})()`], { type: "text/javascript" })));
+    worker.onmessage = ({ data: answer }) => waiting.shift()(answer);
+    worker.onerror = (event) => {
+      event.preventDefault();
+      worker.terminate();
+      waiting.length = 0;
+      show(`this browser does not run them (${event.message || "no worker starts"})`);
+    };
+  }
 
   function ask(what, given) {
-    return new Promise((resolve, reject) => {
-      waiting.set(++asked, { resolve, reject });
-      worker.postMessage({ id: asked, ask: what, given });
-    });
+    const late = setTimeout(() => waiting.length && show("their worker does not answer"), PATIENCE);
+    worker.postMessage({ what, given });
+    return new Promise((resolve) => waiting.push((answer) => {
+      clearTimeout(late);
+      show(); // an answer that comes late is taken all the same
+      resolve(answer);
+    }));
   }
 
   // --- settings: each with what it takes, from the address or from a field
@@ -635,6 +643,9 @@ function play() {
     "top-k": whole(0, vocabulary.size),
     "top-p": real((p) => p > 0 && p <= 1),
     length: whole(1, 5000),
+    written: whole(0, 5000), // so many characters of it, and what is read, and what is looked at: of the address alone
+    text: (text) => (Array.from(text).length <= 2000 ? text : null),
+    look: (text) => (["write", "read", "draw"].includes(text) ? text : null),
   };
   const NEEDS = {
     seed: "Seed: needs a whole number from 0 to 4294967295.",
@@ -644,10 +655,9 @@ function play() {
   };
   const closest = content.temperature.closest.best;
   const DEFAULTS = { cell: cells.at(-1), prompt: content.prompt, temperature: TAKES.temperature(String(closest)) ?? 0.5, seed: 0,
-    "top-k": 0, "top-p": 1, length: 300 };
+    "top-k": 0, "top-p": 1, length: 300, written: 0, text: content.sentence, look: "write" };
   const settings = { ...DEFAULTS };
   let warm = settings.temperature || 0.5; // the slider's, also while greedy has its place
-  let look = "write";
 
   function place(t) { // of a temperature on the slider, from 0 to 1
     const next = STEPS.findIndex((step) => step >= t);
@@ -682,20 +692,20 @@ function play() {
       scale.append(made);
     };
     for (const t of [0.1, 0.2, 0.5, 1, 2, 5]) {
-      put(place(t), element("span", { className: "play-tick" }));
-      put(place(t), element("span", { className: "play-number" }, String(t)));
+      put(place(t), element("span", { class: "play-tick" }));
+      put(place(t), element("span", { class: "play-number" }, String(t)));
     }
     const said = [];
     if (near.best !== null) {
-      const band = element("span", { className: "play-band" });
+      const band = element("span", { class: "play-band" });
       band.style.width = `${100 * (place(near.high) - place(near.low))}%`;
       put((place(near.low) + place(near.high)) / 2, band);
       const reach = near.low < near.high ? `95% interval ${near.low} to ${near.high}` : "95% interval: this one alone, of those measured";
-      said.push(element("span", {}, element("i", { className: "play-dot" }), `Closest to real text: ${near.best} (${reach}). `));
+      said.push(element("span", {}, element("i", { class: "play-dot" }), `Closest to real text: ${near.best} (${reach}). `));
     }
     if (half !== null) {
-      put(place(half), element("span", { className: "play-worse" }));
-      said.push(element("span", {}, element("i", { className: "play-dot play-bad" }),
+      put(place(half), element("span", { class: "play-worse" }));
+      said.push(element("span", {}, element("i", { class: "play-dot play-bad" }),
         `From ${half} on, real words are fewer than half of real text's. `));
     }
     if (said.length) said.push(`Measured on the ${cell}'s texts, nothing cut off.`);
@@ -708,7 +718,6 @@ function play() {
   let turn = 0; // a new one with every new beginning: what an older one still awaits comes too late
   let playing = false;
   const PACE = 45; // characters a second
-  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
   function showText() {
     const verse = at("verse"), { text, unknown = [], copied = [] } = written, given = Array.from(settings.prompt).join("").length;
@@ -721,12 +730,12 @@ function play() {
       let part = document.createTextNode(visible(text.slice(a, b)));
       if (inside(unknown, a)) part = element("u", {}, part);
       if (inside(copied, a)) part = element("mark", {}, part);
-      if (a < given) part = element("span", { className: "play-given" }, part);
+      if (a < given) part = element("span", { class: "play-given" }, part);
       parts.push(part);
     }
     verse.replaceChildren(...parts);
     at("bars").replaceChildren(...written.next.slice(0, 10).filter(([, p]) => p > 0).map(([c, p]) => {
-      const bar = element("i", { ariaHidden: "true" });
+      const bar = element("i", { "aria-hidden": "true" });
       bar.style.width = `${100 * p}%`;
       return element("li", {}, element("b", { title: quoted(c) }, glyph(c)), bar, element("span", {}, percent(p)));
     }));
@@ -766,8 +775,8 @@ function play() {
     const said = !settings.prompt ? "Give at least one character to start from."
       : unknown && `Not in the vocabulary of ${vocabulary.size} characters: ${unknown}. The models cannot read them.`;
     at("prompt-said").textContent = said;
-    at("prompt").ariaInvalid = String(Boolean(said));
-    at("verse").ariaBusy = String(!said);
+    at("prompt").setAttribute("aria-invalid", Boolean(said));
+    at("verse").setAttribute("aria-busy", !said);
     for (const name of ["play", "step", "end", "again", "other"]) at(name).disabled = Boolean(said);
     if (said) {
       playing = false;
@@ -783,26 +792,19 @@ function play() {
     else rest();
   }
 
-  // Writes at the pace of a reader, until it is paused or at the end.
-  async function run() {
+  // Writes at the pace of a reader or at once, until it is paused or at the end.
+  async function run(atOnce = still.matches) {
     const mine = turn, from = written.length, since = performance.now();
     playing = true;
-    at("verse").ariaBusy = "true";
+    at("verse").setAttribute("aria-busy", true);
     showText();
     while (playing && written.length < settings.length) {
-      const due = still.matches ? settings.length : from + 1 + Math.floor(((performance.now() - since) / 1000) * PACE);
+      const due = atOnce ? settings.length : from + 1 + Math.floor(((performance.now() - since) / 1000) * PACE);
       const most = Math.min(due, settings.length) - written.length;
       if (most > 0 && !(await more(most, mine))) return;
-      await frame();
+      if (!atOnce) await new Promise(requestAnimationFrame);
       if (mine !== turn) return;
     }
-    rest();
-  }
-
-  async function toTheEnd() {
-    const mine = turn;
-    at("verse").ariaBusy = "true";
-    while (written.length < settings.length) if (!(await more(settings.length - written.length, mine))) return;
     rest();
   }
 
@@ -819,7 +821,7 @@ function play() {
     showText();
     at("summary").textContent = said ?? summary();
     at("command").replaceChildren(...command().flatMap((part, i) => [i ? " " : "", element("span", {}, part)]));
-    at("verse").ariaBusy = "false";
+    at("verse").setAttribute("aria-busy", false);
     showMeasures();
     keepAddress();
   }
@@ -827,7 +829,7 @@ function play() {
   function changed(name, value) {
     if (settings[name] === value) return;
     settings[name] = value;
-    look = "write";
+    settings.look = "write";
     if (name === "temperature") showTemperature();
     begin(written ? written.length : 0);
   }
@@ -849,7 +851,7 @@ function play() {
     for (const name of ["seed", "top-k", "top-p", "length"])
       at(name).addEventListener("input", () => {
         const value = TAKES[name](at(name).value.trim());
-        at(name).ariaInvalid = String(value === null);
+        at(name).setAttribute("aria-invalid", value === null);
         if (value === null) at("summary").textContent = NEEDS[name];
         else changed(name, value);
       });
@@ -858,7 +860,7 @@ function play() {
       else run();
     });
     at("step").addEventListener("click", step);
-    at("end").addEventListener("click", toTheEnd);
+    at("end").addEventListener("click", () => run(true));
     at("again").addEventListener("click", () => again());
     at("other").addEventListener("click", () => {
       settings.seed = (settings.seed + 1) % 2 ** 32;
@@ -867,13 +869,12 @@ function play() {
     });
     at("copy").addEventListener("click", () => copy(command().join(" "), "The command"));
     at("copy-address").addEventListener("click", () => {
-      writeAddress();
-      copy(location.href, "The address");
+      if (writeAddress()) copy(location.href, "The address");
     });
   }
 
   function again() {
-    look = "write";
+    settings.look = "write";
     playing = true;
     begin(0);
   }
@@ -924,7 +925,7 @@ function play() {
   }
 
   function copyBySelecting(text) {
-    const field = element("textarea", { value: text, className: "play-hidden" }), focused = document.activeElement;
+    const field = element("textarea", { class: "play-hidden" }, text), focused = document.activeElement;
     live.append(field);
     field.select();
     const done = document.execCommand("copy");
@@ -945,36 +946,45 @@ function play() {
   live.addEventListener("input", () => (touched = true), true);
   live.addEventListener("click", () => (touched = true), true);
 
+  // It ends in a word of its own: mail and chat drop a full stop from an address's end, and a part that is cut off is missed.
   function writeAddress() {
     clearTimeout(keeping);
-    const all = new URLSearchParams({ look, ...settings, written: written?.length ?? 0, text: at("sentence").value });
-    history.replaceState(null, "", PREFIX + all);
+    const all = new URLSearchParams({ ...settings, written: written?.length ?? 0, text: at("sentence").value });
+    let kept = true;
+    try {
+      history.replaceState(null, "", PREFIX + all.toString().replaceAll("+", "%20"));
+    } catch { // in a frame a page may not, in some browsers
+      kept = false;
+    }
+    at("kept").hidden = at("copy-address").disabled = !kept;
+    at("not-kept").hidden = kept;
+    return kept;
   }
 
-  // What the address asks for; values that make no sense are named, and the defaults stand.
+  function decoded(text) { // null where it cannot be read: a bare plus may have been a space or a plus
+    try {
+      return text.includes("+") ? null : decodeURIComponent(text);
+    } catch {
+      return null;
+    }
+  }
+
+  // What the address asks for; what cannot be read in it, or was cut off, is named, and the default stands.
   function readAddress() {
-    if (!location.hash.startsWith(PREFIX)) return null;
-    const given = new URLSearchParams(location.hash.slice(PREFIX.length)), bad = [];
+    if (!location.hash.startsWith(PREFIX)) return false;
+    const parts = location.hash.slice(PREFIX.length).split("&").filter(Boolean), bad = new Set();
+    if (parts.length && !parts.some((part) => part.startsWith("look="))) bad.add("look");
     Object.assign(settings, DEFAULTS);
-    for (const [name, takes] of Object.entries(TAKES)) {
-      if (!given.has(name)) continue;
-      const value = takes(given.get(name));
-      if (value === null) bad.push(name);
+    for (const part of parts) {
+      const name = part.split("=")[0], text = decoded(part.slice(name.length + 1)), known = Object.hasOwn(TAKES, name);
+      const value = known && text !== null ? TAKES[name](text) : null;
+      if (value === null) bad.add(known ? name : "a name that is not known");
       else settings[name] = value;
     }
     if (settings.temperature > 0) warm = settings.temperature;
-    const asked = { look: (text) => (["write", "read", "draw"].includes(text) ? text : null), written: whole(0, 5000),
-      text: (text) => (Array.from(text).length <= 2000 ? text : null) };
-    const found = { look: "write", written: 0, text: content.sentence };
-    for (const [name, takes] of Object.entries(asked)) {
-      if (!given.has(name)) continue;
-      const value = takes(given.get(name));
-      if (value === null) bad.push(name);
-      else found[name] = value;
-    }
-    at("address").hidden = !bad.length;
-    at("address").textContent = bad.length ? `The address has no sensible value for ${bad.join(", ")}: the default stands in its place.` : "";
-    return found;
+    at("address").hidden = !bad.size;
+    at("address").textContent = bad.size ? `Not all of the address can be read (${Array.from(bad).join(", ")}): the default stands in its place.` : "";
+    return true;
   }
 
   // --- Read
@@ -986,6 +996,7 @@ function play() {
 
   async function readSentence() {
     const mine = ++reading, text = at("sentence").value, unknown = unknownIn(text);
+    at("rows").setAttribute("aria-busy", true);
     at("sentence-said").textContent = unknown ? `Not in the vocabulary of ${vocabulary.size} characters: ${unknown}. There the models stop, and begin anew after it.` : "";
     let answer;
     do answer = await ask("read", { text });
@@ -995,11 +1006,12 @@ function play() {
     readings = answer.rows;
     showRows();
     showMeans();
+    at("rows").setAttribute("aria-busy", false);
   }
 
   function showRows() {
     const probe = element("span", { role: "gridcell" }, "m"), header = element("span", { role: "rowheader" }, NAMES.ngram);
-    at("rows").replaceChildren(element("div", { className: "play-line" }, element("div", { role: "row" }, header, probe)));
+    at("rows").replaceChildren(element("div", { class: "play-line" }, element("div", { role: "row" }, header, probe)));
     const free = at("rows").clientWidth - header.getBoundingClientRect().width;
     const room = Math.max(8, Math.floor(free / Math.max(6, probe.getBoundingClientRect().width)));
     const lines = [];
@@ -1008,7 +1020,7 @@ function play() {
       const rows = Object.entries(readings).map(([cell, places]) =>
         element("div", { role: "row" }, element("span", { role: "rowheader" }, NAMES[cell]),
           ...sentence.slice(start, end).map((c, i) => cellOf(cell, start + i, c, places[start + i]))));
-      lines.push(element("div", { className: "play-line", role: "grid", ariaLabel: `Surprise, characters ${start + 1} to ${end}` }, ...rows));
+      lines.push(element("div", { class: "play-line", role: "grid", "aria-label": `Surprise, characters ${start + 1} to ${end}` }, ...rows));
     }
     at("rows").replaceChildren(...lines);
     const first = at("rows").querySelector("[role=gridcell]");
@@ -1019,7 +1031,7 @@ function play() {
   function cellOf(cell, i, c, place) {
     const known = vocabulary.has(c);
     const said = place ? `${place[0].toFixed(2)} nats` : known ? "the first, nothing stands before it" : "not in the vocabulary";
-    const made = element("span", { role: "gridcell", tabIndex: -1, ariaLabel: `${NAMES[cell]}: ${quoted(c)}, ${said}` }, c === " " ? "\u00a0" : glyph(c));
+    const made = element("span", { role: "gridcell", tabindex: -1, "aria-label": `${NAMES[cell]}: ${quoted(c)}, ${said}` }, c === " " ? "\u00a0" : glyph(c));
     made.dataset.cell = cell;
     made.dataset.place = i;
     if (!known) made.classList.add("play-unread");
@@ -1048,7 +1060,7 @@ function play() {
 
   function listenToReading() {
     at("sentence").addEventListener("input", () => {
-      look = "read";
+      settings.look = "read";
       readSentence();
       keepAddress();
     });
@@ -1084,27 +1096,30 @@ function play() {
   }
 
   function showMeans() {
-    const parts = [], most = 4, inStrip = (x) => `${(100 * Math.min(most, x)) / most}%`;
-    for (const [cell, places] of Object.entries(readings)) {
-      const nats = places.filter(Boolean).map(([n]) => n), usual = content.held_out[cell];
-      const mean = nats.length ? nats.reduce((a, b) => a + b) / nats.length : null;
-      const band = element("span", { className: "play-usual" }), middle = element("span", { className: "play-middle" });
+    const means = Object.entries(readings).map(([cell, places]) => {
+      const nats = places.filter(Boolean).map(([n]) => n);
+      return [cell, nats.length ? nats.reduce((a, b) => a + b) / nats.length : null, content.held_out[cell]];
+    });
+    const most = Math.ceil(Math.max(4, ...means.flatMap(([, mean, usual]) => [mean, usual.high])));
+    const parts = [], inStrip = (x) => `${(100 * x) / most}%`;
+    for (const [cell, mean, usual] of means) {
+      const band = element("span", { class: "play-usual" }), middle = element("span", { class: "play-middle" });
       band.style.left = inStrip(usual.low);
-      band.style.width = `${(100 * (Math.min(most, usual.high) - usual.low)) / most}%`;
+      band.style.width = inStrip(usual.high - usual.low);
       middle.style.left = inStrip(usual.mean);
-      const strip = element("div", { className: "play-strip", ariaHidden: "true" }, band, middle);
+      const strip = element("div", { class: "play-strip", "aria-hidden": "true" }, band, middle);
       if (mean !== null) {
-        const own = element("span", { className: "play-own" });
+        const own = element("span", { class: "play-own" });
         own.style.left = inStrip(mean);
         strip.append(own);
       }
-      parts.push(element("div", { className: "play-mean" }, element("span", {}, NAMES[cell]),
+      parts.push(element("div", { class: "play-mean" }, element("span", {}, NAMES[cell]),
         element("span", {}, mean === null ? "–" : `${mean.toFixed(2)} nats`), strip));
     }
     const usual = Object.values(content.held_out)[0];
     const all = Object.entries(content.held_out).filter(([cell]) => readings[cell]);
-    parts.push(element("p", { className: "play-note" },
-      `The dot is your text's mean surprise for each character. Beside it the ${usual.pieces.toLocaleString("en")} held-out pieces of ${content.chunk_length} characters: the line is their mean, and 95% of them lie in the band (`
+    parts.push(element("p", { class: "play-note" },
+      `The dot is your text's mean surprise for each character, from 0 to ${most} nats. Beside it the ${usual.pieces.toLocaleString("en")} held-out pieces of ${content.chunk_length} characters: the line is their mean, and 95% of them lie in the band (`
       + all.map(([cell, u]) => `${NAMES[cell]} ${u.mean.toFixed(2)}, ${u.low.toFixed(2)} to ${u.high.toFixed(2)}`).join("; ") + ")."));
     at("means").replaceChildren(...parts);
   }
@@ -1116,7 +1131,7 @@ function play() {
     let draws = 0;
     at("two").disabled = !rnn.length || !lstm.length;
     at("two").addEventListener("click", () => {
-      look = "draw";
+      settings.look = "draw";
       const one = (runs) => runs[Math.floor(Math.random() * runs.length)];
       const a = one(rnn), b = one(lstm), difference = Math.abs(a.loss - b.loss);
       draws++;
@@ -1136,33 +1151,31 @@ function play() {
   // --- all of it
 
   async function open() {
-    const found = readAddress();
+    const given = readAddress();
     showSettings();
-    if (found) at("sentence").value = found.text;
-    look = found?.look ?? look;
-    await begin(found ? found.written : 0);
+    at("sentence").value = settings.text;
+    await begin(settings.written);
     await readSentence();
-    if (found) at(look).scrollIntoView({ behavior: "instant" }); // now all of it has its height
+    const goal = at("address").hidden ? settings.look : "address";
+    if (given) at(goal).scrollIntoView({ behavior: "instant" }); // now all of it has its height
   }
 
   async function prepare() {
     if (content.text === null) at("key").remove();
     else at("key").hidden = false;
-    at("sentence").value = content.sentence;
-    at("ramp").append("0 nats", element("span", { className: "play-colour", ariaHidden: "true" }), `${MOST_NATS} nats and more`);
+    at("ramp").append("0 nats", element("span", { class: "play-colour", "aria-hidden": "true" }), `${MOST_NATS} nats and more`);
     showEvidence();
     listenToSettings();
     listenToReading();
     listenToDraws();
-    document.getElementById("play-instead").hidden = true;
-    live.hidden = false;
+    startWorker();
     await ask("begin", content);
     await open();
     addEventListener("hashchange", () => location.hash.startsWith(PREFIX) && open());
     live.dataset.ready = "true";
   }
 
-  prepare().catch((error) => fail(error.message));
+  prepare().catch((error) => show(`this browser does not run them (${error.message})`));
 }
 
 document.addEventListener("DOMContentLoaded", play);
