@@ -21,10 +21,10 @@ from charlm.drawing import (
     panels,
     styled,
 )
-from charlm.gradients import measures
-from charlm.gradients.measures import FAR, NEAR, VANISHED, Curves
-from charlm.gradients.words import two_digits
+from charlm.gradients.measures import FAR, NEAR, VANISHED, fall
+from charlm.records import Records, cells_in, finished, of_cell
 from charlm.show import Figure
+from charlm.stats import seed_estimate, two_digits
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -40,9 +40,9 @@ def relative(curve: np.ndarray) -> np.ndarray:
     return np.where(curve > 0, curve, np.nan) / (near if near > 0 else np.nan)
 
 
-def _draw_norms(ax: Axes, cell: str, curves: dict[int, np.ndarray]) -> np.ndarray:
-    """A cell's curves, each seed thin and the geometric mean bold. Returns the mean, (steps back,)."""
-    each = np.array([relative(curve) for curve in curves.values()])  # (seeds, steps back)
+def _draw_norms(ax: Axes, cell: str, runs: Records) -> np.ndarray:
+    """The curves of a cell's runs, each seed thin and the geometric mean bold. Returns the mean, (steps back,)."""
+    each = np.array([relative(np.array(r["gradient"])) for r in runs])  # (seeds, steps back)
     mean = np.exp(np.log(each).mean(axis=0))
     ax.plot(each.T, color=colour(cell), lw=0.8, alpha=0.6)
     # Lines may lie on each other: a broken one shows what is under it.
@@ -52,26 +52,27 @@ def _draw_norms(ax: Axes, cell: str, curves: dict[int, np.ndarray]) -> np.ndarra
 
 
 @styled
-def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
-    """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: curves}."""
+def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
+    """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: runs}."""
     canvas, axes = panels(len(measured), 1.65, sharey=True)
     axes[0].set_yscale("log")
     ends: list[dict[str, float]] = [{} for _ in axes]
     said, rows = [], []
-    for ax, end, (name, by_cell) in zip(axes, ends, measured.items(), strict=True):
+    for ax, end, (name, records) in zip(axes, ends, measured.items(), strict=True):
         ratios = []
         longest = 0
-        for cell, curves in by_cell.items():
-            mean = _draw_norms(ax, cell, curves)
+        for cell in cells_in(finished(records)):
+            runs = finished(of_cell(records, cell))
+            mean = _draw_norms(ax, cell, runs)
             finite = mean[np.isfinite(mean)]
             if len(finite):
                 end[cell] = finite[-1]
             longest = max(longest, len(mean))
-            ratio = measures.factor(measures.falls(curves).mean)
-            ratios.append(f"{cell.upper()} {'not known' if ratio is None else two_digits(ratio)}")
-            for seed, curve in curves.items():
-                about = {"measured": name, "cell": cell, "seed": seed}
-                rows += [about | {"steps_back": k, "norm": float(x)} for k, x in enumerate(curve)]
+            log = seed_estimate(runs, fall).mean
+            ratios.append(f"{cell.upper()} {'not known' if log is None else two_digits(10.0**log)}")
+            for r in runs:
+                about = {"measured": name, "cell": cell, "seed": r["seed"]}
+                rows += [about | {"steps_back": k, "norm": float(x)} for k, x in enumerate(r["gradient"])]
         said.append(f"{name}: {', '.join(ratios) or 'no run finished'}")
         longest = longest or chunk_length
         if longest > chunk_length:
