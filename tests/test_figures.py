@@ -374,6 +374,7 @@ def test_the_gap_gives_every_loss_of_every_run():
 def test_gradients_say_the_ratio_of_each_cell_and_carry_every_norm():
     figure = CASES["gradients"]()
     assert "after: RNN 0.011, LSTM" in figure.alt  # (0.8 · 0.79 · 0.78) ** (19 / 3)
+    assert "RNN 0.011" in figure.svg  # beside its line
     assert len(figure.rows) == 3 * 3 * 30 + 2 * 3 * 30 + 2 * 3 * 100
     first = next(
         r for r in figure.rows if (r["measured"], r["cell"], r["seed"], r["steps_back"]) == ("after", "lstm", 2, 3)
