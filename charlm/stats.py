@@ -149,15 +149,6 @@ def paired_difference(a_records: Records, b_records: Records, key: Key) -> Estim
     return estimate(differences, dropped=sorted(seeds - shared))
 
 
-def lstm_minus_rnn(records: Records, epoch: str) -> Estimate:
-    """Estimate of the difference in validation loss at the "last" or the "best" epoch, two that are judged at once."""
-    rnn = of_cell(records, "rnn")
-    lstm = of_cell(records, "lstm")
-    epochs = ("last", "best")
-    differences = [paired_difference(lstm, rnn, f"val_loss_{e}") for e in epochs]
-    return holm(differences)[epochs.index(epoch)]
-
-
 def best_settings(records: Records, field: str) -> dict[str, Any]:
     """{cell: the value of a field with which the mean lowest validation loss is least}, the smallest of equals; a value with
     which a run diverged is out."""
@@ -245,6 +236,7 @@ def difference_in_words(e: Estimate, than: str) -> str:
 # a claimed difference, made once: in the cell of a notebook that asks
 
 FEW = "so few seeds cannot tell"
+LOG10 = "log10"  # the unit of a ratio, judged as a logarithm and shown as a number of times
 # What is compared most often, in words.
 QUANTITIES = {
     "val_loss_last": "validation loss, last epoch",
@@ -252,6 +244,16 @@ QUANTITIES = {
     "train_loss_last": "training loss, last epoch",
     "train_loss_best": "training loss, best epoch",
 }
+
+
+def two_digits(number: float) -> str:
+    """'170', '0.017', '8.6e-05'."""
+    return f"{float(f'{number:.2g}'):g}"
+
+
+def factor(log: float | None) -> float | None:
+    """The ratio of which this is the logarithm."""
+    return None if log is None else 10.0**log
 
 
 @dataclass(frozen=True)
@@ -283,15 +285,16 @@ class Contrast:
 
     def __format__(self, spec: str) -> str:
         """As in "The LSTM's loss is {best} than the RNN's": "0.0124 nats higher (95% interval 0.0067 to 0.0181 higher; 5
-        seeds)". With :short, no bracket. With :size, the number alone."""
+        seeds)", of a ratio "2.4 times (95% interval 1.9 to 3.2; 5 seeds)". With :short, no bracket. With :size, the number
+        alone."""
         e = self.difference
         if e.mean is None:
             return "not known"
-        size = f"{abs(e.mean):.4f}"
+        size = two_digits(10.0**e.mean) if self.unit == LOG10 else f"{abs(e.mean):.4f}"
         if spec == "size":
             return size
         side = "higher" if e.mean > 0 else "lower"
-        words = f"{size} {self.unit} {side}"
+        words = f"{size} times" if self.unit == LOG10 else f"{size} {self.unit} {side}"
         return words if spec == "short" else f"{words} ({self._reach()})"
 
     def _reach(self) -> str:
@@ -299,7 +302,9 @@ class Contrast:
         if e.interval is None:
             return f"{counted(e.n, 'seed')}, so no interval"
         low, high = e.interval
-        if low * high > 0:
+        if self.unit == LOG10:
+            reach = f"{two_digits(10.0**low)} to {two_digits(10.0**high)}"
+        elif low * high > 0:
             near, far = sorted([abs(low), abs(high)])
             reach = f"{near:.4f} to {far:.4f} {'higher' if low > 0 else 'lower'}"
         else:
@@ -325,6 +330,8 @@ def contrast(
     names: tuple[str, str] | None = None,
     words: str = "",
     notes: Sequence[str] = (),
+    margin: float = MARGIN,
+    unit: str = "nats",
 ) -> Contrast:
     """The difference of a field of the records, or of a function of one, paired over the seeds that finished in both.
 
@@ -340,7 +347,7 @@ def contrast(
     if names is None:
         names = (_cell_of(first), _cell_of(second or ()))
     words = words or QUANTITIES[str(quantity)]
-    return Contrast(key, *names, words, difference, means, notes=tuple(notes))
+    return Contrast(key, *names, words, difference, means, margin, unit, tuple(notes))
 
 
 def _shared_mean(records: Records, quantity: Key, difference: Estimate) -> float | None:

@@ -7,7 +7,7 @@ import pandas as pd
 from charlm import stats
 from charlm.records import Records, diverged_note, finished
 from charlm.show import Table
-from charlm.stats import Contrast, Key
+from charlm.stats import LOG10, Contrast, Key, factor
 
 FORMATS = {
     "training, last": "{:.4f}",
@@ -78,18 +78,16 @@ def contrast_table(id: str, contrasts: Iterable[Contrast], caption: str, note: s
     if not found:
         return None
     rows = []
+    formats = {"first": "{:.4f}", "second": "{:.4f}", "level": "{:.4g}"}
     for c in found:
         e = c.difference
-        row = {
-            "compared": f"{c.first} − {c.second}",
-            "in": c.quantity,
-            "seeds": e.n,
-            "first": c.means[0],
-            "second": c.means[1],
-        }
-        row |= {"estimate": e.mean, "low": e.low, "high": e.high, "level": None if e.interval is None else e.level}
-        rows.append(row | {"verdict": c.verdict})
-    formats = {"first": "{:.4f}", "second": "{:.4f}", "level": "{:.4g}"}
+        numbers = {"first": c.means[0], "second": c.means[1], "estimate": e.mean, "low": e.low, "high": e.high}
+        if c.unit == LOG10:
+            numbers = {name: factor(number) for name, number in numbers.items()}
+            formats |= dict.fromkeys(numbers, "{:.3g}")
+        sign = "/" if c.unit == LOG10 else "−"
+        row = {"compared": f"{c.first} {sign} {c.second}", "in": c.quantity, "seeds": e.n} | numbers
+        rows.append(row | {"level": None if e.interval is None else e.level, "verdict": c.verdict})
     dropped = sorted({seed for c in found for seed in c.difference.dropped})
     if dropped:
         note += f" Seeds that did not finish on both sides are left out: {', '.join(map(str, dropped))}."

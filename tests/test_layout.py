@@ -95,7 +95,7 @@ charlm.losses charlm.losses.measures charlm.losses.words charlm.losses.figures c
 charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.temperature.measures charlm.temperature.claims
 charlm.temperature.words charlm.temperature.figures
 charlm.meaning charlm.meaning.measures charlm.meaning.words charlm.meaning.figures
-charlm.gradients charlm.gradients.measures charlm.gradients.words charlm.gradients.figures
+charlm.gradients charlm.gradients.measures charlm.gradients.figures
 charlm.cells charlm.cells.measures charlm.cells.figures
 charlm.cure charlm.cure.measures charlm.cure.figures
 charlm.benchmark charlm.benchmark.measures charlm.benchmark.figures

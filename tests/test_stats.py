@@ -1,6 +1,7 @@
 """Estimates and verdicts, checked by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from synthetic import make_record, make_runs, with_loss
 from charlm import stats
 from charlm.records import last_gap
 from charlm.stats import MARGIN, MIN_SEEDS, VERDICT_RULE
+from charlm.tables import contrast_table
 
 HALF = 4.302652729911275 / math.sqrt(3)  # t(0.975, 2 degrees of freedom) / √3: half an interval for three seeds, sd 1
 
@@ -195,6 +197,21 @@ def test_one_sentence_is_missing_and_python_says_which():
 def test_a_contrast_in_words_has_its_interval_and_level(differences, words):
     c = contrast_of(differences)
     assert f"{c}" == words and f"{c:short}" == words.partition(" (")[0]
+
+
+def test_a_ratio_is_a_difference_of_logarithms_and_said_as_a_number_of_times():
+    c = replace(contrast_of([1.0, 1.1, 0.9]), unit=stats.LOG10)
+    assert f"{c}" == "10 times (95% interval 5.6 to 18; 3 seeds)"
+    assert (f"{c:short}", f"{c:size}") == ("10 times", "10")
+    table = contrast_table("ratios", [c], "")
+    assert table
+    (row,) = table.frame.to_dict("records")
+    assert (row["compared"], row["first"], row["estimate"]) == ("LSTM / RNN", None, pytest.approx(10))
+
+
+@pytest.mark.parametrize(("number", "said"), [(172.4, "170"), (0.01684, "0.017"), (8.61e-5, "8.6e-05"), (1, "1")])
+def test_a_ratio_is_said_with_two_digits(number, said):
+    assert stats.two_digits(number) == said
 
 
 def test_a_contrast_is_of_shared_seeds_and_so_are_its_means():

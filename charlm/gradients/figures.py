@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from charlm.drawing import (
     DASHED,
+    DOTTED,
     GREY,
     INK,
     colour,
@@ -21,16 +22,18 @@ from charlm.drawing import (
     panels,
     styled,
 )
-from charlm.gradients import measures
-from charlm.gradients.measures import FAR, NEAR, VANISHED, Curves
-from charlm.gradients.words import two_digits
+from charlm.gradients.measures import FAR, NEAR, VANISHED, fall
+from charlm.records import Records, cells_in, finished, of_cell
 from charlm.show import Figure
+from charlm.stats import seed_estimate, two_digits
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def power_of_ten(number: float) -> str:
-    """'10⁻³'."""
+    """'0.001', and below it '10⁻⁴'."""
+    if 0.001 <= number <= 1000:
+        return f"{number:g}"
     return "10" + str(round(math.log10(number))).translate(SUPERSCRIPT)
 
 
@@ -40,55 +43,54 @@ def relative(curve: np.ndarray) -> np.ndarray:
     return np.where(curve > 0, curve, np.nan) / (near if near > 0 else np.nan)
 
 
-def _draw_norms(ax: Axes, cell: str, curves: dict[int, np.ndarray]) -> np.ndarray:
-    """A cell's curves, each seed thin and the geometric mean bold. Returns the mean, (steps back,)."""
-    each = np.array([relative(curve) for curve in curves.values()])  # (seeds, steps back)
+def _draw_norms(ax: Axes, cell: str, runs: Records) -> np.ndarray:
+    """The curves of a cell's runs, each seed thin and the geometric mean bold. Returns the mean, (steps back,)."""
+    each = np.array([relative(np.array(r["gradient"])) for r in runs])  # (seeds, steps back)
     mean = np.exp(np.log(each).mean(axis=0))
     ax.plot(each.T, color=colour(cell), lw=0.8, alpha=0.6)
     # Lines may lie on each other: a broken one shows what is under it.
     ax.plot(mean, color=colour(cell), lw=2.4, ls=dashes(cell))
     ax.plot(FAR, mean[FAR], marker(cell), color=colour(cell), ms=6.5, mec="white", mew=0.6, zorder=3)
+    ax.hlines(mean[FAR], FAR, len(mean) - 1, color=colour(cell), lw=1, ls=DOTTED)  # to its number at the right
     return mean
 
 
 @styled
-def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
-    """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: curves}."""
-    canvas, axes = panels(len(measured), 1.65, sharey=True)
-    axes[0].set_yscale("log")
-    ends: list[dict[str, float]] = [{} for _ in axes]
+def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
+    """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: runs}."""
+    canvas, axes = panels(len(measured), 1.65)
     said, rows = [], []
-    for ax, end, (name, by_cell) in zip(axes, ends, measured.items(), strict=True):
+    for ax, (name, records) in zip(axes, measured.items(), strict=True):
+        ax.set_yscale("log")
+        ends = []
         ratios = []
         longest = 0
-        for cell, curves in by_cell.items():
-            mean = _draw_norms(ax, cell, curves)
-            finite = mean[np.isfinite(mean)]
-            if len(finite):
-                end[cell] = finite[-1]
+        for cell in cells_in(finished(records)):
+            runs = finished(of_cell(records, cell))
+            mean = _draw_norms(ax, cell, runs)
             longest = max(longest, len(mean))
-            ratio = measures.factor(measures.falls(curves).mean)
-            ratios.append(f"{cell.upper()} {'not known' if ratio is None else two_digits(ratio)}")
-            for seed, curve in curves.items():
-                about = {"measured": name, "cell": cell, "seed": seed}
-                rows += [about | {"steps_back": k, "norm": float(x)} for k, x in enumerate(curve)]
+            log = seed_estimate(runs, fall).mean
+            ratios.append(f"{cell.upper()} {'not known' if log is None else two_digits(10.0**log)}")
+            if np.isfinite(mean[FAR]):
+                ends.append((ratios[-1], float(mean[FAR]), colour(cell)))
+            for r in runs:
+                about = {"measured": name, "cell": cell, "seed": r["seed"]}
+                rows += [about | {"steps_back": k, "norm": float(x)} for k, x in enumerate(r["gradient"])]
         said.append(f"{name}: {', '.join(ratios) or 'no run finished'}")
         longest = longest or chunk_length
         if longest > chunk_length:
             ax.axvline(chunk_length - 1, color=INK, lw=1)
-            at_top = ("data", "axes fraction")
-            label_point(
-                ax, "further than in training →", (chunk_length - 1, 1), (4, -3), INK, va="top", xycoords=at_top
-            )
+            at_bottom = ("data", "axes fraction")
+            label_point(ax, "beyond training →", (chunk_length - 1, 0), (4, 3), INK, xycoords=at_bottom)
         ax.set_title(name)
         ax.axhline(VANISHED, color=GREY, lw=1, ls=DASHED)
         ax.update_datalim([(NEAR, 1.0)])  # in view even where every norm is zero
         ax.set_xlim(0, max(longest - 1, 1))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        ax.yaxis.set_major_locator(LogLocator(numticks=6))
+        ax.yaxis.set_major_formatter(lambda y, _: power_of_ten(y))
         ax.grid()
-    axes[0].yaxis.set_major_formatter(lambda y, _: power_of_ten(y))
-    for ax, end in zip(axes, ends, strict=True):
-        label_right(ax, [(cell.upper(), y, colour(cell)) for cell, y in end.items()])
+        label_right(ax, ends)
     axes[-1].set_xlabel("k, steps back")
     canvas.supylabel(f"gradient, relative to k = {NEAR}", fontsize=10)
     entries = [
@@ -99,8 +101,8 @@ def gradient_norms(measured: dict[str, Curves], chunk_length: int) -> Figure:
     legend_below(canvas, entries, 3)
     finding = f"At k = {FAR} it is, {'; '.join(said)}."
     caption = (
-        "How much the loss of a character depends on the input k steps before it; seeds thin, their geometric mean bold, "
-        f"judged at the mark (k = {FAR})."
+        "How much the loss of a character depends on the input k steps before it: seeds thin, their geometric mean bold. "
+        f"At the right, the mean at the mark (k = {FAR}), which is judged. The panels' scales differ."
     )
     alt = f"Lines of the norm of the gradient, relative to k = {NEAR}, on a logarithmic axis. {finding}"
     return finish(canvas, "gradient-norms", caption, alt, rows)

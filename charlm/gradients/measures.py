@@ -7,12 +7,12 @@ diploma thesis, 1991): the loss's gradient at the last state, times the Jacobian
 input, which is the same for every k. Taken at the input it means the same for every cell, whatever its state consists of.
 
 A curve of norms is the median over windows: a few windows with a huge gradient do not decide it, it exists where some
-norms are zero, and it is the same on a linear and a logarithmic scale. Curves of a cell are {seed: (length,)}, indexed by
-k, and those of several {cell: {seed: curve}}. Ratios are averaged over seeds as logarithms.
+norms are zero, and it is the same on a linear and a logarithmic scale. A record of a run has its curve as "gradient", a list
+indexed by k. Ratios are averaged over seeds as logarithms.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,22 +22,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import charlm_core as core
-from charlm import stats
-from charlm.records import Record, Records, cells_in, finished
+from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.runs.identity import code_hash
-from charlm.stats import Estimate
 from charlm_core import CharlmError, CharModel, Config, Corpus
-
-Curves = dict[str, dict[int, np.ndarray]]  # cell -> seed -> median norm by steps back
-Models = Iterable[tuple[dict[str, Tensor], Config]]
 
 CHARACTERS = 960  # read for each curve: 32 chunks of 30
 LONG = 100  # characters of a window that reaches further back than training did
 NEAR, FAR = 1, 20  # steps back whose ratio is judged
 VANISHED = 0.1  # of the norm at NEAR: what is less at FAR has vanished
 FACTOR_MARGIN = 2.0  # a factor between two cells' ratios that is too small to matter
-KEPT_CURVES = ("gradient", "gradient_long")  # names of a run's curves in the record of a study
+KEPT_CURVES = ("gradient", "gradient_long")  # names of a run's curves in its record
 TINY = float(np.finfo(np.float32).smallest_subnormal)  # what stands for a gradient that float32 has rounded to zero
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -132,18 +127,14 @@ def curve(weights: dict[str, Tensor], config: Config, corpus: Corpus, length: in
     return np.median(norms(weights, config, ids), axis=1)
 
 
-def curves(models: Models, corpus: Corpus, length: int | None = None) -> Curves:
-    """The curve of each model (weights, configuration)."""
-    return by_cell_and_seed(models, lambda w, config: curve(w, config, corpus, length))
-
-
-def replacements(models: Models, corpus: Corpus) -> Curves:
-    """changes() of each model on its validation chunks: {cell: {seed: (2,)}}."""
-
-    def measure(weights: dict[str, Tensor], config: Config) -> np.ndarray:
-        return changes(weights, config, windows(corpus, config, config.chunk_length))
-
-    return by_cell_and_seed(models, measure)
+def before_training(configs: Sequence[Config], corpus: Corpus) -> list[Record]:
+    """A record with the curve of the initial weights for each configuration."""
+    records = []
+    for config in configs:
+        weights = core.initial_weights(len(corpus.vocab), config)
+        about = vars(config) | {"corpus": corpus.name, "max_epochs": config.epochs, "status": "finished"}
+        records.append(about | {"gradient": curve(weights, config, corpus).tolist()})
+    return records
 
 
 def with_gradient_curves(
@@ -173,27 +164,18 @@ def _kept_curves(folder: Path, corpus: Corpus, length: int | None) -> dict[str, 
     return kept_measurement(folder, "gradients", depends_on, measure)
 
 
-def curves_by_cell(records: Records, name: str) -> Curves:
-    """The curves of runs with_gradient_curves(), `name` being one of KEPT_CURVES."""
-    curves: Curves = {}
+def with_changes(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
+    """The finished runs with what changes() gives on their validation chunks, as "near" and "far"."""
+    measured = []
     for r in finished(records):
-        of_seeds = curves.setdefault(r["cell"], {})
-        of_seeds[r["seed"]] = np.array(r[name])
-    return curves
-
-
-def by_cell_and_seed(models: Models, measure: Callable[[dict[str, Tensor], Config], np.ndarray]) -> Curves:
-    """What is measured of each model: {cell: {seed: numbers}}, the cells in the order in which they are shown."""
-    measured: Curves = {}
-    for weights, config in models:
-        of_seeds = measured.setdefault(config.cell, {})
-        of_seeds[config.seed] = measure(weights, config)
-    in_order = cells_in([{"cell": cell} for cell in measured])
-    return {cell: measured[cell] for cell in in_order}
+        weights, config, _ = load_weights(runs / r["run_id"])
+        near, far = changes(weights, config, windows(corpus, config, config.chunk_length)).tolist()
+        measured.append(r | {"near": near, "far": far})
+    return measured
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# judging
+# what is judged
 
 
 def log_ratio(far: float, near: float) -> float | None:
@@ -203,53 +185,35 @@ def log_ratio(far: float, near: float) -> float | None:
     return math.log10(max(far, TINY)) - math.log10(near)
 
 
-def fall(curve: np.ndarray) -> float | None:
-    """log10 of the ratio that is judged: of the norm at FAR steps back to that at NEAR."""
-    return log_ratio(float(curve[FAR]), float(curve[NEAR]))
+def fall(record: Record) -> float | None:
+    """log10 of the ratio of the norm at FAR steps back to that at NEAR."""
+    return log_ratio(record["gradient"][FAR], record["gradient"][NEAR])
 
 
-def first_below(curve: np.ndarray, share: float) -> int | None:
+def above_vanished(record: Record) -> float | None:
+    """How far fall() lies above that of a gradient that has just vanished."""
+    log = fall(record)
+    return None if log is None else log - math.log10(VANISHED)
+
+
+def fall_of_change(record: Record) -> float | None:
+    """fall() of a run with_changes(), by what a replaced character changes in place of the gradient."""
+    return log_ratio(record["far"], record["near"])
+
+
+def first_below(curve: Sequence[float], share: float) -> int | None:
     """The first k beyond NEAR whose norm is at most `share` of that at NEAR; None where there is none."""
-    if not curve[NEAR] > 0:
-        return None
-    below = np.flatnonzero(curve[NEAR + 1 :] <= share * curve[NEAR])
-    return NEAR + 1 + int(below[0]) if len(below) else None
+    for k in range(NEAR + 1, len(curve)):
+        if curve[k] <= share * curve[NEAR]:
+            return k
+    return None
 
 
-def estimate_known(values: dict[int, float | None]) -> Estimate:
-    """Estimate over the seeds that have a value; the others are in dropped."""
-    known = {seed: value for seed, value in sorted(values.items()) if value is not None}
-    return stats.estimate(known, dropped=sorted(values.keys() - known.keys()))
-
-
-def falls(curve_of_seed: dict[int, np.ndarray]) -> Estimate:
-    """Estimate of fall() for the curves of one cell."""
-    return estimate_known({seed: fall(curve) for seed, curve in curve_of_seed.items()})
-
-
-def quotient(a: Estimate, b: Estimate) -> Estimate:
-    """Estimate of the difference of two logarithms, paired over the seeds that have both."""
-    shared = a.values.keys() & b.values.keys()
-    differences: dict[int, float | None] = dict.fromkeys(a.values.keys() | b.values.keys())
-    for seed in shared:
-        differences[seed] = a.values[seed] - b.values[seed]
-    return estimate_known(differences)
-
-
-def vanishes(e: Estimate, claimed: bool = True) -> str:
-    """The verdict of GRADIENT_RULE on the claim that a gradient vanishes, or that it does not, from the estimate of its fall."""
-    beyond = None
-    if e.interval is not None:
-        low, high = e.interval
-        edge = math.log10(VANISHED)
-        beyond = (low - edge, high - edge)
-    return stats.verdict(beyond, e.n, -1 if claimed else 1, margin=0)
-
-
-def falls_less(e: Estimate) -> str:
-    """The verdict of GRADIENT_RULE on the claim that one cell's gradient falls less, from the estimate of the quotient."""
-    return stats.verdict(e.interval, e.n, 1, margin=math.log10(FACTOR_MARGIN))
-
-
-def factor(log: float | None) -> float | None:
-    return None if log is None else 10.0**log
+def reached(records: Records, share: float) -> str | None:
+    """first_below() over the runs: '4', '4 to 5', '24 to beyond 29'; None where no curve has a norm at NEAR."""
+    curves = [r["gradient"] for r in finished(records) if r["gradient"][NEAR] > 0]
+    steps = [first_below(curve, share) for curve in curves]
+    ends = [str(k) for k in sorted(k for k in steps if k is not None)]
+    if None in steps:
+        ends.append(f"beyond {min(map(len, curves)) - 1}")
+    return " to ".join(dict.fromkeys((ends[0], ends[-1]))) if ends else None

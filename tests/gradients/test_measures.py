@@ -14,6 +14,7 @@ from synthetic import make_record
 import charlm_core as core
 from charlm.gradients import measures
 from charlm.gradients.measures import CHARACTERS, FAR, KEPT_CURVES, LONG
+from charlm.records import check_alike
 from charlm.runs.files import pack, unpack
 from charlm.runs.folder import load_weights
 from charlm_core import CharlmError, CharModel, Config
@@ -131,9 +132,8 @@ def test_windows_that_cannot_be_had_are_refused(length, says):
 
 
 def test_a_chunk_too_short_to_judge_is_refused(tiny):
-    config = Config(chunk_length=20, hidden_size=4)
     with pytest.raises(CharlmError, match="use at least 21"):
-        measures.curves([(core.initial_weights(len(tiny.vocab), config), config)], tiny)
+        measures.before_training([Config(chunk_length=20, hidden_size=4)], tiny)
 
 
 def test_the_long_window_fits_the_shortest_of_texts():
@@ -146,13 +146,14 @@ def test_the_long_window_fits_the_shortest_of_texts():
         assert measures.windows(short, config, length).shape[1] >= 1
 
 
-def test_a_curve_is_the_median_over_windows_by_cell_and_seed(tiny):
+def test_before_training_the_gradient_is_the_median_over_windows_with_the_initial_weights(tiny):
     configs = [Config(cell=c, hidden_size=4, seed=s) for c in ("gru", "rnn") for s in (0, 1)]
-    models = [(core.initial_weights(len(tiny.vocab), c), c) for c in configs]
-    found = measures.curves(models, tiny, 40)
-    assert [(cell, list(of)) for cell, of in found.items()] == [("rnn", [0, 1]), ("gru", [0, 1])]
-    by_hand = np.median(measures.norms(*models[0], measures.windows(tiny, configs[0], 40)), axis=1)
-    assert found["gru"][0].tolist() == by_hand.tolist()
+    records = measures.before_training(configs, tiny)
+    check_alike(records)
+    assert [(r["cell"], r["seed"]) for r in records] == [("gru", 0), ("gru", 1), ("rnn", 0), ("rnn", 1)]
+    weights = core.initial_weights(len(tiny.vocab), configs[0])
+    by_hand = np.median(measures.norms(weights, configs[0], measures.windows(tiny, configs[0], 30)), axis=1)
+    assert records[0]["gradient"] == by_hand.tolist()
 
 
 def test_the_curves_of_runs_are_kept(trained, tiny, tmp_path):
@@ -162,12 +163,9 @@ def test_the_curves_of_runs_are_kept(trained, tiny, tmp_path):
     kept = measures.with_gradient_curves([record, diverged], tiny, folder.parent)
     assert kept[1] == diverged
     weights, config, _ = load_weights(folder)
-    again = json.loads(json.dumps(kept))
+    again = json.loads(json.dumps(kept))[0]
     for name, length in zip(KEPT_CURVES, (None, 100), strict=True):
-        curves = measures.curves_by_cell(again, name)
-        assert curves.keys() == {"lstm"}
-        expected = measures.curves([(weights, config)], tiny, length)["lstm"][0]
-        assert np.array_equal(curves["lstm"][0], expected)
+        assert again[name] == measures.curve(weights, config, tiny, length).tolist()
     file = folder / "gradients.safetensors"
     tensors, about = unpack(file.read_bytes(), file)
     file.write_bytes(pack({name: torch.zeros_like(curve) for name, curve in tensors.items()}, about))
@@ -210,7 +208,10 @@ def test_changes_too_small_for_a_loss_in_float32_are_still_told():
 
 
 def test_the_ratio_of_a_geometric_decay():
-    assert measures.fall(decay(0.5)[0]) == pytest.approx(19 * math.log10(0.5))
+    (run,) = decay(0.5)
+    assert measures.fall(run) == pytest.approx(19 * math.log10(0.5))
+    assert measures.above_vanished(run) == pytest.approx(19 * math.log10(0.5) + 1)
+    assert measures.fall_of_change({"near": 2.0, "far": 0.02}) == pytest.approx(-2)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +219,15 @@ def test_the_ratio_of_a_geometric_decay():
 )
 def test_the_first_step_at_most_that_part_of_the_one_step_norm(ratio, share, k):
     # 0.8 to the 4th is 0.41, to the 3rd 0.51; to the 11th 0.086, to the 10th 0.107; counted from one step back
-    assert measures.first_below(decay(ratio)[0], share) == k
+    assert measures.first_below(decay(ratio)[0]["gradient"], share) == k
+
+
+@pytest.mark.parametrize(
+    ("ratios", "said"),
+    [((0.5, 0.5), "2"), ((0.5, 0.8), "2 to 5"), ((0.5, 1), "2 to beyond 29"), ((1, 1), "beyond 29"), ((0,), None)],
+)
+def test_how_far_it_reaches_over_the_seeds(ratios, said):
+    assert measures.reached(decay(*ratios), 0.5) == said
 
 
 def test_a_gradient_rounded_to_zero_counts_as_the_smallest_number_and_not_as_none():
@@ -228,16 +237,13 @@ def test_a_gradient_rounded_to_zero_counts_as_the_smallest_number_and_not_as_non
 @pytest.mark.parametrize(("far", "near"), [(0, 0), (1, 0), (1, math.inf), (math.inf, 1), (math.nan, 1), (1, math.nan)])
 def test_there_is_no_ratio_without_a_finite_norm_to_start_from(far, near):
     assert measures.log_ratio(far, near) is None
+    flat = {"gradient": [near] * FAR + [far]}
+    assert measures.fall(flat) is measures.above_vanished(flat) is None
 
 
-def test_ratios_are_averaged_as_logarithms_and_seeds_without_one_are_named():
-    of = {0: decay(1)[0], 1: decay(10 ** (-2 / 19))[0], 2: np.zeros(30)}
-    e = measures.falls(of)
-    assert (e.n, e.dropped) == (2, (2,))
-    assert measures.factor(e.mean) == pytest.approx(0.1)
-
-
-def test_a_quotient_is_paired_by_seed():
-    a, b = measures.estimate_known({0: 1.0, 1: 2.0, 2: 3.0}), measures.estimate_known({1: 0.5, 2: 1.0, 3: 9.0})
-    e = measures.quotient(a, b)
-    assert (e.values, e.dropped) == ({1: 1.5, 2: 2.0}, (0, 3))
+def test_a_replacement_is_measured_of_finished_runs_alone(trained, tiny):
+    folder, record = trained
+    (measured,) = measures.with_changes([record, make_record("rnn", diverged=True)], tiny, folder.parent)
+    weights, config, _ = load_weights(folder)
+    changes = measures.changes(weights, config, measures.windows(tiny, config, 30))
+    assert [measured["near"], measured["far"]] == changes.tolist()

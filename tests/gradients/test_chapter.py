@@ -1,0 +1,207 @@
+"""What the chapter on gradients says of given runs and gradients."""
+
+import math
+
+import pytest
+from chapters import chapter, check_snapshot, contrasts_in, finding, table_rows
+from gradient_curves import decay, fallen
+from synthetic import make_record, make_runs
+
+from charlm.gradients import figures, measures
+from charlm.stats import HIGHER, LOWER, NOT_JUDGED, OPEN, SAME
+
+NAME = "5_gradients"
+
+
+def told_of(patch, after, before=(), made=None, changes=None, draw=False):
+    """What the chapter shows where these are the runs with their gradients; changes: {cell: loss changed at FAR}, by 1 at NEAR."""
+    if not draw:  # it takes a second
+        patch.setattr(figures, "gradient_norms", lambda measured, chunk_length: None)
+    after = [r | ({"gradient_long": r["gradient"]} if "gradient" in r else {}) for r in after]
+    replaced = [
+        r | {"near": 1.0, "far": changes[r["cell"]] * 1.01 ** r["seed"]}
+        for r in after
+        if changes and r["cell"] in changes
+    ]
+    patch.setattr(measures, "before_training", lambda configs, corpus: list(before))
+    patch.setattr(measures, "with_gradient_curves", lambda records, corpus, length: records)
+    patch.setattr(measures, "with_changes", lambda records, corpus: replaced)
+    runs = [r for r in after if r["cell"] != "gru"]
+    return chapter(NAME, patch, runs, {"cells": after if len(runs) < len(after) else []} | (made or {}), seeds=5)[1]
+
+
+def both(rnn, lstm, spread=1.02):
+    return fallen("rnn", rnn) + fallen("lstm", lstm, spread)
+
+
+def losing(runs, loss):
+    """The runs with a validation loss at the best epoch that differs a little from seed to seed."""
+    return [r | {"val_loss_best": loss + 1e-4 * r["seed"]} for r in runs]
+
+
+def test_the_chapter_reads_as_it_did(monkeypatch):
+    before = both(1e-4, 5e-4) + fallen("gru", 5e-4)
+    after = losing(both(0.014, 0.035), 1.59) + losing(fallen("gru", 0.007), 1.54)
+    shown = told_of(monkeypatch, after, before, changes={"rnn": 0.003, "lstm": 0.01}, draw=True)
+    check_snapshot(NAME, shown)
+
+
+@pytest.mark.parametrize(
+    ("runs", "verdict", "said"),
+    [
+        (fallen("rnn", 0.01), LOWER, "yes"),
+        (fallen("rnn", 0.5), HIGHER, "no"),
+        (fallen("rnn", 0.1), OPEN, "open"),
+        (decay(0.1, 0.1), NOT_JUDGED, "–"),
+        (decay(0.1, 0.1, 0.1), LOWER, "yes"),
+    ],
+)
+def test_a_gradient_vanishes_where_the_interval_lies_below_a_tenth(monkeypatch, runs, verdict, said):
+    shown = told_of(monkeypatch, runs)
+    assert contrasts_in(shown)["gradients/after/vanishes/rnn"]["verdict"] == verdict
+    assert [row["vanishes"] for row in table_rows(shown, "gradients")] == [said, said]
+
+
+@pytest.mark.parametrize(
+    ("rnn", "lstm", "spread", "verdict", "said"),
+    [
+        (0.01, 0.1, 1.1, HIGHER, "falls more slowly than"),
+        (0.1, 0.01, 1.1, LOWER, "falls faster than"),
+        (0.01, 0.011, 1.1, SAME, "falls like"),
+        (0.01, 0.02, 30, OPEN, "is open"),
+    ],
+)
+def test_one_gradient_falls_less_than_another_by_a_factor(monkeypatch, rnn, lstm, spread, verdict, said):
+    shown = told_of(monkeypatch, both(rnn, lstm, spread))
+    assert contrasts_in(shown)["gradients/after/lstm-rnn"]["verdict"] == verdict
+    assert said in finding(shown, "gradients")["heading"]
+
+
+def test_a_ratio_is_judged_as_a_logarithm_and_shown_as_a_number(monkeypatch):
+    shown = told_of(monkeypatch, both(0.01, 0.1))
+    about = contrasts_in(shown)["gradients/after/lstm-rnn"]
+    assert (about["unit"], about["mean"], about["margin"]) == ("log10", pytest.approx(1), pytest.approx(math.log10(2)))
+    (row,) = [row for row in table_rows(shown, "gradients-compared") if row["in"] == "ratio after training"]
+    assert (row["estimate"], row["first"]) == (pytest.approx(10), pytest.approx(0.1))
+
+
+@pytest.mark.parametrize(
+    ("after", "heading"),
+    [
+        (both(0.01, 0.05), "After training every cell's gradient vanishes; the LSTM's falls more slowly"),
+        (both(0.01, 0.5), "After training the gradient of the RNN vanishes; the LSTM's falls more slowly"),
+        (both(0.5, 0.5), "After training no cell's gradient vanishes"),
+        (fallen("lstm", 0.01), "After training every cell's gradient vanishes"),
+        (decay(0.5), "So few seeds cannot tell"),
+    ],
+)
+def test_the_heading_says_whose_gradient_vanishes(monkeypatch, after, heading):
+    assert heading in finding(told_of(monkeypatch, after), "gradients")["heading"]
+
+
+@pytest.mark.parametrize(
+    ("rnn", "lstm", "loss", "says"),
+    [
+        (0.01, 0.1, 1.4, "At learning rate 0.001 the LSTM looks further back and predicts better"),
+        (0.01, 0.1, 1.6, "predicts worse"),
+        (0.01, 0.1, 1.501, "predicts no better"),
+        (0.1, 0.01, 1.4, "not shown to look further back"),
+        (0.01, 0.011, 1.4, "not shown to look further back"),
+    ],
+)
+def test_reach_is_set_against_the_loss(monkeypatch, rnn, lstm, loss, says):
+    shown = told_of(monkeypatch, losing(fallen("rnn", rnn), 1.5) + losing(fallen("lstm", lstm), loss))
+    assert says in finding(shown, "gradients-and-loss")["heading"]
+    assert contrasts_in(shown)["losses/best/lstm-rnn"]["mean"] == pytest.approx(loss - 1.5)
+
+
+def test_reach_is_not_set_against_a_loss_that_is_too_close_to_call(monkeypatch):
+    wide = [r | {"val_loss_best": 1.5 + 0.05 * (r["seed"] - 1)} for r in fallen("lstm", 0.1)]
+    shown = told_of(monkeypatch, losing(fallen("rnn", 0.01), 1.5) + wide)
+    assert "looks further back and may or may not predict better" in finding(shown, "gradients-and-loss")["heading"]
+
+
+def test_the_loss_at_the_rate_that_suits_each_cell_stands_beside_it(monkeypatch):
+    tuned = make_runs(["rnn"], 3, learning_rate=0.002)
+    tuned += [r | {"val_loss_best": r["val_loss_best"] - 0.1} for r in make_runs(["lstm"], 3, learning_rate=0.008)]
+    shown = told_of(monkeypatch, losing(both(0.01, 0.1), 1.5), made={"tuned": tuned})
+    about = finding(shown, "gradients-and-loss")
+    assert about["heading"].endswith("predicts no better; at the rate that suits each, it predicts better")
+    assert "(RNN 0.002, LSTM 0.008)" in about["text"]
+    assert contrasts_in(shown)["cells/own-rate/lstm-rnn"]["verdict"] == LOWER
+
+
+def test_shorter_runs_have_no_longer_ones_of_a_study_beside_them(monkeypatch):
+    short = [r | {"max_epochs": 2} for r in losing(both(0.01, 0.1), 1.5)]
+    made = {"cells": [r | {"gradient_long": r["gradient"]} for r in fallen("gru", 0.001)], "tuned": make_runs(seeds=3)}
+    shown = told_of(monkeypatch, short, made=made)
+    assert not any("gru" in key or "rate" in key for key in contrasts_in(shown))
+
+
+def test_the_gru_stands_beside_them_where_it_was_trained(monkeypatch):
+    runs = losing(both(0.01, 0.1), 1.5)
+    shown = told_of(monkeypatch, runs + losing(fallen("gru", 0.001), 1.4))
+    text = finding(shown, "gradients-and-loss")["text"]
+    assert "The GRU's gradient reaches less far than the RNN's" in text and "0.1000 nats lower" in text
+    assert contrasts_in(shown)["cells/same-size/gru-rnn"]["verdict"] == LOWER
+    assert "GRU" not in finding(told_of(monkeypatch, runs), "gradients-and-loss")["text"]
+
+
+def test_reach_is_not_judged_without_both_cells_and_three_seeds(monkeypatch):
+    assert finding(told_of(monkeypatch, fallen("rnn", 0.1)), "gradients-and-loss") is None
+    few = told_of(monkeypatch, decay(0.5) + decay(0.9, cell="lstm"))
+    assert "So few seeds cannot tell" in finding(few, "gradients-and-loss")["heading"]
+
+
+def test_what_training_changes_is_a_factor_by_cell(monkeypatch):
+    shown = told_of(monkeypatch, fallen("rnn", 0.1), fallen("rnn", 0.001) + fallen("gru", 0.1))
+    assert contrasts_in(shown)["gradients/learned/rnn"]["mean"] == pytest.approx(2)
+    assert finding(shown, "gradients-learned")["text"] == "Training multiplies the ratio by 100 (RNN)."
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "agrees"),
+    [
+        ({"rnn": 0.01, "lstm": 0.1}, HIGHER, "as by the gradient"),
+        ({"rnn": 0.1, "lstm": 0.01}, LOWER, "other than by the gradient"),
+    ],
+)
+def test_the_experiment_is_compared_with_the_gradient(monkeypatch, changes, verdict, agrees):
+    shown = told_of(monkeypatch, both(0.01, 0.1), changes=changes)
+    assert contrasts_in(shown)["gradients/replaced/lstm-rnn"]["verdict"] == verdict
+    assert agrees in finding(shown, "gradients-replaced")["text"]
+
+
+def test_one_seed_of_the_experiment_agrees_with_nothing(monkeypatch):
+    shown = told_of(monkeypatch, decay(0.5) + decay(0.9, cell="lstm"), changes={"rnn": 0.01, "lstm": 0.1})
+    assert finding(shown, "gradients-replaced")["text"].endswith("10 times the RNN's: so few seeds cannot tell.")
+
+
+def test_an_experiment_on_windows_that_are_all_alike_has_no_numbers(monkeypatch):
+    shown = told_of(monkeypatch, both(0.01, 0.1), changes={"rnn": math.nan, "lstm": math.nan})
+    assert finding(shown, "gradients-replaced") is None
+
+
+def test_the_table_says_how_far_each_cell_reaches(monkeypatch):
+    shown = told_of(monkeypatch, decay(0.5, 0.5), decay(0.5, 1))
+    before, after, _ = table_rows(shown, "gradients")
+    assert (before["half"], before["a tenth"]) == ("2 to beyond 29", "5 to beyond 29")
+    assert (after["half"], after["a tenth"], after["norm at 1"]) == ("2", "5", pytest.approx(0.5))
+
+
+def test_a_gradient_that_is_zero_everywhere_has_a_row_without_numbers(monkeypatch):
+    row = table_rows(told_of(monkeypatch, decay(0)), "gradients")[0]
+    assert (row["seeds"], row["norm at 1"], row["ratio"], row["half"]) == (0, None, None, None)
+
+
+def test_diverged_runs_are_in_no_mean_and_are_named(monkeypatch):
+    lost = make_record("rnn", 3, epochs=3, diverged=True)
+    shown = told_of(monkeypatch, [*both(0.01, 0.1), lost])
+    note = next(about["note"] for _, about in shown if about.get("id") == "gradients" and about["kind"] == "table")
+    assert "RNN 256 / 0.001, seed 3, in epoch 4" in note
+    assert [row["seeds"] for row in table_rows(shown, "gradients")] == [3] * 4
+
+
+def test_without_a_finished_run_the_chapter_has_no_answer(monkeypatch):
+    shown = told_of(monkeypatch, [make_record("rnn", 0, epochs=1, diverged=True)])
+    assert finding(shown, "gradients") is None and contrasts_in(shown) == {}
