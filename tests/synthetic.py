@@ -97,7 +97,7 @@ def make_measured(cells=("rnn", "lstm"), seeds=5, *, loss=1.6, ngram=1.5, carrie
             | {"carried": loss + luck + carried, "carried_positions": np.full(6, loss + luck + carried)}
             | {"last_train": train, "last_part": train + size + luck, "last_validation": train + size + luck + gap}
             | {"ngram": ngram + orders, "ngram_train": ngram - orders / 10, "ngram_carried": ngram - 0.04 + orders}
-            | {"ngram_positions": (ngram + orders)[:, None] + position}
+            | {"ngram_positions": (ngram + orders)[:, None] + position, "together": ngram - 0.05 + orders}
         )
     return measured
 

@@ -116,8 +116,9 @@ def equal_part(train: np.ndarray, validation: np.ndarray) -> np.ndarray:
 
 def measure_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     """What takes a trained model to measure, in float64. Of the best epoch's weights, means over the validation chunks by
-    position, each (time,): loss and hits from a zero state, and carried, the loss with the state carried on. Of the last
-    epoch's weights, one number each: the loss on all training chunks, on an equal part of them, and on validation."""
+    position, each (time,): loss and hits from a zero state, and carried, the loss with the state carried on; and the loss of
+    every character of them, characters (time, chunks), in float32. Of the last epoch's weights, one number each: the loss on
+    all training chunks, on an equal part of them, and on validation."""
     best, config, vocab = load_weights(folder, "best")
     last, _, _ = load_weights(folder, "last")
     config = replace(config, device="cpu")
@@ -134,7 +135,8 @@ def measure_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     by_position = {"loss": loss, "hits": hits, "carried": carried}
     overall = {"last_train": last_train, "last_part": part, "last_validation": last_validation}
     means = {name: values.double().mean(dim=1) for name, values in by_position.items()}
-    return means | {name: values.double().mean() for name, values in overall.items()}
+    means |= {name: values.double().mean() for name, values in overall.items()}
+    return means | {"characters": loss.contiguous()}
 
 
 def kept_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
@@ -155,7 +157,8 @@ def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
     """Loss of n-gram models that are trained on the run's own training chunks, each with the one character more that is
     its last target. By order from 1 to ORDERS, each (orders,): on the validation chunks, given what a model with a zero
     state is given, the chunk so far (ngram; by position, ngram_positions (orders, time)); so on an equal part of the
-    training chunks (ngram_train); and on the validation chunks given the text before them too (ngram_carried)."""
+    training chunks (ngram_train); and on the validation chunks given the text before them too (ngram_carried). And the
+    loss of every character of them, ngram_characters (orders, chunks, time)."""
     config = Config(**{name: record[name] for name in SPLIT_FIELDS})
     train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
     steps = np.arange(config.chunk_length + 1)
@@ -177,6 +180,7 @@ def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
         "ngram_positions": by_order.mean(axis=1),
         "ngram_train": on_train.mean(axis=(1, 2)),
         "ngram_carried": carried.mean(axis=(1, 2)),
+        "ngram_characters": by_order,
     }
 
 
@@ -188,20 +192,40 @@ def with_measured_losses(records: Records, corpus: Corpus, runs: Path = RUNS) ->
         split = _split(r)
         if split not in grams:
             grams[split] = count_grams(r, corpus)
-        measured.append(r | grams[split] | _loss_fields(kept_losses(runs / r["run_id"], corpus)))
+        losses = kept_losses(runs / r["run_id"], corpus)
+        counted = {name: values for name, values in grams[split].items() if name != "ngram_characters"}
+        together = {"together": losses_together(losses["characters"], grams[split]["ngram_characters"])}
+        measured.append(r | counted | together | _loss_fields(losses))
     return measured
 
 
-def with_counting(records: Records, corpus: Corpus) -> list[Record]:
-    """The records with counting, the loss of an n-gram model on the validation chunks of their splits, and
-    counting_order, the order that is best over all of them."""
-    grams: dict[tuple, np.ndarray] = {}  # (orders,) each
+def losses_together(network: Tensor, counting: np.ndarray) -> np.ndarray:
+    """Mean loss of the mean of a network's probabilities and those of n-gram models, half and half, by order (orders,): from the
+    losses of every character, network (time, chunks) and counting (orders, chunks, time)."""
+    of_network = network.double().numpy().T  # (chunks, time)
+    return (math.log(2) - np.logaddexp(-of_network, -counting)).mean(axis=(1, 2))
+
+
+def with_counting(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
+    """The records with counting, the loss of an n-gram model on the validation chunks of their splits, counting_order, the
+    order that is best over all of them, and together, the loss of the run and that model half and half (None for a run that
+    diverged)."""
+    grams: dict[tuple, dict[str, np.ndarray]] = {}
     for r in records:
         split = _split(r)
         if split not in grams:
-            grams[split] = count_grams(r, corpus)["ngram"]
-    order = best_order([r | {"ngram": grams[_split(r)]} for r in records])
-    return [r | {"counting": float(grams[_split(r)][order - 1]), "counting_order": order} for r in records]
+            grams[split] = count_grams(r, corpus)
+    order = best_order([r | {"ngram": grams[_split(r)]["ngram"]} for r in records])
+    measured = []
+    for r in records:
+        of_split = grams[_split(r)]
+        together = None
+        if r["status"] == "finished":
+            characters = kept_losses(runs / r["run_id"], corpus)["characters"]
+            together = float(losses_together(characters, of_split["ngram_characters"])[order - 1])
+        counting = float(of_split["ngram"][order - 1])
+        measured.append(r | {"counting": counting, "counting_order": order, "together": together})
+    return measured
 
 
 def _split(r: Record) -> tuple:
@@ -235,6 +259,21 @@ def ngram_loss(order: int) -> Callable[[Record], float]:
 def above_ngram(order: int) -> Callable[[Record], float]:
     """How far the run's loss lies above that of the n-gram model of this order on the same split."""
     return lambda r: r["loss"] - r["ngram"][order - 1]
+
+
+def together(order: int) -> Callable[[Record], float]:
+    """Loss of the run and the n-gram model of this order half and half."""
+    return lambda r: float(r["together"][order - 1])
+
+
+def together_above_ngram(order: int) -> Callable[[Record], float]:
+    """The same minus the loss of that n-gram model alone."""
+    return lambda r: float(r["together"][order - 1] - r["ngram"][order - 1])
+
+
+def together_above_network(order: int) -> Callable[[Record], float]:
+    """The same minus the loss of the run alone."""
+    return lambda r: float(r["together"][order - 1]) - r["loss"]
 
 
 def last_third(positions: np.ndarray) -> float:
