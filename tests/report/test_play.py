@@ -501,6 +501,7 @@ def test_what_cannot_be_read_in_an_address_is_told_and_the_default_stands(name, 
 
 def test_what_is_told_of_an_address_is_in_view(visit):
     page = visit(fragment="#play?sead=1&look=draw", viewport={"width": 900, "height": 300})
+    assert page.is_visible("#play-address")
     assert page.evaluate("Math.abs(document.querySelector('#play-address').getBoundingClientRect().top) < 200")
 
 
