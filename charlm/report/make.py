@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 
 from charlm.corpus import CORPORA, load_corpus
 from charlm.protocol import Study
+from charlm.records import counted
 from charlm.report import execute
 from charlm.report.collect import as_json, check_results, collect_results
 from charlm.report.execute import Job, ReportError
@@ -115,7 +116,7 @@ def make_report(
     facts = dataclasses.asdict(study) | {"corpus": corpus.name, "corpus_sha256": corpus.sha256}
     subtitle = (
         f"{corpus.name} · {len(corpus.ids):,} characters · "
-        f"{study.seeds} {'seed' if study.seeds == 1 else 'seeds'} a model · at most {study.epochs} epochs"
+        f"{counted(study.seeds, 'seed')} a model · at most {counted(study.epochs, 'epoch')}"
     )
     given = study.corpus if study.corpus in CORPORA else Path(study.corpus).resolve()
     execute.BUILD.mkdir(exist_ok=True)
