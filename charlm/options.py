@@ -3,12 +3,20 @@
 import argparse
 import math
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from charlm.command import MISTAKE, complain
 
 
 class Parser(argparse.ArgumentParser):
+    def _get_values(self, action: argparse.Action, given: list[str]) -> Any:
+        """Python up to 3.12 takes an option's value that is `--` for the mark that ends options, and gives a list."""
+        if action.option_strings and given == ["--"]:
+            value = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, given)
+
     def error(self, message: str) -> NoReturn:
         complain(self.prog, f"{message} (--help tells what there is)")
         raise SystemExit(MISTAKE)

@@ -263,6 +263,35 @@ def test_a_number_outside_its_limits_is_one_line_that_names_option_value_and_lim
     assert err.startswith("it: argument --count: ") and message in err and len(err.splitlines()) == 1 and len(err) < 200
 
 
+@pytest.mark.parametrize(
+    "typed, read",
+    [
+        (["--text=--"], {"text": ["--"]}),
+        (["--text=--", "--text=a"], {"text": ["--", "a"]}),
+        (["--folder=--"], {"folder": Path("--")}),
+        (["--", "--"], {"names": ["--"]}),
+        (["a", "--", "--", "b"], {"names": ["a", "--", "b"]}),
+        (["--folder=--", "--", "--", "--text"], {"folder": Path("--"), "names": ["--", "--text"]}),
+    ],
+)
+def test_two_dashes_are_a_value_like_any_other_where_a_value_stands(typed, read):
+    parser = Parser(prog="it")
+    parser.add_argument("--text", action="append")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("names", nargs="*")
+    assert vars(parser.parse_args(typed)) == {"text": None, "folder": None, "names": []} | read
+
+
+def test_two_dashes_that_are_no_value_of_an_option_are_a_mistake(capsys):
+    parser = Parser(prog="it")
+    parser.add_argument("--count", type=whole_number(1, 10))
+    parser.add_argument("--kind", choices=("a", "b"))
+    for typed in ("--count=--", "--kind=--"):
+        with pytest.raises(SystemExit):
+            parser.parse_args([typed])
+        assert "'--'" in capsys.readouterr().err
+
+
 def test_what_is_typed_wrongly_writes_no_escape_and_no_line_of_its_own(capsys):
     with pytest.raises(SystemExit):
         Parser(prog="it").parse_args(["\x1b[2J\nx"])

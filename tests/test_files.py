@@ -73,8 +73,9 @@ def test_what_is_not_whole_is_damaged_in_one_line_that_says_what_to_do(path, har
 
 
 @posix
-def test_a_pipe_or_a_device_is_damaged_and_not_waited_for(path, tmp_path):
+def test_a_pipe_or_a_device_is_damaged_and_not_even_opened(path, tmp_path, monkeypatch):
     pipe(path)
+    monkeypatch.setattr(builtins, "open", lambda *_, **__: pytest.fail("it was opened"))
     (tmp_path / "zero").symlink_to("/dev/zero")
     for it in (path, tmp_path / "zero"):
         with pytest.raises(Damaged, match="fetch it again"):

@@ -226,6 +226,7 @@ CONTRADICTIONS = {
     "another rate": of_first(learning_rate=0.5),
     "another limit": of_first(max_epochs=9),
     "another corpus": of_first(corpus_sha256="0" * 64),
+    "another corpus than its runs": lambda about: about.update(corpus_sha256="0" * 64),
     "another name": of_first(run_id="lstm-16-lr0.01-seed0-000000000000"),
     "another code": of_first(code="other"),
     "an unknown cell": of_first(cell="os.system"),

@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from charlm.corpus import CORPORA, LONGEST, find_file, load_corpus
 from charlm.files import read_bytes
 from charlm.protocol import Study
+from charlm.records import counted
 from charlm.report import execute
 from charlm.report.collect import as_json, check_results, collect_results
 from charlm.report.execute import Job, ReportError
@@ -104,7 +105,7 @@ def make_report(
     facts = dataclasses.asdict(study) | {"corpus": corpus.name, "corpus_sha256": corpus.sha256}
     subtitle = (
         f"{corpus.name} · {len(corpus.ids):,} characters · "
-        f"{study.seeds} {'seed' if study.seeds == 1 else 'seeds'} a model · at most {study.epochs} epochs"
+        f"{counted(study.seeds, 'seed')} a model · at most {counted(study.epochs, 'epoch')}"
     )
     with staged() as stage:
         plan = execute.jobs(study, text_at_rest(study, corpus, stage), stage / "results.json")

@@ -16,8 +16,10 @@ from itertools import product
 from pathlib import Path
 
 from charlm.corpus import load_corpus
+from charlm.files import read_bytes
 from charlm.options import Parser, whole_number
 from charlm.printable import inline
+from charlm.records import counted
 from charlm.runs.folder import RUNS, run_folders, run_record
 from charlm.runs.inventory import remove_run, run_status
 from charlm.runs.sweep import train_sweep
@@ -34,15 +36,9 @@ def read_sweep(path: Path) -> tuple[str, list[Config]]:
     default. Raises CharlmError for a file that cannot be read, an unknown key, or a value that makes no sense.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
-            raise CharlmError(
-                f"{path} has more than {MOST_BYTES} bytes: give the path of a TOML file that lists values"
-            )
-        table = tomllib.loads(data.decode("utf-8-sig"))
+        table = tomllib.loads(read_bytes(path, MOST_BYTES).decode("utf-8-sig"))
     except OSError as e:
-        raise CharlmError(f"cannot read {path}: {e.strerror}: give the path of a TOML file") from e
+        raise CharlmError(f"cannot read {path}: {e.strerror}: give the path of a TOML file that lists values") from e
     except (ValueError, RecursionError) as e:
         raise CharlmError(f"{path} is not TOML: {e}") from e
     corpus = table.pop("corpus", "shakespeare-268k")
@@ -154,7 +150,7 @@ def _line(about: dict) -> str:
     """One line of text about a run."""
     parts = [f"{about['status']:10}  {about['run_id']}"]
     if about.get("epochs") is not None:
-        parts.append(f"{about['epochs']} epochs")
+        parts.append(counted(about["epochs"], "epoch"))
     if about.get("val_loss_best") is not None:
         parts.append(f"validation {about['val_loss_best']:.4f} in epoch {about['best_epoch']}")
     if about.get("seconds"):

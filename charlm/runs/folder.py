@@ -41,7 +41,7 @@ from charlm.runs.files import (
     unpack_state,
 )
 from charlm.runs.form import check_form, check_shapes, checked_config, skeleton, stored_shapes
-from charlm.runs.identity import decisive_fields, run_id, run_identity, run_name
+from charlm.runs.identity import RUN_NAME, decisive_fields, run_id, run_identity, run_name
 from charlm_core import CharlmError, Config, Corpus, State
 
 EMBEDDING, FIRST_WEIGHTS = "embedding.weight", "rnn.weight_ih_l0"
@@ -51,7 +51,8 @@ RUNS = Path(os.environ.get("CHARLM_RUNS", ROOT / "runs")).resolve()
 def run_folders(runs: Path, names: Sequence[str] = ()) -> list[Path]:
     """The run folders of those names, all when none is given; raises CharlmError for a name that is not there.
 
-    A name is one that the listing of `runs` has: on no system does such a name lead anywhere else.
+    A name is one that the listing of `runs` has: on no system does such a name lead anywhere else. What has the name of a
+    run counts as one, whatever it is.
     """
     try:
         there = sorted(os.listdir(runs))
@@ -59,7 +60,9 @@ def run_folders(runs: Path, names: Sequence[str] = ()) -> list[Path]:
         there = []
     except OSError as e:
         raise CharlmError(f"cannot read {runs}: {e.strerror}: give the folder of the runs") from e
-    there = [name for name in there if os.path.isdir(runs / name) or os.path.islink(runs / name)]
+    there = [
+        name for name in there if os.path.isdir(runs / name) or os.path.islink(runs / name) or RUN_NAME.fullmatch(name)
+    ]
     for name in names:
         if name not in there:
             raise CharlmError(f"no run {name!r:.80} in {runs}; `python -m charlm.runs list` shows what is there")

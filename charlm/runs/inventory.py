@@ -27,8 +27,8 @@ from charlm_core import CharlmError
 
 
 def run_status(folder: Path, deep: bool = False) -> dict:
-    """What a run folder holds: {"run_id", "status", "epochs", ...} with status finished, diverged, unfinished, damaged or
-    of another version, and "problem", which says what is wrong. `deep` reads every byte of every file."""
+    """What a run folder holds: {"run_id", "status", "epochs", ...} with status finished, diverged, unfinished, damaged,
+    unreadable or of another version, and "problem", which says what is wrong. `deep` reads every byte of every file."""
     about: dict[str, Any] = {"run_id": folder.name}
     try:
         names = names_in(folder)
@@ -106,6 +106,8 @@ def remove_run(folder: Path) -> None:
         if is_link(folder):
             folder.unlink()
             return
+        if is_folder(folder) and not names_in(folder):
+            raise CharlmError(f"{folder} is empty: there is no run in it, and nothing was removed")
         if foreign := strangers(folder):
             raise CharlmError(f"{foreign[0]} is not of a run: move it away, then try again; nothing was removed")
         with FileLock(folder / "lock").acquire(timeout=0):

@@ -51,9 +51,8 @@ class UsualEpochs:
     def known(self) -> dict[tuple, list[tuple[int, int]]]:
         """Epochs taken and allowed, of each kind of run."""
         records = []
-        with suppress(
-            CharlmError
-        ):  # an estimate is no reason to stop; whoever shows a record says what is wrong with it
+        # An estimate is no reason to stop: whoever shows a record says what is wrong with it.
+        with suppress(CharlmError):
             records += stored_records(self.runs, say=lambda line: None)
         for path in sorted(STUDIES.glob("*.json")):
             with suppress(CharlmError):

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
 from hostile import WRECKS, flip, repack
+from posix_only import make_pipe, posix
 from run_folders import FUZZ, write_sweep
 
 import charlm.files
@@ -23,7 +25,8 @@ from charlm.runs.__main__ import main, read_sweep
 from charlm.runs.files import STATE
 from charlm.runs.folder import Run, kept_measurement
 from charlm.runs.inventory import remove_run
-from charlm.runs.sweep import _lock
+from charlm.runs.sweep import _lock, train_sweep
+from charlm_core import CharlmError
 
 
 @pytest.fixture
@@ -96,6 +99,24 @@ def test_verify_names_what_is_damaged_or_does_not_belong(runs_command, trained, 
     harm(folder)
     code, out, _ = runs_command("verify", "--runs", tmp_path)
     assert code == 1 and named in out and len(out.splitlines()) == 1
+
+
+@pytest.mark.parametrize("wreck", [Path.touch, pytest.param(make_pipe, marks=posix)])
+def test_a_file_or_a_pipe_in_the_place_of_a_run_is_damaged(runs_command, trained, tiny, tiny_config, tmp_path, wreck):
+    path = tmp_path / trained[0].name
+    wreck(path)
+    code, out, _ = runs_command("verify", "--runs", tmp_path)
+    assert code == 1 and out.startswith("damaged") and path.name in out
+    code, out, _ = runs_command("remove", path.name, "--runs", tmp_path)
+    assert code == 1 and out.startswith("kept") and os.path.lexists(path)
+    with pytest.raises(CharlmError, match=r"^1 of 1 runs"):
+        train_sweep([tiny_config], tiny, tmp_path, say=lambda line: None)
+
+
+def test_an_empty_folder_is_not_a_run_that_was_removed(runs_command, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, out, _ = runs_command("remove", "empty", "--runs", tmp_path)
+    assert code == 1 and out.startswith("kept") and (tmp_path / "empty").is_dir()
 
 
 def test_verify_does_not_believe_a_measure_of_another_run(runs_command, trained, tmp_path):
@@ -336,7 +357,7 @@ def test_train_spans_every_combination_that_the_file_lists(runs_command, tiny_fi
         (f"seed = 0x{'f' * 5000}", "seed: needs a smaller number, of 64 bits at most"),
         (f"seed = [{'0, ' * 101}]\nlayers = [{'1, ' * 100}]", "spans 10100 runs, of 10000 at most"),
         ("seed = " + "[" * 100_000, "is not TOML"),
-        ("\n" * 2**20 + "x", "has more than 1048576 bytes"),
+        ("\n" * 2**20 + "x", "at most 1048576"),
         ("a\x1b\u202e = 1", "is not TOML"),
         ('"a\\u001b\\n" = 1', "unknown key"),
     ],
@@ -345,6 +366,13 @@ def test_a_mistake_in_the_file_is_one_line(runs_command, tmp_path, text, message
     (tmp_path / "sweep.toml").write_text(text, "utf-8")
     code, out, err = runs_command("train", tmp_path / "sweep.toml", "--runs", tmp_path)
     assert (code, out) == (2, "") and message in err and len(err.splitlines()) == 1 and "\x1b" not in err
+
+
+@posix
+def test_a_pipe_in_the_place_of_the_file_is_one_line(runs_command, tmp_path):
+    make_pipe(tmp_path / "sweep.toml")
+    code, out, err = runs_command("train", tmp_path / "sweep.toml", "--runs", tmp_path)
+    assert (code, out) == (2, "") and "a pipe" in err and len(err.splitlines()) == 1
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):

@@ -1,5 +1,7 @@
 """The folder of a run: what is stored, and that nothing damaged is believed."""
 
+import builtins
+import errno
 import json
 import os
 import pickle
@@ -7,6 +9,7 @@ import random
 import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -223,10 +226,30 @@ def test_a_wrecked_run_is_damaged_in_one_line_and_no_other_is(beside, tmp_path, 
         load_weights(folder)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_run_that_may_not_be_read_is_damaged(beside):
-    (beside[0] / "run.json").chmod(0)
-    assert run_status(beside[0])["status"] == "damaged"
+@pytest.mark.parametrize("name", ["run.json", "best.safetensors", "meaning.safetensors"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(beside, monkeypatch, name):
+    folder, _ = beside
+    kept_measurement(folder, "meaning", {}, lambda: {})
+    opened = builtins.open
+
+    def refuse(path, *arguments, **options):
+        if Path(path).name == name and Path(path).parent == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "open", refuse)
+    about = run_status(folder, deep=True)
+    assert about["status"] == ("finished" if name == "meaning.safetensors" else "unreadable")
+    assert f"{name} cannot be read" in about["problem"]
+    assert "remove" not in about["problem"] and "delete" not in about["problem"]
+
+
+def test_a_folder_that_may_not_be_listed_is_not_called_damaged(beside, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    assert run_status(beside[0])["status"] == "unreadable"
 
 
 def test_a_file_a_loop_or_a_link_to_nothing_where_a_run_should_be_is_damaged(tmp_path):
@@ -341,7 +364,7 @@ def test_what_was_not_changed_is_checked_once_in_a_process(trained, tmp_path, mo
 def test_whatever_happens_to_a_run_folder_is_told_in_one_line(trained, tiny, tiny_config, tmp_path, capsys):
     run = Run.of(tiny_config, tiny, tmp_path / "begun")
     run.save(charlm.runs.sweep.train_one_epoch(run.load(), run.config, tiny))
-    statuses = {"finished", "diverged", "unfinished", "damaged", "of another version"}
+    statuses = {"finished", "diverged", "unfinished", "damaged", "of another version"}  # and never unreadable
     for i in range(FUZZ or 60):
         seed = random.randrange(2**32) if FUZZ else i
         rng = random.Random(seed)
