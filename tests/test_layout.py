@@ -100,8 +100,8 @@ charlm.cells charlm.cells.measures charlm.cells.words charlm.cells.figures
 charlm.cure charlm.cure.measures charlm.cure.words charlm.cure.figures
 charlm.benchmark charlm.benchmark.measures charlm.benchmark.words charlm.benchmark.figures
 charlm.claims charlm.studies charlm.ways charlm.cards charlm.summary charlm.benchmark.__main__
-charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.render charlm.report.page
-charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place charlm.report.make charlm.report.notebook_pages
+charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.markdown
+charlm.report.arrange charlm.report.html charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place charlm.report.make charlm.report.notebook_pages
 charlm.report.__main__
 generate
 """.split()
