@@ -39,26 +39,10 @@ def escape_markdown(text: str) -> str:
     return re.sub(active, lambda m: "".join(f"&#{ord(c)};" for c in m[0]), inline(text))
 
 
-def fenced(text: str, language: str = "") -> str:
-    """The text as a code block of Markdown, in a fence that nothing in it can close."""
-    fence = _longer_run("`", text)
-    return f"{fence}{language}\n{text}\n{fence}\n"
-
-
 def preformatted(text: str) -> str:
     """The text as HTML, to the letter; in JupyterLab too a line that is too long goes on below after a whole word."""
     style = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere"
     return f'<pre dir="auto" style="{style}">{html.escape(text)}</pre>'
-
-
-def boxed(attributes: str, markdown: str) -> str:
-    """Markdown blocks in one of pandoc's fenced divs, which nothing in them can close, code blocks included."""
-    fence = _longer_run(":", markdown)
-    return f"{fence} {{{attributes}}}\n{markdown}\n{fence}\n"
-
-
-def _longer_run(character: str, text: str) -> str:
-    return character * max(3, 1 + max(map(len, re.findall(f"{character}+", text)), default=0))
 
 
 def _one_line(markdown: str) -> str:
@@ -161,17 +145,14 @@ class Figure:
             f'<figure><img style="max-width: 100%" src="data:image/svg+xml;base64,{source}" '
             f'alt="{html.escape(self.alt)}"><figcaption>{html.escape(self.caption)}</figcaption></figure>'
         )
-        caption = _one_line(self.caption)
-        classes = ".figure" + " .wide" * self.wide + " .narrow" * bool(self.narrow)
         data = {
             "text/html": page,
-            "text/markdown": boxed(f"#fig-{self.id} {classes}", f"{caption}\n\n{fenced(inline(self.alt))}"),
             "image/svg+xml": self.svg,
             "image/png": _base64(self.png),
             "text/plain": self.alt,
         }
-        narrow = {"narrow": self.narrow} if self.narrow else {}
-        return data, {"charlm": {"kind": "figure", "id": self.id} | self._facts | narrow}
+        looks = {"wide": self.wide, "narrow": self.narrow}
+        return data, {"charlm": {"kind": "figure", "id": self.id} | self._facts | looks}
 
     @property
     def _facts(self) -> dict:
@@ -182,7 +163,7 @@ class Figure:
 class Table:
     """The columns of a frame; its index is not shown. formats gives a column its format string, as in
     {"loss": "{:.4f}"}; columns of numbers are set to the right. Cells and column names are plain text,
-    caption and note (a line under the table) are Markdown. A column "verdict" gets its icons.
+    caption and note (a line under the table) are Markdown. In the report verdicts, in a column of this name, have signs.
 
     groups names a column: rows that have the same there stand together under it. row_ids="claim" makes the rows
     targets of links: #claim-1, #claim-2, ... in the order of the frame.
@@ -214,19 +195,15 @@ class Table:
         forms = [self.formats.get(c, "{}") for c in self.frame.columns]
         values = [plain(list(row)) for row in self.frame.itertuples(index=False)]
         cells = [list(map(show_value, row, forms)) for row in values]
-        for row in cells:
-            for column, text in enumerate(row):
-                if columns[column] == "verdict" and text != MISSING:
-                    row[column] = f"{verdict_icon(text)} {text}"
         right = [_holds_numbers(column) for column in zip(*values, strict=True)] or [False] * len(columns)
         data = {
             "text/html": self._html(columns, cells, right),
-            "text/markdown": self._markdown(columns, cells, right),
             "text/plain": pd.DataFrame(cells, columns=columns).to_string(index=False),
         }
-        facts = {"kind": "table", "id": self.id, "caption": self.caption, "note": self.note}
         rows = [dict(zip(columns, row, strict=True)) for row in values]
-        return data, {"charlm": facts | {"rows": rows} | contrast_facts(self.contrasts)}
+        facts = {"kind": "table", "id": self.id, "caption": self.caption, "note": self.note, "rows": rows}
+        looks = {"columns": columns, "cells": cells, "right": right, "groups": self.groups, "row_ids": self.row_ids}
+        return data, {"charlm": facts | looks | contrast_facts(self.contrasts)}
 
     def _html(self, columns: list[str], cells: list[list[str]], right: list[bool]) -> str:
         def line(tag: str, texts: Iterable[str]) -> str:
@@ -239,24 +216,6 @@ class Table:
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
         head = f"<thead><tr>{line('th', columns)}</tr></thead>"
         return f"<table>{caption}{head}<tbody>{body}</tbody></table>{note}"
-
-    def _markdown(self, columns: list[str], cells: list[list[str]], right: list[bool]) -> str:
-        def line(texts: Iterable[str]) -> str:
-            return "| " + " | ".join(texts) + " |\n"
-
-        order = list(range(len(cells)))
-        attributes = f"#tbl-{self.id} .table"
-        if self.groups:
-            group = columns.index(self.groups)
-            found = list(dict.fromkeys(row[group] for row in cells))
-            order.sort(key=lambda i: found.index(cells[i][group]))
-            attributes += f' groups="{group + 1}"'
-        if self.row_ids:
-            attributes += f' rows="{" ".join(f"{self.row_ids}-{i + 1}" for i in order)}"'
-        head, *body = [line(map(escape_markdown, texts)) for texts in [columns, *(cells[i] for i in order)]]
-        rule = line("---:" if r else ":---" for r in right)
-        table = head + rule + "".join(body)
-        return boxed(attributes, f"{_one_line(self.caption)}\n\n{table}\n{self.note}\n")
 
 
 @dataclass(frozen=True)
@@ -283,19 +242,12 @@ class Samples:
             f"<figure><figcaption>{html.escape(label)}</figcaption>{preformatted(text)}</figure>"
             for label, text in pairs
         )
-        texts = []
-        for item, (label, text) in zip(self.items, pairs, strict=True):
-            verse = " .verse" if item.get("verse") else ""
-            given = len(visible(item.get("prompt", "")))
-            texts.append(boxed(f'.sample{verse} prompt="{given}"', f"{escape_markdown(label)}\n\n{fenced(text)}"))
-        classes = ".samples .columns" if self.columns else ".samples"
         data = {
-            "text/markdown": boxed(f"#smp-{self.id} {classes}", "\n\n".join([_one_line(self.caption), *texts])),
             "text/html": f"<div>{page}<p>{html.escape(self.caption)}</p></div>",
             "text/plain": "\n".join(f"{label}\n{textwrap.indent(text, '    ')}" for label, text in pairs),
         }
         facts = {"kind": "samples", "id": self.id, "caption": self.caption, "items": plain(self.items)}
-        return data, {"charlm": facts}
+        return data, {"charlm": facts | {"columns": self.columns}}
 
 
 @dataclass(frozen=True)
@@ -383,11 +335,8 @@ class Tiles:
             _check_id(item["target"])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
-        lines = [f"{verdict_icon(i['verdict'])} {i['label']}: {i['verdict']}" for i in self.items]
-        data = {
-            "text/markdown": "\n".join(f"- {escape_markdown(line)}" for line in lines),
-            "text/plain": "\n".join(map(inline, lines)),
-        }
+        lines = [inline(f"{it['label']}: {it['verdict']}") for it in self.items]
+        data = {"text/plain": "\n".join(lines)}
         return data, {"charlm": {"kind": "tiles", "id": self.id, "items": plain(self.items)}}
 
 

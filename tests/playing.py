@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from small_notebooks import a_cell, arranged
+
 from charlm.report import play
-from charlm.report.page import make_html
+from charlm.report.html import write_html
 from charlm.runs.sweep import train_sweep
 
 
@@ -35,7 +37,7 @@ def trained_pair(tiny, tiny_config, folder):
 
 def write_page(made, folder):
     """report.html with what can be tried of it."""
-    markdown = f"# A title\n\nSummary.\n\n{play.play_markdown(made)}\n\n# Next\n\nMore.\n"
     play.write_reading(made, folder / "figures")
-    make_html(markdown, "a subtitle", folder, play.play_section(made.content))
+    cells = [a_cell("# A title\n\nSummary."), a_cell("", "play"), a_cell("# Next\n\nMore.")]
+    write_html(arranged(*cells, play=[made.samples, made.reading]), folder, play.play_section(made.content))
     return folder / "report.html"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 
+from charlm.report.arrange import arrange
 from charlm.report.execute import Job
 
 HOSTILE = (
@@ -52,6 +53,29 @@ def plan(notebooks, stage):
         )
         for cell in ("rnn", "lstm")
     ] + [Job(notebooks / "summary.ipynb", {"results": stage / "results.json"}, frozenset())]
+
+
+def a_cell(source="", *tags, shows=None, prints=""):
+    """An executed cell: of Markdown where it shows and prints nothing."""
+    metadata = {"tags": list(tags)}
+    if shows is None and not prints:
+        return nbformat.v4.new_markdown_cell(source, metadata=metadata)
+    made = nbformat.v4.new_code_cell(source, metadata=metadata)
+    if prints:
+        made.outputs.append(nbformat.v4.new_output("stream", name="stdout", text=prints))
+    if shows is not None:
+        data, about = shows._repr_mimebundle_()
+        made.outputs.append(nbformat.v4.new_output("display_data", data, metadata=about))
+    return made
+
+
+def arranged(*cells, play="", subtitle="s"):
+    """The document of one notebook of these executed cells."""
+    machine = {"python": "3", "torch": "2", "cpu": "a CPU"}
+    lists: dict[str, list] = {name: [] for name in ("training_cpu", "device", "precision", "threads", "training_code")}
+    results = {"provenance": {"machine": machine, "numpy": "2", "lock_sha256": None, **lists}, "runs": []}
+    job = Job(Path("a.ipynb"), {}, frozenset())
+    return arrange([(job, nbformat.v4.new_notebook(cells=list(cells)))], results, subtitle, play)
 
 
 STUDY = {"corpus": "c", "corpus_sha256": "0" * 64, "seeds": 2, "epochs": 1}

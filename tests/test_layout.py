@@ -94,14 +94,15 @@ charlm.runs.progress charlm.runs.sweep charlm.runs.__main__
 charlm.losses charlm.losses.measures charlm.losses.words charlm.losses.figures charlm.losses.live
 charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.temperature.measures charlm.temperature.claims
 charlm.temperature.words charlm.temperature.figures
-charlm.meaning charlm.meaning.measures charlm.meaning.words charlm.meaning.figures
+charlm.meaning charlm.meaning.measures charlm.meaning.figures
 charlm.gradients charlm.gradients.measures charlm.gradients.figures
 charlm.cells charlm.cells.measures charlm.cells.figures
 charlm.cure charlm.cure.measures charlm.cure.figures
 charlm.benchmark charlm.benchmark.measures charlm.benchmark.figures
 charlm.claims charlm.studies charlm.ways charlm.cards charlm.benchmark.__main__
-charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.render charlm.report.page
-charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place charlm.report.make charlm.report.notebook_pages
+charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.markdown
+charlm.report.arrange charlm.report.html charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place
+charlm.report.make charlm.report.notebook_pages
 charlm.report.__main__
 generate
 """.split()

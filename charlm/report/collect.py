@@ -67,9 +67,8 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                 results["samples"][id] = shown["items"]
             elif kind == "figure":
                 svg, png = output.data["image/svg+xml"], base64.b64decode(output.data["image/png"])
-                narrow = shown.pop("narrow", "")
-                results["figures"][id] = shown
-                write_figure(figures, id, svg, png, narrow, shown["rows"])
+                results["figures"][id] = {key: shown[key] for key in ("caption", "alt", "rows")}
+                write_figure(figures, id, svg, png, shown["narrow"], shown["rows"])
             elif kind == "cards":
                 for number, card in enumerate(shown["items"], 1):
                     claim(f"finding {id}-{number}", job.name)

@@ -14,13 +14,13 @@ from charlm.files import read_bytes
 from charlm.protocol import Study
 from charlm.records import counted
 from charlm.report import execute
+from charlm.report.arrange import arrange
 from charlm.report.collect import as_json, check_results, collect_results
 from charlm.report.execute import Job, ReportError
-from charlm.report.page import make_html
+from charlm.report.html import write_html
 from charlm.report.pdf import make_pdf
 from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders, staged
-from charlm.report.play import add_play, check_size, left_out, make_play, play_markdown, play_section, write_reading
-from charlm.report.render import document
+from charlm.report.play import add_play, check_size, left_out, make_play, play_section, write_reading
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
 from charlm_core import CharlmError, Corpus
@@ -52,8 +52,8 @@ def build_report(
         executed += zip(together, notebooks, strict=True)
         results = collect_results(executed, study, stage / "figures")
         (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
-    markdown = write_page(executed, results, subtitle, stage, corpus, own_text)
-    make_pdf(markdown, subtitle, stage, say)
+    document = write_page(executed, results, subtitle, stage, corpus, own_text)
+    make_pdf(document, stage, say)
     return results
 
 
@@ -64,27 +64,27 @@ def write_page(
     stage: Path,
     corpus: Corpus | None,
     own_text: bool = False,
-) -> str:
+) -> dict:
     """Write report.html, with models to be tried in it where that can be, and what stands in their place into results.json
-    and figures/. Returns the report's Markdown."""
-    section = ""
+    and figures/. Returns the arranged document."""
+    instead = ""
     if corpus:
         try:
             play = make_play(results, corpus, own_text=own_text)
             write_reading(play, stage / "figures")
-            markdown = document(executed, results, play_markdown(play))
-            make_html(markdown, subtitle, stage, play_section(play.content))
+            document = arrange(executed, results, subtitle, [play.samples, play.reading])
+            write_html(document, stage, play_section(play.content))
             check_size(stage / "report.html")
         except CharlmError as why:
-            section = left_out(why)
+            instead = left_out(why)
         else:
             add_play(play, results)
             check_results(results)
             (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
-            return markdown
-    markdown = document(executed, results, section)
-    make_html(markdown, subtitle, stage)
-    return markdown
+            return document
+    document = arrange(executed, results, subtitle, instead)
+    write_html(document, stage)
+    return document
 
 
 def make_report(

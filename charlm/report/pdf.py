@@ -1,5 +1,6 @@
 """The PDF edition."""
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -10,13 +11,16 @@ from fontTools import unicodedata
 from matplotlib import ft2font, get_data_path
 from matplotlib.font_manager import findSystemFonts
 
+from charlm.report.arrange import with_markup
 from charlm.report.execute import ReportError
-from charlm.report.render import pandoc, read_citation
+from charlm.report.html import TEMPLATES
 
 
-def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], None]) -> None:
-    source = folder / "report.typ"
-    source.write_text(pandoc(markdown, "typst", "report.typ", subtitle), "utf-8", newline="\n")
+def make_pdf(document: dict, folder: Path, say: Callable[[str], None]) -> None:
+    """Write report.pdf, of the arranged document, which its template finds beside it."""
+    source = Path(shutil.copy(TEMPLATES / "report.typ", folder))
+    text = json.dumps(with_markup(document, "typst"), ensure_ascii=False)
+    (folder / "report.json").write_text(text, "utf-8", newline="\n")
     fonts = folder / "fonts"
     fonts.mkdir(exist_ok=True)
     # Not matplotlib's folder itself: its last-resort font draws a box for every character there is.
@@ -24,7 +28,7 @@ def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], No
     for path in own:
         shutil.copy(path, fonts)
     # Of the system's fonts only those that are needed, so that the same report has the same bytes on other machines.
-    rare = {ord(c) for c in source.read_text("utf-8") if not c.isspace()}.difference(*map(_characters_in, own))
+    rare = {ord(c) for c in text + source.read_text("utf-8") if not c.isspace()}.difference(*map(_characters_in, own))
     useful, missing = _fonts_for(rare, findSystemFonts())
     for number, path in enumerate(useful):
         shutil.copy(path, fonts / f"{number}-{path.name}")
@@ -44,7 +48,7 @@ def make_pdf(markdown: str, subtitle: str, folder: Path, say: Callable[[str], No
             root=folder,
             font_paths=[fonts],
             ignore_system_fonts=True,
-            sys_inputs={"boxes": boxes, "author": ", ".join(read_citation()["authors"])},
+            sys_inputs={"boxes": boxes},
         )
     except typst.TypstError as error:
         raise ReportError(f"the report as PDF: {error.message}") from error

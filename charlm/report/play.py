@@ -20,11 +20,11 @@ from charlm.meaning.measures import score
 from charlm.ngram import NGram
 from charlm.records import finished, of_cell
 from charlm.report.collect import write_figure
-from charlm.report.render import TEMPLATES
+from charlm.report.html import TEMPLATES
 from charlm.report.stand_in import reading_figure, stored_samples
 from charlm.runs import folder
 from charlm.runs.embedded import data_block, float16_weights, packed_weights
-from charlm.show import Figure, Samples, boxed, escape_markdown, finding_values
+from charlm.show import Figure, Samples, escape_markdown, finding_values
 from charlm.text import is_heading
 from charlm_core import CharlmError, CharModel, Config, Corpus, decode, encode
 
@@ -223,30 +223,19 @@ def first_prompt(corpus: Corpus) -> str:
 # in the page
 
 
-def play_section(content: Content) -> str:
-    """The HTML of what can be tried: markup, data and script. Nothing of it is seen before the script runs."""
+def play_section(content: Content) -> dict[str, str]:
+    """What can be tried: markup, the element with its data, and the script. Nothing of it is seen before the script runs."""
     template = Template((TEMPLATES / "play.html").read_text("utf-8"))
     sentences = {"about": _about(content), "write": _write(content), "read": _read(content)}
     sentences |= {"draw": _draw(content), "chance": _chance(content["draws"])}
     markup = template.substitute({k: escape(v) for k, v in sentences.items()}, size=len(content["vocab"]))
     script = (TEMPLATES / "play.js").read_text("utf-8")
-    return f"{markup}{data_block(content)}\n<script>\n{script}</script>\n"
-
-
-def play_markdown(play: Play) -> str:
-    """The section of the report, with what stands in the place of what can be tried."""
-    shown = (play.samples, play.reading)
-    inside = "\n\n".join(it._repr_mimebundle_()[0]["text/markdown"] for it in shown)
-    sentence = (
-        "In the HTML edition, in a browser that runs scripts, trained models can be tried here; in their place stands what they "
-        "wrote and how they read."
-    )
-    return "## Try it\n\n" + boxed("#play-instead", f"{sentence}\n\n{inside}")
+    return {"markup": markup, "data": data_block(content), "script": script}
 
 
 def left_out(why: object) -> str:
-    """The section of a report whose page carries no models."""
-    return f"## Try it\n\nThe trained models cannot be tried in this page: {escape_markdown(str(why))}.\n"
+    """What stands in a report whose page carries no models."""
+    return f"The trained models cannot be tried in this page: {escape_markdown(str(why))}."
 
 
 def check_size(page: Path) -> None:

@@ -24,7 +24,7 @@ from charlm.temperature.measures import (
 from charlm.temperature.texts import STUDY_TEMPERATURES, RealText
 
 MIN_TEXTS = 40  # fewer are not judged
-UPPER, LOWER = 0.5, 0.1  # of the texts that begin with a speaker
+UPPER_SHARE, LOWER_SHARE = 0.5, 0.1  # of the texts that begin with a speaker
 
 TEXT_CLAIM_RULE = f"""\
 The texts come from one trained run, so the intervals leave out how runs differ; the temperature study shows it where enough
@@ -32,8 +32,8 @@ runs were trained. Each claim is judged from them, on at least {MIN_TEXTS} texts
 it is *not judged*. It is *confirmed* where every part of it holds, *refuted* where the opposite of a part holds, otherwise
 *too close to call*. A 95% interval has to lie wholly on one side of a threshold.
 
-- A prompt *gives a speaker* where the share of texts that begin with one, drawn at T = 0.5, is above {UPPER:.0%}, and
-  gives none where it is below {LOWER:.0%}. The opposites: below {UPPER:.0%} after upper case, above {LOWER:.0%} after
+- A prompt *gives a speaker* where the share of texts that begin with one, drawn at T = 0.5, is above {UPPER_SHARE:.0%}, and
+  gives none where it is below {LOWER_SHARE:.0%}. The opposites: below {UPPER_SHARE:.0%} after upper case, above {LOWER_SHARE:.0%} after
   lower case.
 - Words are *real* where the share of words that the rest of the corpus has is above {AS_REAL:.0%} of the share in real
   text set aside, and *random* where it is below {AS_RANDOM:.0%} of it. Where real text has no larger share than the
@@ -44,7 +44,7 @@ it is *not judged*. It is *confirmed* where every part of it holds, *refuted* wh
 
 
 def text_claim_rule() -> Finding:
-    values = {"min_texts": MIN_TEXTS, "as_real": AS_REAL, "as_random": AS_RANDOM, "upper": UPPER, "lower": LOWER}
+    values = {"min_texts": MIN_TEXTS, "as_real": AS_REAL, "as_random": AS_RANDOM, "upper": UPPER_SHARE, "lower": LOWER_SHARE}
     return Finding("temperature-claim-rule", TEXT_CLAIM_RULE, values)
 
 
@@ -81,8 +81,8 @@ def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
     of_lower = (lower.low, lower.high)
     part, judged = _decisive(
         [
-            Part(measure.format("upper"), upper.rate, of_upper, upper.low > UPPER, upper.high < UPPER),
-            Part(measure.format("lower"), lower.rate, of_lower, lower.high < LOWER, lower.low > LOWER),
+            Part(measure.format("upper"), upper.rate, of_upper, upper.low > UPPER_SHARE, upper.high < UPPER_SHARE),
+            Part(measure.format("lower"), lower.rate, of_lower, lower.high < LOWER_SHARE, lower.low > LOWER_SHARE),
         ]
     )
     n = upper.total + lower.total

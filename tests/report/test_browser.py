@@ -9,7 +9,7 @@ import pytest
 from chromium import axe_violations, until
 from project_files import ROOT
 
-from charlm.report.page import words_open
+from charlm.report.html import words_open
 
 PAGE = Path(os.environ.get("CHARLM_PAGE") or ROOT / "report" / "report.html").resolve()
 HEIGHT = 900

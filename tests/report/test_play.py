@@ -19,6 +19,7 @@ from chromium import axe_violations, until
 from playing import results_of, trained_pair, write_page
 from project_files import ROOT
 from pypdf import PdfReader
+from small_notebooks import a_cell, arranged
 
 import charlm.runs.folder
 import charlm_core as core
@@ -700,7 +701,7 @@ def test_the_loss_of_the_rounded_weights_stands_beside_that_of_the_originals(mad
         record = next(r for r in runs[1] if r["run_id"] == model["run"])
         assert model["measured"]["float32"] == pytest.approx(record["val_loss_best"], abs=0.02)
         assert model["measured"]["float16"] == pytest.approx(model["measured"]["float32"], abs=0.01)
-        assert f"{model['measured']['float16']:.5f} after it" in play.play_section(made.content)
+        assert f"{model['measured']['float16']:.5f} after it" in play.play_section(made.content)["markup"]
 
 
 def test_a_text_of_your_own_stays_at_home(runs, tiny, tiny_text, tmp_path):
@@ -742,21 +743,25 @@ def test_a_report_without_such_models_says_why(runs, tiny, tmp_path):
 @pytest.fixture
 def bare(monkeypatch):
     """A report that is nothing but what can be tried."""
-    monkeypatch.setattr(make, "document", lambda executed, results, play="": f"# A title\n\nSummary.\n\n{play}")
+
+    def arrange(executed, results, subtitle, play):
+        return arranged(a_cell("# A title\n\nSummary."), a_cell("", "play"), subtitle=subtitle, play=play)
+
+    monkeypatch.setattr(make, "arrange", arrange)
 
 
 def test_the_report_holds_the_page_the_numbers_and_what_stands_in_its_place(made, tiny, bare, tmp_path, monkeypatch):
     monkeypatch.setattr(make, "make_play", lambda *given, **named: made)
     monkeypatch.setattr(make, "check_results", lambda results: None)
     results = results_of([])
-    markdown = make.write_page([], results, "a subtitle", tmp_path, tiny)
+    document = make.write_page([], results, "a subtitle", tmp_path, tiny)
     assert len(embedded.read_page(tmp_path / "report.html")) == 2
     assert results == json.loads((tmp_path / "results.json").read_text("utf-8"))
     assert [item["label"] for item in results["samples"]["play"]] == ["RNN, T = 0.7, seed 0", "LSTM, T = 0.7, seed 0"]
     drawn = results["figures"]["play-read"]["rows"]
     assert {row["model"] for row in drawn} == {"rnn", "lstm", "ngram"} and drawn[0]["surprise"] is None
     assert results["play"]["models"]["rnn"]["sha256"] == made.content["models"]["rnn"]["sha256"]
-    make_pdf(markdown, "a subtitle", tmp_path, lambda line: None)
+    make_pdf(document, tmp_path, lambda line: None)
     text = " ".join(" ".join(page.extract_text() for page in PdfReader(tmp_path / "report.pdf").pages).split())
     assert (
         "Try it" in text and "LSTM, T = 0.7, seed 0" in text and "How much each character surprises each model" in text

@@ -6,34 +6,65 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from charlm.report.address import read_address, with_address
-from charlm.report.render import pandoc
+from nbconvert import TemplateExporter
+from nbconvert.filters import Highlight2HTML
+from nbformat.v4 import new_notebook
 
+from charlm.report.address import read_address, with_address
+from charlm.report.arrange import with_markup
+
+TEMPLATES = Path(__file__).with_name("templates")
 WORDS_A_MINUTE = 230
-INSTEAD = '<div id="play-instead">'  # as pandoc writes the box with what stands in the place of what can be tried
 DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css
 
 
-def make_html(markdown: str, subtitle: str, folder: Path, play: str = "") -> None:
-    """Write report.html, with the HTML of what can be tried before what stands in its place."""
-    page = pandoc(markdown, "html5", "report.html", subtitle, "--mathml")
-    # No text can hold a tag or a comment: pandoc writes each < of it as an entity.
-    page = re.sub(
-        r'(?P<before><(?:img src|source media="[^"]*" srcset|a download="[^"]*" href)=)"(?P<file>figures/[a-z0-9-]+\.(?:svg|csv))"',
-        lambda found: f'{found["before"]}"{embedded(folder / found["file"])}"',
-        page,
-    )
-    # The policy allows no style in a tag, and pandoc has one in the cells of aligned formulas.
-    page = re.sub(r'<mtd([^>]*) style="text-align: (left|right); padding-[a-z]+: 0"', r'<mtd\1 class="\2"', page)
-    # Each line of code is a link to itself, which nobody needs and a browser has to keep.
-    page = re.sub(r'<a href="#cb[0-9-]+" aria-hidden="true" tabindex="-1"></a>', "", page)
-    page = re.sub(r' id="cb[0-9-]+"', "", page)
-    page = page.replace(INSTEAD, play + INSTEAD, 1)
-    minutes = max(1, round(words_open(page) / WORDS_A_MINUTE))
-    page = page.replace("<!-- minutes -->", f"{minutes} {'minute' if minutes == 1 else 'minutes'} to read")
+class PageExporter(TemplateExporter):
+    """nbconvert's, for a notebook whose metadata are the arranged document. What a template takes is text, which Jinja
+    escapes, but where it says `safe`."""
+
+    def __init__(self, figures: Path):
+        super().__init__(
+            extra_template_basedirs=[str(TEMPLATES.parent)],
+            template_name=TEMPLATES.name,
+            template_file=str(TEMPLATES / "report.html"),
+        )
+        self.environment.autoescape = True
+        self.environment.trim_blocks = self.environment.lstrip_blocks = True
+        self.environment.filters |= {
+            "embedded": lambda name: embedded(figures / name),
+            "highlighted": Highlight2HTML(pygments_lexer="python3"),
+            "minutes": lambda page: max(1, round(words_open(page) / WORDS_A_MINUTE)),
+        }
+
+
+def write_html(document: dict, folder: Path, play: dict[str, str] | None = None) -> None:
+    """Write report.html, with what can be tried (its markup, data and script) before what stands in its place."""
+    styles = "".join((TEMPLATES / name).read_text("utf-8") for name in ("report.css", "play.css"))
+    script = (TEMPLATES / "report.js").read_text("utf-8")
+    page = with_markup(document, "html5") | {"play": play, "styles": styles, "script": script}
+    page["policy"] = policy([styles], [script, *([play["script"]] if play else [])])
+    html, _ = PageExporter(folder / "figures").from_notebook_node(new_notebook(metadata={"charlm": page}))
     if address := read_address():
-        page = with_address(page, address)
-    (folder / "report.html").write_text(secured(page), "utf-8", newline="\n")
+        html = with_address(html, address)
+    (folder / "report.html").write_text(html, "utf-8", newline="\n")
+
+
+def policy(styles: list[str], scripts: list[str]) -> str:
+    """Lets the page load nothing, and run no script and take no style but these."""
+
+    def hashes(parts: list[str]) -> str:
+        return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(p.encode()).digest()).decode()}'" for p in parts)
+
+    rules = {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": hashes(styles),
+        "script-src": hashes(scripts),
+        "worker-src": "blob:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -89,7 +120,7 @@ def dark_colour(colour: str) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# the whole page
+# how long it takes to read
 
 
 class _OpenText(HTMLParser):
@@ -122,23 +153,3 @@ def words_open(page: str) -> int:
     parser = _OpenText()
     parser.feed(page)
     return len(" ".join(parser.text).split())
-
-
-def secured(page: str) -> str:
-    """The page with a policy that lets it load nothing, and run no script and take no style but those in it."""
-
-    def hashes(tag: str) -> str:
-        parts = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(p.encode()).digest()).decode()}'" for p in parts)
-
-    rules = {
-        "default-src": "'none'",
-        "img-src": "data:",
-        "style-src": hashes("style"),
-        "script-src": hashes("script"),
-        "worker-src": "blob:",
-        "base-uri": "'none'",
-        "form-action": "'none'",
-    }
-    policy = "; ".join(f"{name} {value}" for name, value in rules.items())
-    return page.replace("<!-- policy -->", f'<meta http-equiv="Content-Security-Policy" content="{policy}">', 1)

@@ -1,13 +1,15 @@
-"""What the page is made with, beside pandoc: colours for a dark page, a policy, words, the project's address."""
+"""What the page is made with, beside its template: colours for a dark page, a policy, words, the project's address."""
 
 import base64
 import hashlib
 import re
 
 import pytest
+from small_notebooks import a_cell, arranged
 
 from charlm.report.address import read_address, with_address
-from charlm.report.page import dark_colour, in_both_schemes, secured, words_open
+from charlm.report.html import dark_colour, in_both_schemes, words_open, write_html
+from charlm.show import Samples
 
 
 def luminance(colour):
@@ -38,12 +40,17 @@ def test_a_drawing_has_its_colours_for_both_schemes():
     assert "--cbf4900:#bf4900;" in light and f"--cbf4900:#{dark_colour('bf4900')};" in dark
 
 
-def test_the_policy_names_each_script_and_style_by_its_hash():
-    page = secured("<!-- policy --><style>a {}</style><script>go()</script><script>\nmore()\n</script>")
-    for part in ("a {}", "go()", "\nmore()\n"):
-        assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in page
-    policy = re.search('content="(.*?)"', page)[1]
+def test_the_policy_names_each_script_and_style_by_its_hash(tmp_path):
+    play = {"markup": "", "data": "", "script": "\nmore()\n"}
+    cells = [a_cell("# T"), a_cell("", "play")]
+    write_html(arranged(*cells, play=[Samples("play", [], "Texts.")]), tmp_path, play)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    policy = re.search('http-equiv="Content-Security-Policy" content="(.*?)"', page)[1]
     assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy
+    inside = re.findall("<(?:style|script)>(.*?)</(?:style|script)>", page, re.DOTALL)
+    assert len(inside) == 3 and play["script"] in inside
+    for part in inside:
+        assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
 
 
 def test_words_are_those_that_nothing_has_to_be_opened_for():

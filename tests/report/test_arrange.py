@@ -1,0 +1,208 @@
+"""How executed notebooks become one document of plain data."""
+
+import json
+import re
+
+import nbformat
+import pandas as pd
+import pytest
+from small_notebooks import HOSTILE, SVG, a_cell, arranged
+
+from charlm.printable import visible
+from charlm.report.arrange import everything, with_markup
+from charlm.report.execute import ReportError
+from charlm.report.markdown import read_markdown, write_markup
+from charlm.show import Cards, Figure, Finding, Samples, Table, Tiles
+
+ANSWER = Finding("gap", "Indeed.", {}, "It is so")
+
+
+def section(document, id):
+    return next(it for it in document["sections"] if it["id"] == id)
+
+
+def words(prose):
+    """The text of prose, its markup left out."""
+    return "".join(it.get("c", " ") for it in everything(prose) if it.get("t") in ("Str", "Space"))
+
+
+def kinds(blocks):
+    return [block["kind"] for block in blocks]
+
+
+def a_figure(id="a", **looks):
+    return Figure(id, SVG, b"png", "Falls.", "a line", [], **looks)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# sections
+
+
+def test_the_document_is_json():
+    document = arranged(a_cell("# T"), a_cell("## Q?"), a_cell("f", shows=a_figure()), a_cell("f", shows=ANSWER))
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_the_first_notebooks_heading_is_the_title_and_its_answer_stands_under_it():
+    document = arranged(
+        a_cell("# T"), a_cell("f", shows=Finding("summary", "All.", {}, "The answer")), a_cell("Prose.")
+    )
+    assert words(document["title"]) == "The answer" and words(document["question"]) == "T"
+    assert words(document["standfirst"]) == "All." and kinds(document["opening"]) == ["prose"]
+
+
+def test_a_finding_with_a_heading_heads_its_section_and_gives_it_its_id():
+    (found, *_) = arranged(a_cell("# T"), a_cell("## Is it so?"), a_cell("f", shows=ANSWER))["sections"]
+    assert (found["id"], words(found["question"]), words(found["heading"])) == ("gap", "Is it so?", "It is so")
+    assert words(found["answer"]) == "Indeed." and found["text"] == []
+
+
+def test_a_section_with_two_headings_is_refused():
+    with pytest.raises(ReportError, match="the section gap has a second heading"):
+        arranged(a_cell("# T\n\n## Q"), a_cell("f", shows=ANSWER), a_cell("f", shows=ANSWER))
+
+
+def test_a_section_that_shows_nothing_is_left_out_and_a_chapter_that_has_none_left_too():
+    document = arranged(
+        a_cell("# Title"),
+        a_cell("# One\n\n## Without an answer?"),
+        a_cell("code", shows=None, prints=" "),
+        a_cell("## Shown?\n\nprose"),
+        a_cell("# Two\n\nprose of its own\n\n## Not made?"),
+        a_cell("folded", "fold"),
+        a_cell("# Three\n\nprose alone"),
+    )
+    found = [words(it["question"]) for it in document["sections"]]
+    assert found[:3] == ["One", "Shown?", "Three"] and found[3] == "Provenance"
+
+
+def test_a_number_sign_in_a_block_of_code_begins_no_section():
+    document = arranged(a_cell("# T"), a_cell("## Q?\n\n```\n## no heading\n```"))
+    assert [it["id"] for it in document["sections"]][:2] == ["q", "provenance"]
+
+
+def test_what_is_tagged_fold_folds_and_code_folds_apart():
+    document = arranged(
+        a_cell("# T"), a_cell("## Q?\n\nSeen."), a_cell("Folded.", "fold"), a_cell("x = 1", shows=a_figure())
+    )
+    found = section(document, "q")
+    assert kinds(found["text"]) == ["prose", "figure"] and kinds(found["fold"]) == ["prose"]
+    assert found["code"] == [{"kind": "code", "source": "x = 1", "log": ""}]
+    assert found["text"][1]["code_at"] == found["code_at"] == "code-q"
+
+
+def test_the_code_of_screen_one_folds_with_that_of_the_first_section():
+    document = arranged(a_cell("# T"), a_cell("a", shows=a_figure()), a_cell("## Q?\n\nSeen."), a_cell("b", prints=" "))
+    assert [it["source"] for it in section(document, "q")["code"]] == ["a", "b"]
+    assert document["opening"][0]["code_at"] == "code-q"
+
+
+def test_the_contents_name_sections_by_their_questions():
+    document = arranged(a_cell("# T"), a_cell("# One\n\n## Is it so?"), a_cell("f", shows=ANSWER))
+    (one, provenance) = document["contents"]
+    assert [(below["to"], words(below["question"])) for below in one["below"]] == [("gap", "Is it so?")]
+    assert [below["to"] for below in provenance["below"]] == ["how-to-run-it", "how-to-cite-it"]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# numbers and links
+
+
+def test_what_is_shown_is_numbered_and_what_is_folded_apart():
+    table = Table("t", pd.DataFrame({"x": [1]}), "")
+    shown = [
+        a_cell("f", shows=a_figure("a")),
+        a_cell("f", "fold", shows=a_figure("b")),
+        a_cell("f", shows=a_figure("c")),
+    ]
+    document = arranged(a_cell("# T"), *shown, a_cell("## Q?"), a_cell("f", "fold", shows=table))
+    labels = {it["id"]: it["label"] for it in everything(document) if "label" in it and "kind" in it}
+    assert labels.pop("tbl-provenance") == "Table\u00a01"
+    assert labels == {
+        "fig-a": "Figure\u00a01",
+        "fig-c": "Figure\u00a02",
+        "fig-b": "Figure\u00a0A1",
+        "tbl-t": "Table\u00a0A1",
+    }
+
+
+def test_a_link_to_what_has_a_number_says_it():
+    document = arranged(
+        a_cell("# T\n\nSee [Figure](#fig-a) and [below](#q)."), a_cell("f", shows=a_figure()), a_cell("## Q\n\nP.")
+    )
+    assert words(document["opening"][0]) == "See Figure\u00a01 and below."
+
+
+@pytest.mark.parametrize(
+    ("shown", "message"),
+    [
+        (a_cell("See [Figure](#fig-absent)."), "#fig-absent leads nowhere"),
+        (a_cell("![x](http://example.org/x.png)"), "example.org/x.png is no Figure"),
+        (a_cell("f", shows=Cards("cards", [{"text": "a", "section": "absent", "figure": None}])), "no section: absent"),
+        (a_cell("f", shows=Tiles("t", [{"label": "a", "verdict": "b", "target": "absent"}])), "#absent leads nowhere"),
+    ],
+)
+def test_a_document_with_what_leads_nowhere_is_refused(shown, message):
+    with pytest.raises(ReportError, match=re.escape(message)):
+        arranged(a_cell("# T"), shown)
+
+
+def test_a_formula_that_makes_no_sense_is_refused():
+    with pytest.raises(ReportError, match="Could not convert TeX math"):
+        with_markup(arranged(a_cell("# T\n\n$\\frac{a}$")), "html5")
+
+
+def test_a_link_in_a_section_that_is_left_out_may_lead_nowhere():
+    arranged(a_cell("# T"), a_cell("# One\n\n## Not made?"), a_cell("See [Figure](#fig-absent).", "fold"))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what is shown
+
+
+def test_rows_of_a_group_stand_together_and_keep_their_ids():
+    frame = pd.DataFrame({"x": ["a", "b", "c"], "kind": ["odd", "even", "odd"]})
+    document = arranged(a_cell("# T"), a_cell("f", shows=Table("t", frame, "", groups="kind", row_ids="claim")))
+    (table,) = document["opening"]
+    assert table["columns"] == [{"name": "x", "is_right": False}]
+    assert table["groups"] == [
+        {"name": "odd", "rows": [{"cells": ["a"], "id": "claim-1"}, {"cells": ["c"], "id": "claim-3"}]},
+        {"name": "even", "rows": [{"cells": ["b"], "id": "claim-2"}]},
+    ]
+
+
+def test_what_a_sample_was_given_is_told_from_what_was_drawn():
+    samples = Samples("s", [{"label": "l", "text": "\0a\nb\nc", "prompt": "\0a\n", "verse": True}], "")
+    (shown,) = arranged(a_cell("# T"), a_cell("f", shows=samples))["opening"]
+    (item,) = shown["items"]
+    assert (item["given"], item["drawn"]) == ("⟨U+0000⟩a\n", "b\nc")
+    assert item["lines"] == [["⟨U+0000⟩a", ""], ["", "b"], ["", "c"]]
+
+
+def test_a_cell_of_the_readers_own_shows_its_markdown_or_its_text():
+    own = nbformat.v4.new_code_cell("x")
+    own.outputs = [
+        nbformat.v4.new_output("display_data", {"text/markdown": "*a*", "text/plain": "p"}),
+        nbformat.v4.new_output("execute_result", {"text/plain": HOSTILE, "text/html": "<b>"}, execution_count=1),
+    ]
+    opening = arranged(a_cell("# T"), own)["opening"]
+    assert kinds(opening) == ["prose", "printed"] and opening[1]["text"] == visible(HOSTILE)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Markdown of an author
+
+
+@pytest.mark.parametrize("text", ["<b>x</b>", "<script>alert(1)</script>", "a\n\n<div onclick='x'>\n\nb"])
+def test_html_in_markdown_is_text(text):
+    (html,) = write_markup(read_markdown([text]), "html5")
+    assert not re.search("<(b|script|div)", html) and "&lt;" in html
+
+
+@pytest.mark.parametrize(
+    "text", ["::: a\nx\n:::", "```\n::::::\nopen", "a\n:::::::::\nb", "- a\n\n      :::", "> ```", "$$", "<!--"]
+)
+@pytest.mark.parametrize("to", ["html5", "typst"])
+def test_no_piece_of_markdown_ends_or_swallows_another(text, to):
+    pieces = write_markup(read_markdown(["before", text, "after"]), to)
+    assert len(pieces) == 3 and "before" in pieces[0] and "after" in pieces[2] and "after" not in pieces[1]
