@@ -15,7 +15,7 @@ How a text is read, always in the same way:
     python -m charlm.corpus [NAME ...]      fetch and check corpora, one line each
 """
 
-from charlm.command import begin, command, complain
+from charlm.command import MISTAKE, begin, command, complain
 
 if __name__ == "__main__":
     begin()
@@ -57,7 +57,8 @@ def _known_corpora(path: Path) -> dict[str, dict]:
                     entry[key]
             return known
     except CharlmError as e:  # while modules are imported no command is there yet to say it
-        raise SystemExit(f"charlm: {e}") from None
+        complain("charlm", e)
+        raise SystemExit(MISTAKE) from None
 
 
 CORPORA = _known_corpora(DATA / "corpora.toml")

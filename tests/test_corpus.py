@@ -454,13 +454,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_a_broken_list_of_known_corpora_is_one_line(tmp_path, content):
+def test_a_broken_list_of_known_corpora_is_one_line(tmp_path, capsys, content):
     if content is not None:
         (tmp_path / "corpora.toml").write_bytes(content)
     with pytest.raises(SystemExit) as error:
         charlm.corpus._known_corpora(tmp_path / "corpora.toml")
-    said = str(error.value)
-    assert "corpora.toml is damaged" in said and "from the repository" in said and len(said.splitlines()) == 1
+    said = capsys.readouterr().err
+    assert error.value.code == 2 and "corpora.toml is damaged" in said and "from the repository" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):

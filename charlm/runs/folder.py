@@ -351,7 +351,7 @@ def kept_measurement(
     what it depends on beside the run has changed, or the file is damaged or of another run; a folder that cannot be
     written is no reason to stop."""
     if name not in KEPT_NAMES:
-        raise ValueError(f"{name!r} is not in MEASURES: nobody would know it for a file of a run")
+        raise ValueError(f"{name!r} is not in KEPT_NAMES: nobody would know it for a file of a run")
     path = folder / f"{name}.safetensors"
     about = {"run_id": folder.name, **depends_on}
     with suppress(CharlmError):

@@ -140,13 +140,13 @@ def train_sweep(
     wanted = [Run.of(config, corpus, runs) for config in configs]
     failures: list[str] = []
     todo, found = _look(wanted, failures, say)
+    plan = sweep_plan([run.config for run in todo], corpus, runs, workers)
+    todo = [run for run in todo if run.name in plan.courses]  # the others, another process has finished meanwhile
     if todo:
-        plan = sweep_plan([run.config for run in todo], corpus, runs, workers)
         say(
             f"{corpus.name}: {counted(len(plan.courses), 'run')} to train, {found + plan.found} found;"
             f" {duration(plan.likely, plan.most)} on this machine, {plan.megabytes:.0f} MB in {runs}"
         )
-        todo = [run for run in todo if run.name in plan.courses]
         todo.sort(key=lambda run: -plan.courses[run.name].seconds)  # longest first: no long tail
         _train(todo, plan.courses, corpus, workers, scheduler, insecure, failures, say, watch)
     if failures:

@@ -338,7 +338,7 @@ def test_a_measure_that_cannot_be_read_is_made_again(tmp_path):
 
 
 def test_what_is_kept_of_a_run_is_known_for_a_file_of_a_run(tmp_path):
-    with pytest.raises(ValueError, match="MEASURES"):
+    with pytest.raises(ValueError, match="KEPT_NAMES"):
         kept_measurement(tmp_path, "colour", {}, lambda: {"x": torch.ones(1)})
 
 

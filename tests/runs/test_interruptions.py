@@ -288,6 +288,19 @@ def test_a_run_that_is_not_begun_is_free(in_the_middle, tiny, tiny_config, tmp_p
     assert not Run.of(configs[1], tiny, tmp_path).folder.exists()
 
 
+def test_a_run_that_another_process_finishes_before_training_begins_is_found(tiny, tiny_config, tmp_path, monkeypatch):
+    plan, config = charlm.runs.sweep.sweep_plan, replace(tiny_config, epochs=1)
+
+    def meanwhile(*arguments):
+        monkeypatch.undo()
+        train_sweep([config], tiny, tmp_path, say=silent)
+        return plan(*arguments)
+
+    monkeypatch.setattr(charlm.runs.sweep, "sweep_plan", meanwhile)
+    (record,) = train_sweep([config], tiny, tmp_path, say=silent)
+    assert record["epochs"] == 1
+
+
 def test_a_lock_left_by_a_dead_process_does_not_block(trained, tiny, tiny_config, tmp_path):
     run = Run.of(tiny_config, tiny, tmp_path)
     script = (
