@@ -180,7 +180,7 @@ def gap_steps(runs: Records) -> Figure:
 
 
 @styled
-def together(runs: Records) -> Figure:
+def half_and_half(runs: Records) -> Figure:
     """A row a predictor: counting, each network, and both half and half, every seed a dot and the mean beside it."""
     runs, note = finished_alike(runs)
     if not runs:

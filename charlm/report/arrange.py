@@ -196,7 +196,7 @@ def _output_block(output: NotebookNode) -> Block | None:
 
 
 def shown_block(facts: dict) -> Block | None:
-    return SHOWN[facts["kind"]](facts)
+    return SHOWN_KINDS[facts["kind"]](facts)
 
 
 def figure_block(facts: dict) -> Block:
@@ -277,7 +277,7 @@ def no_block(facts: dict) -> None:
     """Results, which are for results.json alone."""
 
 
-SHOWN = {
+SHOWN_KINDS = {
     "figure": figure_block,
     "table": table_block,
     "samples": samples_block,
