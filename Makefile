@@ -8,8 +8,19 @@ PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3
 SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 VENV_PYTHON = .venv/bin/python
 
-# A variable given to make reaches the recipe's shell through the environment, so any text is safe in it.
-REPORT = $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} \
+# Given on make's own command line, they take the place of these; what the environment has by such common names does not.
+SEEDS =
+EPOCHS =
+CORPUS =
+OUT =
+STUDIES =
+OWN_TEXT =
+CELL =
+SEED =
+
+# They reach the recipe's shell through its environment, so any text is safe in them. Here and in the recipes, exec makes the
+# program a child of make, which passes on to its children what ends it, and a shell would not.
+REPORT = exec $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} \
 	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"} $${STUDIES:+"--studies=$$STUDIES"} $${OWN_TEXT:+--own-text}
 
 .DELETE_ON_ERROR:
@@ -33,8 +44,8 @@ help:
 	@echo 'make clean-runs  remove the trained runs'
 	@echo 'make lock        pin again what pyproject.toml pulls in (requirements.lock)'
 	@echo
-	@echo 'Set-up happens on first use. PYTHON=/path/to/python names the interpreter (3.11 to 3.14), and'
-	@echo 'TORCH_INDEX=https://download.pytorch.org/whl/cpu gets a torch for CPUs only, gigabytes smaller on Linux.'
+	@echo 'Set-up happens on first use. PYTHON=/path/to/python names the interpreter (3.11 to 3.14), and TORCH_INDEX'
+	@echo 'an index that has another build of torch. On Linux without an NVIDIA GPU the build for CPUs comes by itself.'
 
 report: .venv/ready
 	@$(REPORT)
@@ -43,10 +54,10 @@ quick: .venv/ready
 	@$(REPORT) --quick
 
 pages: .venv/ready
-	@$(VENV_PYTHON) -m charlm.report.notebook_pages "$${OUT:-build/pages}"
+	@exec $(VENV_PYTHON) -m charlm.report.notebook_pages "$${OUT:-build/pages}"
 
 benchmark: .venv/ready
-	@$(VENV_PYTHON) -m charlm.benchmark $${CELL:+"--cell=$$CELL"} $${SEED:+"--seed=$$SEED"}
+	@exec $(VENV_PYTHON) -m charlm.benchmark $${CELL:+"--cell=$$CELL"} $${SEED:+"--seed=$$SEED"}
 
 test: corpus
 	$(VENV_PYTHON) -m ruff format --check .
@@ -54,7 +65,7 @@ test: corpus
 	$(VENV_PYTHON) -m mypy --platform linux
 	$(VENV_PYTHON) -m mypy --platform darwin --no-site-packages --ignore-missing-imports --cache-dir .mypy_cache/darwin
 	$(VENV_PYTHON) -m mypy --platform win32 --no-site-packages --ignore-missing-imports --cache-dir .mypy_cache/win32
-	OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto
+	exec env OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto
 
 bench: .venv/ready
 	@$(VENV_PYTHON) benchmarks/bench.py
@@ -80,6 +91,20 @@ clean:
 clean-runs:
 	rm -rf runs
 
+# Into .venv go the locked packages, whatever pip is told elsewhere: its configuration may hold a mirror or a proxy, which
+# count here too, and a place, a constraint or a rule for other packages, which do not. Our own package is built with the locked
+# setuptools, without isolation: a pip within pip would be told all that again.
+PIP = env PIP_CONSTRAINT=/dev/null PIP_DRY_RUN=0 PIP_NO_DEPS=0 PIP_REQUIRE_HASHES=0 $(VENV_PYTHON) -m pip install \
+	--no-user --target= --prefix="$$PWD/.venv" --root=/ --no-binary=:none: \
+	--disable-pip-version-check --progress-bar off --quiet
+
+# PyPI's torch for Linux brings what an NVIDIA GPU needs. Where there is no driver of one, torch's CPU build comes first, which
+# meets the lock.
+WITHOUT_GPU = test "$$(uname)" = Linux && test ! -e /proc/driver/nvidia && ! command -v nvidia-smi >/dev/null
+CPU_INDEX = https://download.pytorch.org/whl/cpu
+CPU_TORCH = $(PIP) --no-deps --retries=0 --timeout=15 --index-url=$(CPU_INDEX) \
+	"$$(sed -n 's/^\(torch==[^ ]*\).*/\1+cpu/p' requirements.lock)"
+
 # The stamp is the last thing written, and holds the place and what was set up, not when: a set-up that was cut short, a
 # checkout that was moved or copied, pins that have changed, and an interpreter that is gone all lack it, and are set up
 # from nothing.
@@ -90,10 +115,12 @@ endif
 .venv/ready:
 	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo 'charlm needs Python 3.11 to 3.14, and "$(PYTHON)" is' \
 		'none of them: name one with make PYTHON=/path/to/python' >&2; exit 1; }
-	@echo 'Setting up .venv: a few minutes, the first time only'
-	"$(PYTHON)" -m venv --clear .venv
-	$(VENV_PYTHON) -m pip install --disable-pip-version-check --progress-bar off --quiet \
-		$${TORCH_INDEX:+"--extra-index-url=$$TORCH_INDEX"} -r requirements.lock -e .
+	@echo 'Setting up .venv: a few minutes and 2 GB, the first time only'
+	@"$(PYTHON)" -m venv --clear .venv
+	@if test -z "$$TORCH_INDEX" && $(WITHOUT_GPU); then $(CPU_TORCH) 2>/dev/null || \
+		echo 'No CPU build of torch from $(CPU_INDEX): the build for GPUs comes, and makes it 4.5 GB'; fi
+	@exec $(PIP) $${TORCH_INDEX:+"--extra-index-url=$$TORCH_INDEX"} -r requirements.lock
+	@exec $(PIP) --no-deps --no-build-isolation -e .
 	@{ $(STAMP); } > $@
 
 # One lock for every platform and every supported Python. It names versions only, no index and no hash, so that a mirror
