@@ -8,12 +8,20 @@ PYTHON ?= $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3
 SUPPORTED = import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 VENV_PYTHON = .venv/bin/python
 
-# A variable given to make reaches the recipe's shell through the environment, so any text is safe in it. Only what stands on
-# make's own command line counts: somebody's environment may well have a SEED or an OUT of its own.
-given = $(if $(filter command,$(firstword $(origin $1))),$${$1:+"--$2=$$$1"})
-REPORT = $(VENV_PYTHON) -m charlm.report $(call given,SEEDS,seeds) $(call given,EPOCHS,epochs) \
-	$(call given,CORPUS,corpus) $(call given,OUT,out) $(call given,STUDIES,studies) \
-	$(if $(filter command,$(firstword $(origin OWN_TEXT))),$${OWN_TEXT:+--own-text})
+# Given on make's own command line, they take the place of these; what the environment has by such common names does not.
+SEEDS =
+EPOCHS =
+CORPUS =
+OUT =
+STUDIES =
+OWN_TEXT =
+CELL =
+SEED =
+
+# They reach the recipe's shell through its environment, so any text is safe in them. Here and in the recipes, exec makes the
+# program a child of make, which passes on to its children what ends it, and a shell would not.
+REPORT = exec $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EPOCHS:+"--epochs=$$EPOCHS"} \
+	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"} $${STUDIES:+"--studies=$$STUDIES"} $${OWN_TEXT:+--own-text}
 
 .DELETE_ON_ERROR:
 .PHONY: help report quick pages benchmark test bench tidy lab corpus clean clean-runs lock
@@ -36,21 +44,20 @@ help:
 	@echo 'make clean-runs  remove the trained runs'
 	@echo 'make lock        pin again what pyproject.toml pulls in (requirements.lock)'
 	@echo
-	@echo 'Set-up happens on first use. PYTHON=/path/to/python names the interpreter (3.11 to 3.14), and'
-	@echo 'TORCH_INDEX=… names another index of torch than PyPI; Linux without an NVIDIA GPU gets the small CPU build by itself.'
+	@echo 'Set-up happens on first use. PYTHON=/path/to/python names the interpreter (3.11 to 3.14), and TORCH_INDEX'
+	@echo 'an index that has another build of torch. On Linux without an NVIDIA GPU the build for CPUs comes by itself.'
 
-# Each recipe execs: a signal to make alone then reaches the program itself, and not a shell that leaves it running.
 report: .venv/ready
-	@exec $(REPORT)
+	@$(REPORT)
 
 quick: .venv/ready
-	@exec $(REPORT) --quick
+	@$(REPORT) --quick
 
 pages: .venv/ready
-	@exec $(VENV_PYTHON) -m charlm.report.notebook_pages "$(or $(if $(filter command,$(firstword $(origin OUT))),$$OUT),build/pages)"
+	@exec $(VENV_PYTHON) -m charlm.report.notebook_pages "$${OUT:-build/pages}"
 
 benchmark: .venv/ready
-	@exec $(VENV_PYTHON) -m charlm.benchmark $(call given,CELL,cell) $(call given,SEED,seed)
+	@exec $(VENV_PYTHON) -m charlm.benchmark $${CELL:+"--cell=$$CELL"} $${SEED:+"--seed=$$SEED"}
 
 test: corpus
 	$(VENV_PYTHON) -m ruff format --check .
@@ -58,7 +65,7 @@ test: corpus
 	$(VENV_PYTHON) -m mypy --platform linux
 	$(VENV_PYTHON) -m mypy --platform darwin --no-site-packages --ignore-missing-imports --cache-dir .mypy_cache/darwin
 	$(VENV_PYTHON) -m mypy --platform win32 --no-site-packages --ignore-missing-imports --cache-dir .mypy_cache/win32
-	OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto
+	exec env OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto
 
 bench: .venv/ready
 	@exec $(VENV_PYTHON) benchmarks/bench.py
@@ -71,7 +78,7 @@ tidy: .venv/ready
 	$(VENV_PYTHON) -m ruff format .
 
 lab: .venv/ready
-	exec $(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=. --ServerApp.preferred_dir=notebooks
+	$(VENV_PYTHON) -m jupyterlab --ServerApp.root_dir=. --ServerApp.preferred_dir=notebooks
 
 corpus: .venv/ready
 	$(VENV_PYTHON) -m charlm.corpus shakespeare-268k tiny-shakespeare
@@ -84,6 +91,20 @@ clean:
 clean-runs:
 	rm -rf runs
 
+# Into .venv go the locked packages, whatever pip is told elsewhere: its configuration may hold a mirror or a proxy, which
+# count here too, and a place, a constraint or a rule for other packages, which do not. Our own package is built with the locked
+# setuptools, without isolation: a pip within pip would be told all that again.
+PIP = env PIP_CONSTRAINT=/dev/null PIP_DRY_RUN=0 PIP_NO_DEPS=0 PIP_REQUIRE_HASHES=0 $(VENV_PYTHON) -m pip install \
+	--no-user --target= --prefix="$$PWD/.venv" --root=/ --no-binary=:none: \
+	--disable-pip-version-check --progress-bar off --quiet
+
+# PyPI's torch for Linux brings what an NVIDIA GPU needs. Where there is no driver of one, torch's CPU build comes first, which
+# meets the lock.
+WITHOUT_GPU = test "$$(uname)" = Linux && test ! -e /proc/driver/nvidia && ! command -v nvidia-smi >/dev/null
+CPU_INDEX = https://download.pytorch.org/whl/cpu
+CPU_TORCH = $(PIP) --no-deps --retries=0 --timeout=15 --index-url=$(CPU_INDEX) \
+	"$$(sed -n 's/^\(torch==[^ ]*\).*/\1+cpu/p' requirements.lock)"
+
 # The stamp is the last thing written, and holds the place and what was set up, not when: a set-up that was cut short, a
 # checkout that was moved or copied, pins that have changed, and an interpreter that is gone all lack it, and are set up
 # from nothing.
@@ -91,21 +112,15 @@ STAMP = pwd -P; cksum requirements.lock pyproject.toml
 ifneq ($(shell test -x $(VENV_PYTHON) && cat .venv/ready 2>/dev/null),$(shell $(STAMP)))
 .PHONY: .venv/ready
 endif
-# Into .venv, wherever a user's configuration of pip would have its packages go.
-PIP = $(VENV_PYTHON) -m pip install --no-user --target= --prefix="$$PWD/.venv" --root=/ --disable-pip-version-check --progress-bar off --quiet
-# PyPI's torch for Linux brings gigabytes for NVIDIA's GPUs. Without such a GPU the CPU build is taken, from its own index.
-CPU_INDEX = https://download.pytorch.org/whl/cpu
-CPU_TORCH = if [ -z "$$TORCH_INDEX" ] && [ "$$(uname)" = Linux ] && ! [ -e /proc/driver/nvidia ] \
-	&& ! command -v nvidia-smi >/dev/null; then \
-	$(PIP) --no-deps --retries 0 --timeout 15 --index-url=$(CPU_INDEX) "$$(grep ^torch== requirements.lock)" 2>/dev/null \
-	|| echo 'The index of CPU builds of torch was not reached: the build for GPUs is installed, 4.5 GB in place of 1.5'; fi
 .venv/ready:
 	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo 'charlm needs Python 3.11 to 3.14, and "$(PYTHON)" is' \
 		'none of them: name one with make PYTHON=/path/to/python' >&2; exit 1; }
-	@echo 'Setting up .venv: a few minutes, the first time only'
-	"$(PYTHON)" -m venv --clear .venv
-	@$(CPU_TORCH)
-	$(PIP) $${TORCH_INDEX:+"--extra-index-url=$$TORCH_INDEX"} -r requirements.lock -e .
+	@echo 'Setting up .venv: a few minutes and 2 GB, the first time only'
+	@"$(PYTHON)" -m venv --clear .venv
+	@if test -z "$$TORCH_INDEX" && $(WITHOUT_GPU); then $(CPU_TORCH) 2>/dev/null || \
+		echo 'No CPU build of torch from $(CPU_INDEX): the build for GPUs comes, and makes it 4.5 GB'; fi
+	@exec $(PIP) $${TORCH_INDEX:+"--extra-index-url=$$TORCH_INDEX"} -r requirements.lock
+	@exec $(PIP) --no-deps --no-build-isolation -e .
 	@{ $(STAMP); } > $@
 
 # One lock for every platform and every supported Python. It names versions only, no index and no hash, so that a mirror

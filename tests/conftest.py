@@ -126,7 +126,8 @@ def checkout(tmp_path) -> Path:
     python.write_text(
         '#!/bin/sh\necho "$*" >> log\n'
         'case "$*" in "-m venv --clear "*) rm -rf "$4"; mkdir -p "$4/bin"; cp "$0" "$4/bin/python";;\n'
-        '*"--index-url="*) test ! -e no-network -a ! -e no-index;; "-m pip install "*) test ! -e no-network;; esac\n'
+        '"-m pip install "*--index-url=*) test ! -e no-index;;\n'
+        '"-m pip install "*) test ! -e no-network;; esac\n'
     )
     python.chmod(0o755)
     return root

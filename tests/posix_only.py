@@ -53,12 +53,13 @@ def full_disk(size: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def run_make(*arguments: str, cwd: Path = ROOT, env: dict[str, str] | None = None) -> subprocess.CompletedProcess:
-    """make in an almost empty environment, as from a fresh terminal: nothing of a make around this test leaks in."""
+def run_make(*arguments: str, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess:
+    """make in an almost empty environment, as from a fresh terminal: nothing of a make around this test leaks in. On a machine
+    with a GPU, as far as an argument does not say otherwise."""
     if sys.platform == "win32":
         pytest.skip(REASON)
-    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]} | (env or {})
-    command = ["make", "--no-print-directory", *arguments]
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **variables}
+    command = ["make", "--no-print-directory", "WITHOUT_GPU=false", *arguments]
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, encoding="utf-8")
 
 

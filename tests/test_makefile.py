@@ -3,14 +3,15 @@
 import os
 import re
 import shutil
+import subprocess
 import sys
 import time
-from pathlib import Path
+import zipfile
 
 import pytest
 import yaml
-from posix_only import run_make
-from project_files import MAKEFILE, README, ROOT, calls
+from posix_only import posix, run_make
+from project_files import DIRECT, MAKEFILE, README, ROOT, calls
 
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "report.yml").read_text("utf-8"))
 
@@ -33,6 +34,7 @@ def test_make_alone_names_the_targets():
         (["OUT=else where"], ["--out=else where"]),
         (["OUT=o", "CORPUS=c", "EPOCHS=2", "SEEDS=1"], ["--seeds=1", "--epochs=2", "--corpus=c", "--out=o"]),
         (["SEEDS="], []),
+        (["OUT=; touch x #", 'CORPUS="`touch x`$$(touch x)'], ['--corpus="`touch x`$(touch x)', "--out=; touch x #"]),
     ],
 )
 def test_make_report_passes_on_what_was_given(given, passed):
@@ -40,18 +42,35 @@ def test_make_report_passes_on_what_was_given(given, passed):
     assert told.stdout.splitlines() == ["-m", "charlm.report", *passed]
 
 
-@pytest.mark.parametrize("target", ["report", "benchmark", "pages"])
-def test_only_what_stands_on_makes_command_line_counts(target, monkeypatch):
-    names = ("SEEDS", "EPOCHS", "CORPUS", "OUT", "STUDIES", "OWN_TEXT", "CELL", "SEED")
-    plain = run_make("--old-file=.venv/ready", target, "VENV_PYTHON=printf '%s\n'")
-    steered = run_make("--old-file=.venv/ready", target, "VENV_PYTHON=printf '%s\n'", env=dict.fromkeys(names, "7"))
-    assert steered.stdout == plain.stdout and "7" not in plain.stdout
+STEERING = ("SEEDS", "EPOCHS", "CORPUS", "OUT", "STUDIES", "OWN_TEXT", "CELL", "SEED")
 
 
-def test_a_signal_to_make_alone_reaches_the_program():
-    for target in ("report", "quick", "benchmark", "pages", "bench"):
-        recipe = re.search(rf"^{target}: .venv/ready\n\t@?(.*)", MAKEFILE, re.M)[1]
-        assert recipe.startswith("exec "), target  # so that it is make's own child
+@pytest.mark.parametrize(
+    "target, passed",
+    [
+        ("report", ["charlm.report"]),
+        ("quick", ["charlm.report", "--quick"]),
+        ("benchmark", ["charlm.benchmark"]),
+        ("pages", ["charlm.report.notebook_pages", "build/pages"]),
+    ],
+)
+def test_what_the_environment_has_by_such_a_name_is_not_meant_for_make(target, passed):
+    assert set(STEERING) == set(re.findall(r"\$\$\{([A-Z_]+)", MAKEFILE)) - {"TORCH_INDEX"}
+    environment = dict.fromkeys(STEERING, "x")
+    told = run_make("--old-file=.venv/ready", target, "VENV_PYTHON=printf '%s\\n'", **environment)
+    assert told.stdout.splitlines() == ["-m", *passed]
+
+
+@posix
+@pytest.mark.parametrize("target", ["report", "quick", "benchmark", "pages"])
+def test_what_ends_make_ends_the_program(target, tmp_path):
+    """make sends it on to its children, and the program is one of them."""
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho $PPID\n")
+    python.chmod(0o755)
+    command = ["make", "--no-print-directory", "--old-file=.venv/ready", target, f"VENV_PYTHON={python}"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, encoding="utf-8") as make:
+        assert make.communicate()[0] == f"{make.pid}\n"
 
 
 def test_make_report_ends_with_the_exit_code_of_the_program():
@@ -61,10 +80,10 @@ def test_make_report_ends_with_the_exit_code_of_the_program():
 
 def test_set_up_is_done_once(checkout):
     assert run_make("report", "PYTHON=./python", cwd=checkout).returncode == 0
-    venv, pip, report = calls(checkout)
+    venv, lock, own, report = calls(checkout)
     assert venv == "-m venv --clear .venv"
-    assert pip.endswith("--quiet -r requirements.lock -e .")
-    assert f"--no-user --target= --prefix={checkout}/.venv --root=/ " in pip  # whatever pip's configuration says
+    assert lock.endswith("--quiet -r requirements.lock")
+    assert own.endswith("--quiet --no-deps --no-build-isolation -e .")
     assert run_make("report", "PYTHON=./python", cwd=checkout).returncode == 0
     assert calls(checkout) == [report] == ["-m charlm.report"]
 
@@ -75,7 +94,7 @@ def test_set_up_that_failed_is_done_again(checkout):
     assert "-m charlm.report" not in calls(checkout)
     (checkout / "no-network").unlink()
     assert run_make("report", "PYTHON=./python", cwd=checkout).returncode == 0
-    assert len(calls(checkout)) == 3
+    assert calls(checkout)[-1] == "-m charlm.report"
 
 
 @pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
@@ -86,7 +105,7 @@ def test_set_up_is_done_again_when_a_pin_changes_whatever_its_date(checkout, fil
     os.utime(path, (ready - 10, ready - 10))
     calls(checkout)
     run_make("corpus", "PYTHON=./python", cwd=checkout)
-    assert len(calls(checkout)) == 3
+    assert "-m venv --clear .venv" in calls(checkout)
 
 
 @pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
@@ -103,7 +122,7 @@ def test_set_up_is_done_again_where_the_checkout_moved(checkout):
     moved = checkout.rename(checkout.with_name("moved"))
     calls(moved)
     run_make("corpus", "PYTHON=./python", cwd=moved)
-    assert len(calls(moved)) == 3
+    assert "-m venv --clear .venv" in calls(moved)
 
 
 def test_set_up_is_done_again_when_the_interpreter_is_gone(checkout):
@@ -111,50 +130,91 @@ def test_set_up_is_done_again_when_the_interpreter_is_gone(checkout):
     (checkout / ".venv" / "bin" / "python").unlink()
     calls(checkout)
     run_make("corpus", "PYTHON=./python", cwd=checkout)
-    assert len(calls(checkout)) == 3
+    assert "-m venv --clear .venv" in calls(checkout)
 
 
-def test_set_up_can_take_torch_from_another_index(checkout):
-    run_make("corpus", "PYTHON=./python", "TORCH_INDEX=https://example.org/cpu", cwd=checkout)
-    assert "--extra-index-url=https://example.org/cpu -r requirements.lock" in calls(checkout)[1]
+def test_where_there_is_no_gpu_the_cpu_build_of_the_locked_torch_comes_first(checkout):
+    run_make("corpus", "PYTHON=./python", "WITHOUT_GPU=true", cwd=checkout)
+    _, torch, lock, *_ = calls(checkout)
+    assert torch.endswith(f"--index-url=https://download.pytorch.org/whl/cpu torch=={DIRECT['torch']}+cpu")
+    assert "--no-deps --retries=0 --timeout=15 " in torch
+    assert lock.endswith("-r requirements.lock")
 
 
-def cpu_torch(checkout) -> list[str]:
-    """The calls that ask torch's index of CPU builds."""
-    return [line for line in (checkout / "log").read_text("utf-8").splitlines() if "--index-url=" in line]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="PyPI's torch is for CPUs alone elsewhere")
-def test_without_an_nvidia_gpu_torch_alone_comes_from_its_index_of_cpu_builds(checkout):
-    if Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi"):
-        pytest.skip("this machine has one")
-    run_make("corpus", "PYTHON=./python", cwd=checkout)
-    (asked,) = cpu_torch(checkout)
-    assert "--no-deps --retries 0 --timeout 15" in asked and re.search(r" torch==[\d.]+$", asked)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="PyPI's torch is for CPUs alone elsewhere")
-def test_with_a_gpu_or_another_index_that_one_is_not_asked(checkout, tmp_path):
-    driver = tmp_path / "bin" / "nvidia-smi"
-    driver.parent.mkdir()
-    driver.write_text("#!/bin/sh\n")
-    driver.chmod(0o755)
-    run_make("corpus", "PYTHON=./python", cwd=checkout, env={"PATH": f"{driver.parent}:{os.environ['PATH']}"})
-    run_make(
-        "corpus",
-        "PYTHON=./python",
-        "TORCH_INDEX=https://example.org/cpu",
-        cwd=checkout.rename(checkout.with_name("moved")),
-    )
-    assert cpu_torch(checkout.with_name("moved")) == []
-
-
-def test_where_that_index_is_not_reached_set_up_says_so_and_goes_on(checkout):
+def test_where_the_cpu_build_cannot_be_had_set_up_says_so_and_goes_on(checkout):
     (checkout / "no-index").touch()
-    told = run_make("corpus", "PYTHON=./python", cwd=checkout)
+    told = run_make("corpus", "PYTHON=./python", "WITHOUT_GPU=true", cwd=checkout)
     assert told.returncode == 0
-    if (checkout / "log").read_text("utf-8").count("--index-url="):
-        assert "was not reached" in told.stdout
+    (line,) = [line for line in told.stdout.splitlines() if "4.5 GB" in line]
+    assert "https://download.pytorch.org/whl/cpu" in line
+    assert calls(checkout)[2].endswith("-r requirements.lock")
+
+
+@pytest.mark.parametrize("without_gpu", ["true", "false"])
+def test_an_index_of_torch_that_is_given_decides(without_gpu, checkout):
+    given = ["TORCH_INDEX=https://example.org/cpu", f"WITHOUT_GPU={without_gpu}"]
+    run_make("corpus", "PYTHON=./python", *given, cwd=checkout)
+    assert calls(checkout)[1].endswith("--extra-index-url=https://example.org/cpu -r requirements.lock")
+
+
+@pytest.mark.slow
+def test_what_pip_is_told_for_other_places_does_not_reach_ours(tmp_path):
+    """With pip itself, on two packages that need no index."""
+    wheels = []
+    for name in ("locked", "own"):
+        wheels.append(tmp_path / f"{name}-1-py3-none-any.whl")
+        files = {
+            f"{name}.py": "",
+            f"{name}-1.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n",
+            f"{name}-1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        with zipfile.ZipFile(wheels[-1], "w") as wheel:
+            for path, text in (files | {f"{name}-1.dist-info/RECORD": "".join(f"{p},,\n" for p in files)}).items():
+                wheel.writestr(path, text)
+    (tmp_path / "requirements.lock").write_text(f"./{wheels[0].name}\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "own"\nversion = "1"\n'
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (tmp_path / "backend.py").write_text(
+        "import shutil\n\n\ndef build_editable(folder, *_):\n"
+        f"    return shutil.copy({wheels[1].name!r}, folder).rpartition('/')[2]\n"
+    )
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "constraints.txt").write_text("locked==2\n")
+    settings = {"constraint": tmp_path / "constraints.txt", "no-binary": ":all:", "no-index": "true"}
+    settings |= dict.fromkeys(("user", "require-hashes", "dry-run", "no-deps"), "true")
+    settings |= {name: tmp_path / name for name in ("target", "prefix", "root")}
+    (tmp_path / "pip.conf").write_text("[global]\n" + "".join(f"{k} = {v}\n" for k, v in settings.items()))
+    configured = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_USER": "1"}
+    told = run_make(".venv/ready", f"PYTHON={sys.executable}", cwd=tmp_path, **configured)
+    assert told.returncode == 0, told.stderr
+    imports = [tmp_path / ".venv" / "bin" / "python", "-c", "import locked, own"]
+    assert subprocess.run(imports, cwd=tmp_path / ".venv").returncode == 0
+    assert not any((tmp_path / name).exists() for name in ("target", "prefix", "root"))
+
+
+@pytest.mark.parametrize(
+    "tool",
+    ["ruff format --check .", "ruff check .", "mypy --platform linux", "pytest --collect-only -p no:cacheprovider"],
+)
+def test_no_tool_judges_what_is_made_where_there_is_no_git(tool, tmp_path):
+    def written(path, text):
+        path = tmp_path / path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+    assert f"$(VENV_PYTHON) -m {tool}\n" in MAKEFILE or tool.startswith("pytest")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("own.py", "charlm/runs/own.py", "benchmarks/timed.py", "tests/test_own.py"):
+        written(name, "def test_own():\n    pass\n")
+    for folder in ("build", "build/lock/lib", "runs/a-run", "data", ".venv/lib"):
+        written(f"{folder}/test_bad.py", "import  os; os.absent(\n")
+    command = [sys.executable, "-m", *tool.split()]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert told.returncode == 0, told.stdout
+    written("tests/test_bad.py", "import  os; os.absent(\n")
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode != 0
 
 
 def test_windows_runs_what_make_test_runs():

@@ -22,7 +22,7 @@ def parser() -> Parser:
     it = Parser(
         prog="python -m charlm.report",
         description="Train what is missing, execute the notebooks, and write report.html, report.pdf and results.json. "
-        "Without options it makes the whole study, in report/. A study with other options goes to a folder of its own "
+        "Without options it makes the whole study, in build/report/. A study with other options goes to a folder of its own "
         "in build/.",
     )
     it.add_argument(

@@ -170,14 +170,15 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
 
 
 def report_folders(study: Study, corpus: Corpus, out: Path | None) -> tuple[Path, Path]:
-    """Where the report and its figures go: report/ and figures/ are for the unchanged study, and for nothing else."""
+    """Where the report and its figures go: to build/ where nothing else is asked for, so that what is committed stays; report/
+    and figures/ are for the unchanged study, and for nothing else."""
     official = ROOT / "report"
     if out is None:
         name = corpus.name
         if study.corpus not in CORPORA:
             name = f"{re.sub('[^A-Za-z0-9]+', '-', name)[:50]}-{corpus.sha256[:6]}"
         numbers = (f"{k.replace('_', '-')}-{v}" for k, v in vars(study).items() if k != "corpus")
-        out = official if study == Study() else execute.BUILD / "-".join(["report", name, *numbers])
+        out = execute.BUILD / ("report" if study == Study() else "-".join(["report", name, *numbers]))
     try:
         is_official = out.resolve() == official
         figures = ROOT / "figures" if is_official else out / "figures"

@@ -44,7 +44,13 @@ it is *not judged*. It is *confirmed* where every part of it holds, *refuted* wh
 
 
 def text_claim_rule() -> Finding:
-    values = {"min_texts": MIN_TEXTS, "as_real": AS_REAL, "as_random": AS_RANDOM, "upper": UPPER_SHARE, "lower": LOWER_SHARE}
+    values = {
+        "min_texts": MIN_TEXTS,
+        "as_real": AS_REAL,
+        "as_random": AS_RANDOM,
+        "upper": UPPER_SHARE,
+        "lower": LOWER_SHARE,
+    }
     return Finding("temperature-claim-rule", TEXT_CLAIM_RULE, values)
 
 

@@ -23,8 +23,9 @@ from charlm_core import CharlmError
 @pytest.mark.parametrize(
     ("study", "out", "folder", "figures"),
     [
-        (Study(), None, "report", "figures"),
-        (Study(seeds=5, epochs=50), None, "report", "figures"),
+        (Study(), None, "build/report", None),
+        (Study(seeds=5, epochs=50), None, "build/report", None),
+        (Study(), "report", "report", "figures"),
         (Study(), "x", "x", "x/figures"),
         (Study.quick(), None, "build/report-tiny.txt-seeds-1-epochs-2", None),
         (Study(seeds=1), None, "build/report-tiny.txt-seeds-1-epochs-50", None),
@@ -32,7 +33,9 @@ from charlm_core import CharlmError
         (Study(corpus="tiny.txt"), "x", "x", "x/figures"),
     ],
 )
-def test_only_the_unchanged_study_goes_to_report(study, out, folder, figures, tiny):
+def test_a_report_goes_to_build_and_where_it_is_asked_for_the_unchanged_study_alone_to_report(
+    study, out, folder, figures, tiny
+):
     folder = folder.replace("SHA", tiny.sha256[:6])
     found = report_folders(study, tiny, out and ROOT / out)
     assert found == (ROOT / folder, ROOT / (figures or f"{folder}/figures"))
