@@ -16,6 +16,7 @@ from chromium import axe_violations
 from playing import results_of, trained_pair, write_page
 from project_files import ROOT
 from pypdf import PdfReader
+from tested_fonts import use_tested_fonts
 
 import charlm.runs.folder
 import charlm_core as core
@@ -454,6 +455,7 @@ def test_axe_finds_nothing_while_it_is_used(visit, scheme, width):
     page.focus("#play-rows [tabindex='0']")
     page.click("#play-two")
     assert [(v["id"], v["nodes"][0]["html"]) for v in axe_violations(page, "#play")] == []
+    use_tested_fonts(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
