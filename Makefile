@@ -27,8 +27,9 @@ REPORT = exec $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EP
 .PHONY: help report quick pages benchmark test bench tidy lab corpus clean clean-runs lock
 
 help:
-	@echo 'make report      train what is missing, execute the notebooks, write report/report.html and report.pdf'
-	@echo '                 SEEDS=1 EPOCHS=2 CORPUS=my.txt OUT=elsewhere: each is optional, alone or together'
+	@echo 'make report      train what is missing, execute the notebooks, write build/report/report.html and report.pdf'
+	@echo '                 SEEDS=1 EPOCHS=2 CORPUS=my.txt OUT=elsewhere: each is optional, alone or together;'
+	@echo '                 OUT=report replaces the committed report (git checkout report figures brings it back)'
 	@echo '                 OWN_TEXT=1 puts a text of your own into the page, where counting and the search for copies need it'
 	@echo '                 STUDIES=all (or names: see charlm/studies.py) makes the long studies again, which takes hours'
 	@echo 'make quick       the same on a small scale, a minute or two, into build/'

@@ -48,7 +48,8 @@ def test_conda_takes_python_and_pip_only_and_leaves_the_rest_to_the_lock():
     assert ENVIRONMENT["channels"] == ["conda-forge"]
     python, *others = ENVIRONMENT["dependencies"]
     assert re.fullmatch(r"python=3\.\d+", python)
-    assert others == ["pip", {"pip": ["-r requirements.lock", "-e ."]}]
+    index = re.search(r"^CPU_INDEX = (.*)$", MAKEFILE, re.M)[1]
+    assert others == ["pip", {"pip": [f"--extra-index-url {index}", "-r requirements.lock", "-e ."]}]
 
 
 @pytest.mark.parametrize("file", ["environment.yml", ".github/workflows/report.yml"])

@@ -20,6 +20,7 @@ from playing import results_of, trained_pair, write_page
 from project_files import ROOT
 from pypdf import PdfReader
 from small_notebooks import a_cell, arranged
+from tested_fonts import use_tested_fonts
 
 import charlm.runs.folder
 import charlm_core as core
@@ -638,6 +639,7 @@ def test_axe_finds_nothing_while_it_is_used(visit, scheme, width):
     page.focus("#play-rows [tabindex='0']")
     page.click("#play-two")
     assert [(v["id"], v["nodes"][0]["html"]) for v in axe_violations(page, "#play")] == []
+    use_tested_fonts(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
