@@ -2,7 +2,7 @@
 
 The document is a tree of dicts and lists, as JSON has them. In it {"prose": [...]} is Markdown of an author, as pandoc has
 read it, "id" is what links lead to, and "kind" tells a block: prose, a thing that a cell shows, or the code of a cell. A
-section has level, id, question, heading and answer, and lists of blocks: text, fold and code.
+chapter, like each of its sections, has id, question, heading, answer, and lists of blocks: text, fold and code.
 """
 
 import re
@@ -25,6 +25,7 @@ from charlm.show import Figure, Samples, make_table
 Block = dict[str, Any]
 Placed = tuple[str, Block]  # a block, and where it goes: text, fold, lesson, aside or code
 
+WORDS_A_MINUTE = 230
 NUMBERED = {"figure": "Figure", "table": "Table", "samples": "Samples"}
 HOW_TO_RUN = """## How to run it
 
@@ -47,25 +48,25 @@ def arrange(
     """
     placed = _placed_blocks(executed, results, play)
     _read_prose(placed)
-    asides = [block for place, block in placed if place == "aside"]
-    opening, *sections = _sections([(place, block) for place, block in placed if place != "aside"])
-    sections = _showing(sections)
-    _move_code(opening, sections)
-    labels = _number([opening, *sections])
+    opening, *chapters = _chapters(placed)
+    chapters = _showing(chapters)
+    _move_code(opening, chapters)
+    sections = [opening, *(it for chapter in chapters for it in (chapter, *chapter["sections"]))]
+    labels = _number(sections)
     citation = read_citation()
     document = {
         "title": opening["heading"],
         "question": opening["answer"] and opening["question"],
         "standfirst": opening["answer"],
         "opening": opening["text"],
-        "aside": asides,
-        "sections": sections,
-        "contents": _contents(sections),
+        "aside": opening["aside"],
+        "chapters": chapters,
+        "minutes": _minutes(sections),
         "subtitle": inline(subtitle),
         "author": ", ".join(citation["authors"]),
         "date": str(citation.get("date-released", "")),
     }
-    _name_cards(document)
+    _name_cards(document, {it["id"]: it["question"] for it in sections})
     _resolve_links(document, labels)
     return document
 
@@ -187,7 +188,7 @@ def _output_block(output: NotebookNode) -> Block | None:
         return shown_block(facts)
     if markdown := output.data.get("text/markdown"):
         return _text(markdown)[1]
-    return {"kind": "printed", "text": visible(output.data.get("text/plain", ""))}
+    return {"kind": "printed", "output": visible(output.data.get("text/plain", ""))}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -328,7 +329,7 @@ def _citation() -> Block:
         "url": read_address(),
     }
     lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value]
-    return {"kind": "cite", "text": ",\n".join(["@software{charlm", *lines]), "has_url": bool(fields["url"])}
+    return {"kind": "cite", "bibtex": ",\n".join(["@software{charlm", *lines]), "has_url": bool(fields["url"])}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -344,43 +345,43 @@ def _read_prose(placed: list[Placed]) -> None:
         it["prose"] = blocks
 
 
-def _section(level: int, id: str, question: list) -> dict:
-    asked = {"prose": question}
-    section: dict = {"level": level, "id": id, "question": asked, "heading": asked, "answer": None}
-    return section | {"text": [], "fold": [], "code": [], "is_lesson": False}
+def _section(id: str, question: list) -> dict:
+    asked = {"prose": [{"t": "Plain", "c": question}]}
+    section: dict = {"id": id, "question": asked, "heading": asked, "answer": None, "is_lesson": False}
+    return section | {part: [] for part in ("text", "aside", "fold", "code", "sections")}
 
 
-def _sections(placed: list[Placed]) -> list[dict]:
-    """What stands under the title, then a section for each heading. The sections of the summary stand beside the chapters
-    that follow it."""
-    sections = [_section(1, "report", [{"t": "Plain", "c": [{"t": "Str", "c": "Report"}]}])]
-    chapters = 0
+def _chapters(placed: list[Placed]) -> list[dict]:
+    """What stands under the title, then the chapters. Those of the summary, which comes first, are its sections."""
+    opening = here = _section("report", [{"t": "Str", "c": "Report"}])
+    chapters = [opening]
+    titles = 0
     for place, block in placed:
-        section = sections[-1]
-        if place == "code":
-            section["code"].append(block)
-        elif place in ("fold", "lesson"):
-            section["fold"].append(block)
-            section["is_lesson"] |= place == "lesson"
+        if place == "lesson":
+            here["is_lesson"] = True
+            place = "fold"
+        if place != "text":
+            (opening if place == "aside" else here)[place].append(block)
         elif block.get("heading"):
-            if section["answer"]:
-                raise ReportError(f"the section {section['id']} has a second heading")
-            section |= {"id": block["id"], "heading": block["heading"], "answer": block["text"]}
-        elif block["kind"] not in ("prose", "finding"):
-            section["text"].append(block)
+            if here["answer"]:
+                raise ReportError(f"the section {here['id']} has a second heading")
+            here |= {"id": block["id"], "heading": block["heading"], "answer": block["text"]}
+        elif "text" not in block:
+            here["text"].append(block)
         else:
             for header, text in _at_headings(block["text"]["prose"]):
                 if header:
                     level, (id, *_), words = header["c"]
-                    chapters += level == 1
-                    question = [{"t": "Plain", "c": words}]
-                    if chapters == 1 and level == 1:
-                        sections[0] |= {"question": {"prose": question}, "heading": {"prose": question}}
+                    titles += level == 1
+                    below = _section(id, words)
+                    if level == 1 and titles == 1:
+                        opening |= {"question": below["question"], "heading": below["heading"]}
                     else:
-                        sections.append(_section(level if chapters > 1 else 1, id, question))
+                        (chapters if level == 1 or titles < 2 else chapters[-1]["sections"]).append(below)
+                        here = below
                 if text:
-                    sections[-1]["text"].append(block | {"text": {"prose": text}})
-    return sections
+                    here["text"].append(block | {"text": {"prose": text}})
+    return chapters
 
 
 def _at_headings(blocks: list) -> Iterator[tuple[dict | None, list]]:
@@ -391,36 +392,35 @@ def _at_headings(blocks: list) -> Iterator[tuple[dict | None, list]]:
         yield blocks[start], blocks[start + 1 : end]
 
 
-def _showing(sections: list[dict]) -> list[dict]:
+def _showing(chapters: list[dict]) -> list[dict]:
     """Without the sections that show nothing, of a study that was not made or a question that this text does not answer, and
     without the chapters that have no section left."""
-    kept: list[dict] = []
-    has_sections = has_kept = False  # of the chapter that is looked at, from its end
-    for section in reversed(sections):
-        shows = bool(section["answer"] or section["text"])
-        if section["level"] > 1:
-            has_sections = True
-            has_kept |= shows
-        else:
-            shows = has_kept or not has_sections
-            has_sections = has_kept = False
-        if shows:
-            kept.insert(0, section)
+
+    def shows(section: dict) -> bool:
+        return bool(section["answer"] or section["text"])
+
+    kept = []
+    for chapter in chapters:
+        sections = list(filter(shows, chapter["sections"]))
+        if sections or (not chapter["sections"] and shows(chapter)):
+            kept.append(chapter | {"sections": sections})
     return kept
 
 
-def _move_code(opening: dict, sections: list[dict]) -> None:
+def _move_code(opening: dict, chapters: list[dict]) -> None:
     """Let the code of screen one and of the heads of chapters fold with that of the section that comes next, and each section
     know where its code is: code_at."""
-    shown_in = [opening, *sections]
-    for number, (section, below) in enumerate(pairwise([opening, *sections])):
-        if section is opening or below["level"] > section["level"]:
-            shown_in[number] = below
-            for kind in ("code", "fold") if section is opening else ("code",):
-                below[kind] = section[kind] + below[kind]
-                section[kind] = []
-    for section, at in zip([opening, *sections], shown_in, strict=True):
-        section["code_at"] = f"code-{at['id']}" if at["code"] else ""
+    moves = [(chapter, chapter["sections"][0]) for chapter in chapters if chapter["sections"]]
+    moves.append((opening, chapters[0]))
+    for above, below in moves:
+        below["code"] = above["code"] + below["code"]
+        above["code"] = []
+    chapters[0]["fold"] = opening["fold"] + chapters[0]["fold"]
+    opening["fold"] = []
+    for section in (it for chapter in chapters for it in (chapter, *chapter["sections"])):
+        section["code_at"] = f"code-{section['id']}" if section["code"] else ""
+    for above, below in moves:
+        above["code_at"] = below["code_at"]
 
 
 def _number(sections: list[dict]) -> dict[str, str]:
@@ -438,22 +438,22 @@ def _number(sections: list[dict]) -> dict[str, str]:
     return labels
 
 
-def _contents(sections: list[dict]) -> list[dict]:
-    """The questions of the chapters and below them those of their sections."""
-    lines: list[dict] = []
-    for section in sections:
-        line = {"to": section["id"], "question": section["question"], "below": []}
-        (lines if section["level"] == 1 else lines[-1]["below"]).append(line)
-    return lines
+def _minutes(sections: list[dict]) -> int:
+    """How long it takes to read what is not folded away."""
+    words = 0
+    told = [[it["question"], it["answer"] and it["heading"], it["answer"], it["text"]] for it in sections]
+    for it in everything(told):
+        words += it.get("t") == "Str"
+        words += sum(len(text.split()) for text in [*it.get("cells", []), it.get("drawn", "")])
+    return max(1, round(words / WORDS_A_MINUTE))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # links
 
 
-def _name_cards(document: dict) -> None:
+def _name_cards(document: dict, questions: dict[str, dict]) -> None:
     """Cards name the sections that they lead to by their questions."""
-    questions = {section["id"]: section["question"] for section in document["sections"]}
     for it in everything(document):
         if it.get("kind") == "cards":
             for card in it["items"]:
@@ -472,12 +472,11 @@ def _resolve_links(document: dict, labels: dict[str, str]) -> None:
             raise ReportError(f"the link to #{id} leads nowhere: no cell shows it")
 
     def resolved(element: dict) -> dict:
-        match element:
-            case {"t": "Link", "c": [attributes, words, [target, title]]} if target.startswith("#"):
-                check(target[1:])
-                if label := labels.get(target[1:]):
-                    words = [{"t": "Str", "c": label}]
-                return element | {"c": [attributes, words, [target, title]]}
+        if element.get("t") == "Link" and element["c"][2][0].startswith("#"):
+            id = element["c"][2][0][1:]
+            check(id)
+            if id in labels:
+                element["c"][1] = [{"t": "Str", "c": labels[id]}]
         return element
 
     for it in prose_in(document):

@@ -18,7 +18,8 @@ ANSWER = Finding("gap", "Indeed.", {}, "It is so")
 
 
 def section(document, id):
-    return next(it for it in document["sections"] if it["id"] == id)
+    """The chapter or section of this id."""
+    return next(it for it in everything(document["chapters"]) if it.get("id") == id)
 
 
 def words(prose):
@@ -52,7 +53,7 @@ def test_the_first_notebooks_heading_is_the_title_and_its_answer_stands_under_it
 
 
 def test_a_finding_with_a_heading_heads_its_section_and_gives_it_its_id():
-    (found, *_) = arranged(a_cell("# T"), a_cell("## Is it so?"), a_cell("f", shows=ANSWER))["sections"]
+    (found, *_) = arranged(a_cell("# T"), a_cell("## Is it so?"), a_cell("f", shows=ANSWER))["chapters"]
     assert (found["id"], words(found["question"]), words(found["heading"])) == ("gap", "Is it so?", "It is so")
     assert words(found["answer"]) == "Indeed." and found["text"] == []
 
@@ -72,13 +73,13 @@ def test_a_section_that_shows_nothing_is_left_out_and_a_chapter_that_has_none_le
         a_cell("folded", "fold"),
         a_cell("# Three\n\nprose alone"),
     )
-    found = [words(it["question"]) for it in document["sections"]]
-    assert found[:3] == ["One", "Shown?", "Three"] and found[3] == "Provenance"
+    found = [(words(it["question"]), [words(b["question"]) for b in it["sections"]]) for it in document["chapters"]]
+    assert found[:2] == [("One", ["Shown?"]), ("Three", [])] and found[2][0] == "Provenance"
 
 
 def test_a_number_sign_in_a_block_of_code_begins_no_section():
     document = arranged(a_cell("# T"), a_cell("## Q?\n\n```\n## no heading\n```"))
-    assert [it["id"] for it in document["sections"]][:2] == ["q", "provenance"]
+    assert [it["id"] for it in document["chapters"]] == ["q", "provenance"]
 
 
 def test_what_is_tagged_fold_folds_and_code_folds_apart():
@@ -97,11 +98,15 @@ def test_the_code_of_screen_one_folds_with_that_of_the_first_section():
     assert document["opening"][0]["code_at"] == "code-q"
 
 
-def test_the_contents_name_sections_by_their_questions():
-    document = arranged(a_cell("# T"), a_cell("# One\n\n## Is it so?"), a_cell("f", shows=ANSWER))
-    (one, provenance) = document["contents"]
-    assert [(below["to"], words(below["question"])) for below in one["below"]] == [("gap", "Is it so?")]
-    assert [below["to"] for below in provenance["below"]] == ["how-to-run-it", "how-to-cite-it"]
+def test_sections_of_the_first_notebook_stand_beside_the_chapters_that_follow():
+    document = arranged(a_cell("# T\n\n## A\n\nText."), a_cell("# One\n\n## B"), a_cell("f", shows=ANSWER))
+    found = [(it["id"], [below["id"] for below in it["sections"]]) for it in document["chapters"]]
+    assert found == [("a", []), ("one", ["gap"]), ("provenance", ["how-to-run-it", "how-to-cite-it"])]
+
+
+def test_the_time_to_read_counts_what_is_open():
+    long = "word " * 2300
+    assert arranged(a_cell("# T"), a_cell(f"## Q?\n\n{long}"), a_cell(long, "fold"))["minutes"] == 10
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -115,7 +120,7 @@ def test_what_is_shown_is_numbered_and_what_is_folded_apart():
         a_cell("f", "fold", shows=a_figure("b")),
         a_cell("f", shows=a_figure("c")),
     ]
-    document = arranged(a_cell("# T"), *shown, a_cell("## Q?"), a_cell("f", "fold", shows=table))
+    document = arranged(a_cell("# T"), *shown, a_cell("## Q?\n\nP."), a_cell("f", "fold", shows=table))
     labels = {it["id"]: it["label"] for it in everything(document) if "label" in it and "kind" in it}
     assert labels.pop("tbl-provenance") == "Table\u00a01"
     assert labels == {
@@ -186,7 +191,7 @@ def test_a_cell_of_the_readers_own_shows_its_markdown_or_its_text():
         nbformat.v4.new_output("execute_result", {"text/plain": HOSTILE, "text/html": "<b>"}, execution_count=1),
     ]
     opening = arranged(a_cell("# T"), own)["opening"]
-    assert kinds(opening) == ["prose", "printed"] and opening[1]["text"] == visible(HOSTILE)
+    assert kinds(opening) == ["prose", "printed"] and opening[1]["output"] == visible(HOSTILE)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
