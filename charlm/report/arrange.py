@@ -9,7 +9,6 @@ blocks: text, fold and code.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,16 @@ from nbformat import NotebookNode
 
 from charlm.printable import inline, visible
 from charlm.report.address import CITATION, read_address
+from charlm.report.collect import facts_rows
 from charlm.report.execute import Job, ReportError
-from charlm.report.markdown import changed, read_markdown, write_markup
+from charlm.report.markdown import changed, everything, prose_in, read_prose
 from charlm.show import Figure, Samples, make_table
 
 Block = dict[str, Any]
 Placed = tuple[str, Block]  # a block, and where it goes: text, fold, lesson, aside or code
 
 WORDS_A_MINUTE = 230
+FACTS_CAPTION = "What this report was made with. Every number in it is in `results.json`."
 HOW_TO_RUN = """## How to run it
 
 In a copy of the project, `make report` trains what is missing, executes the notebooks in `notebooks/` and writes this report;
@@ -47,7 +48,7 @@ def arrange(
     the models that can be tried stands what they wrote, or a line of Markdown on why there are none.
     """
     placed = _placed_blocks(executed, results, play)
-    _read_prose(placed)
+    read_prose(placed)
     document = _sections(placed)
     document["sections"] = _showing(document["sections"])
     _move_code(document)
@@ -64,33 +65,9 @@ def arrange(
     return document
 
 
-def everything(tree: Any) -> Iterator[dict]:
-    """Every dict of a tree, the outer ones first."""
-    if isinstance(tree, dict):
-        yield tree
-        tree = tree.values()
-    elif not isinstance(tree, list | tuple):
-        return
-    for branch in tree:
-        yield from everything(branch)
-
-
-def prose_in(tree: Any) -> list[dict]:
-    return [it for it in everything(tree) if "prose" in it]
-
-
 def sections_in(document: dict) -> list[dict]:
     """The document itself, its chapters and their sections, in order."""
     return [it for it in everything(document) if "answer" in it]
-
-
-def with_markup(document: dict, to: str) -> dict:
-    """A copy of the document whose prose is HTML ("html5") or typst's markup ("typst")."""
-    copied = deepcopy(document)
-    found = prose_in(copied)
-    for it, markup in zip(found, write_markup([it["prose"] for it in found], to), strict=True):
-        it["prose"] = markup
-    return copied
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -119,7 +96,7 @@ def _placed_blocks(
                 provenance += _cell_blocks(cell, job.parameters)
             else:
                 placed += _cell_blocks(cell, job.parameters)
-    facts = make_table("provenance", _facts_rows(results), FACTS_CAPTION)
+    facts = make_table("provenance", facts_rows(results), FACTS_CAPTION)
     placed += [_text("# Provenance"), ("text", shown_block(facts)), *provenance, _text(HOW_TO_RUN)]
     placed += [_text("## How to cite it"), ("text", _citation())]
     if references:
@@ -275,25 +252,7 @@ BLOCKS = {
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# what the report was made with, and how to cite it
-
-FACTS_CAPTION = "What this report was made with. Every number in it is in `results.json`."
-
-
-def _facts_rows(results: dict) -> list[dict]:
-    about = results["provenance"]
-    machine = about["machine"]
-    facts = {
-        "Software": f"Python {machine['python']}, torch {machine['torch']}, NumPy {about['numpy']}",
-        "Rendered on": machine["cpu"],
-        "Trained on": ", ".join(about["training_cpu"]),
-        "Training time": f"{sum(r['seconds'] for r in results['runs']) / 3600:.1f} hours, all runs added up",
-        "Device, precision": ", ".join(map(str, about["device"] + about["precision"])),
-        "Threads a run": ", ".join(map(str, about["threads"])),
-        "Training code, sha256": ", ".join(f"{code[:16]}…" for code in about["training_code"]),
-        "Lock file, sha256": f"{about['lock_sha256'][:16]}…" if about["lock_sha256"] else None,
-    }
-    return [{"what": what, "value": value} for what, value in facts.items()]
+# how to cite it
 
 
 def read_citation() -> dict:
@@ -320,15 +279,6 @@ def _citation() -> Block:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # from blocks to sections
-
-
-def _read_prose(placed: list[Placed]) -> None:
-    """Put in the place of all Markdown what pandoc reads it as."""
-    found = prose_in(placed)
-    for it, blocks in zip(found, read_markdown([it["prose"] for it in found]), strict=True):
-        if it.pop("is_line", False):
-            blocks = [block | {"t": "Plain"} if block["t"] == "Para" else block for block in blocks]
-        it["prose"] = blocks
 
 
 def _section(id: str, question: list) -> dict:

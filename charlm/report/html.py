@@ -10,7 +10,7 @@ from nbconvert.filters import Highlight2HTML
 from nbformat.v4 import new_notebook
 
 from charlm.report.address import read_address, with_address
-from charlm.report.arrange import with_markup
+from charlm.report.markdown import with_markup
 
 TEMPLATES = Path(__file__).with_name("templates")
 DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css

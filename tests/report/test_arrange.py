@@ -9,9 +9,9 @@ import pytest
 from small_notebooks import HOSTILE, SVG, a_cell, arranged
 
 from charlm.printable import visible
-from charlm.report.arrange import everything, sections_in, with_markup
+from charlm.report.arrange import sections_in
 from charlm.report.execute import ReportError
-from charlm.report.markdown import read_markdown, write_markup
+from charlm.report.markdown import everything, read_prose, with_markup
 from charlm.show import Cards, Figure, Finding, Samples, Table, Tiles
 
 ANSWER = Finding("gap", "Indeed.", {}, "It is so")
@@ -198,9 +198,15 @@ def test_a_cell_of_the_readers_own_shows_its_markdown_or_its_text():
 # Markdown of an author
 
 
+def markup_of(*texts, to="html5"):
+    tree = [{"prose": text} for text in texts]
+    read_prose(tree)
+    return [it["prose"] for it in with_markup(tree, to)]
+
+
 @pytest.mark.parametrize("text", ["<b>x</b>", "<script>alert(1)</script>", "a\n\n<div onclick='x'>\n\nb"])
 def test_html_in_markdown_is_text(text):
-    (html,) = write_markup(read_markdown([text]), "html5")
+    html = markup_of(text)[0]
     assert not re.search("<(b|script|div)", html) and "&lt;" in html
 
 
@@ -209,5 +215,5 @@ def test_html_in_markdown_is_text(text):
 )
 @pytest.mark.parametrize("to", ["html5", "typst"])
 def test_no_piece_of_markdown_ends_or_swallows_another(text, to):
-    pieces = write_markup(read_markdown(["before", text, "after"]), to)
+    pieces = markup_of("before", text, "after", to=to)
     assert len(pieces) == 3 and "before" in pieces[0] and "after" in pieces[2] and "after" not in pieces[1]
