@@ -1,7 +1,7 @@
 """The report: the notebooks, executed, as one HTML file and one PDF with the same content.
 
     train what is missing → papermill executes each notebook → what the cells showed is collected into results.json
-    → one Markdown document → pandoc makes it HTML, and typst markup that becomes the PDF
+    → all of it is arranged as one document of plain data → nbconvert makes it the page, typst the PDF
 
 Everything is made in build/ and put in place as one set at the end. When a cell fails there is no report but one line
 that names it, and the earlier report stays as it was.

@@ -1,14 +1,14 @@
 """The executed notebooks as one document of plain data. It knows no markup: the page and the PDF are made of the same.
 
 The document is a tree of dicts and lists, as JSON has them. In it {"prose": [...]} is Markdown of an author, as pandoc has
-read it, "id" is what links lead to, and "kind" tells a block: prose, a thing that a cell shows, or the code of a cell. A
-section has level, id, question, heading and answer, and lists of blocks: text, fold and code.
+read it, "id" is what links lead to, and "kind" tells a block: prose, a thing that a cell shows, or the code of a cell. The
+document has sections, the chapters, and these have sections. Each of them has id, question, heading and answer, and lists of
+blocks: text, fold and code.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,17 @@ from nbformat import NotebookNode
 
 from charlm.printable import inline, visible
 from charlm.report.address import CITATION, read_address
+from charlm.report.collect import facts_rows
 from charlm.report.execute import Job, ReportError
-from charlm.report.markdown import changed, read_markdown, write_markup
+from charlm.report.markdown import changed, everything, prose_in, read_prose
 from charlm.show import Figure, Samples
 from charlm.tables import make_table
 
 Block = dict[str, Any]
 Placed = tuple[str, Block]  # a block, and where it goes: text, fold, lesson, aside or code
 
-NUMBERED = {"figure": "Figure", "table": "Table", "samples": "Samples"}
+WORDS_A_MINUTE = 230
+FACTS_CAPTION = "What this report was made with. Every number in it is in `results.json`."
 HOW_TO_RUN = """## How to run it
 
 In a copy of the project, `make report` trains what is missing, executes the notebooks in `notebooks/` and writes this report;
@@ -47,52 +49,26 @@ def arrange(
     the models that can be tried stands what they wrote, or a line of Markdown on why there are none.
     """
     placed = _placed_blocks(executed, results, play)
-    _read_prose(placed)
-    asides = [block for place, block in placed if place == "aside"]
-    opening, *sections = _sections([(place, block) for place, block in placed if place != "aside"])
-    sections = _showing(sections)
-    _move_code(opening, sections)
-    labels = _number([opening, *sections])
+    read_prose(placed)
+    document = _sections(placed)
+    document["sections"] = _showing(document["sections"])
+    _move_code(document)
+    labels = _number(document)
     citation = read_citation()
-    document = {
-        "title": opening["heading"],
-        "question": opening["answer"] and opening["question"],
-        "standfirst": opening["answer"],
-        "opening": opening["text"],
-        "aside": asides,
-        "sections": sections,
-        "contents": _contents(sections),
+    document |= {
+        "questions": {it["id"]: it["question"] for it in sections_in(document)},
+        "minutes": _minutes(document),
         "subtitle": inline(subtitle),
         "author": ", ".join(citation["authors"]),
         "date": str(citation.get("date-released", "")),
     }
-    _name_cards(document)
     _resolve_links(document, labels)
     return document
 
 
-def everything(tree: Any) -> Iterator[dict]:
-    """Every dict of a tree, the outer ones first."""
-    if isinstance(tree, dict):
-        yield tree
-        tree = tree.values()
-    elif not isinstance(tree, list | tuple):
-        return
-    for branch in tree:
-        yield from everything(branch)
-
-
-def prose_in(tree: Any) -> list[dict]:
-    return [it for it in everything(tree) if "prose" in it]
-
-
-def with_markup(document: dict, to: str) -> dict:
-    """A copy of the document whose prose is HTML ("html5") or typst's markup ("typst")."""
-    copied = deepcopy(document)
-    found = prose_in(copied)
-    for it, markup in zip(found, write_markup([it["prose"] for it in found], to), strict=True):
-        it["prose"] = markup
-    return copied
+def sections_in(document: dict) -> list[dict]:
+    """The document itself, its chapters and their sections, in order."""
+    return [it for it in everything(document) if "answer" in it]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -121,8 +97,8 @@ def _placed_blocks(
                 provenance += _cell_blocks(cell, job.parameters)
             else:
                 placed += _cell_blocks(cell, job.parameters)
-    facts = _facts(make_table("provenance", facts_rows(results), FACTS_CAPTION))
-    placed += [_text("# Provenance"), ("text", table_block(facts)), *provenance, _text(HOW_TO_RUN)]
+    facts = make_table("provenance", facts_rows(results), FACTS_CAPTION)
+    placed += [_text("# Provenance"), ("text", shown_block(facts)), *provenance, _text(HOW_TO_RUN)]
     placed += [_text("## How to cite it"), ("text", _citation())]
     if references:
         placed.append(_text("\n".join(["## References\n", *sorted(set(references), key=str.casefold)])))
@@ -143,13 +119,9 @@ def _in_place_of_play(play: str | Sequence[Samples | Figure]) -> list[Placed]:
         return []
     if isinstance(play, str):
         return [_text("## Try it"), _text(play)]
-    shown = [shape for it in play if (shape := shown_block(_facts(it)))]
     text = {"prose": IN_THEIR_PLACE}
+    shown = list(map(shown_block, play))
     return [_text("## Try it"), ("text", {"kind": "play", "id": "play-instead", "text": text, "shown": shown})]
-
-
-def _facts(shown: Any) -> dict:
-    return shown._repr_mimebundle_()[1]["charlm"]
 
 
 def _cell_blocks(cell: NotebookNode, parameters: dict) -> list[Placed]:
@@ -185,33 +157,41 @@ def _output_block(output: NotebookNode) -> Block | None:
     if output.output_type == "stream":
         return None
     if facts := output.get("metadata", {}).get("charlm"):
-        return shown_block(facts)
+        return _block_of(facts)
     if markdown := output.data.get("text/markdown"):
         return _text(markdown)[1]
-    return {"kind": "printed", "text": visible(output.data.get("text/plain", ""))}
+    return {"kind": "printed", "output": visible(output.data.get("text/plain", ""))}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # from the facts of a thing of charlm.show to a block
 
 
-def shown_block(facts: dict) -> Block | None:
-    return SHOWN_KINDS[facts["kind"]](facts)
+NUMBERED = {"figure": ("fig-", "Figure"), "table": ("tbl-", "Table"), "samples": ("smp-", "Samples")}
 
 
-def figure_block(facts: dict) -> Block:
-    return {
-        "kind": "figure",
-        "id": f"fig-{facts['id']}",
-        "file": facts["id"],
-        "caption": _line(facts["caption"]),
-        "alt": inline(facts["alt"]),
-        "is_wide": facts["wide"],
-        "has_narrow": bool(facts["narrow"]),
-    }
+def shown_block(shown: Any) -> Block:
+    """The block of a thing of charlm.show."""
+    block = _block_of(shown._repr_mimebundle_()[1]["charlm"])
+    assert block
+    return block
 
 
-def table_block(facts: dict) -> Block:
+def _block_of(facts: dict) -> Block | None:
+    """Nothing for results, which are for results.json alone."""
+    kind = facts["kind"]
+    if kind not in BLOCKS:
+        return None
+    prefix, _ = NUMBERED.get(kind, ("", ""))
+    return {"kind": kind, "id": prefix + facts["id"]} | BLOCKS[kind](facts)
+
+
+def _figure(facts: dict) -> dict:
+    looks = {"is_wide": facts["wide"], "has_narrow": bool(facts["narrow"])}
+    return {"file": facts["id"], "caption": _line(facts["caption"]), "alt": inline(facts["alt"])} | looks
+
+
+def _table(facts: dict) -> dict:
     """Rows that have the same in the column that groups them stand together, under it."""
     names, by = facts["columns"], facts["groups"]
     kept = [i for i, name in enumerate(names) if name != by]
@@ -222,92 +202,58 @@ def table_block(facts: dict) -> Block:
             row["id"] = f"{facts['row_ids']}-{number}"
         groups.setdefault(cells[names.index(by)] if by else "", []).append(row)
     return {
-        "kind": "table",
-        "id": f"tbl-{facts['id']}",
         "caption": _line(facts["caption"]),
         "note": facts["note"] and {"prose": facts["note"]},
-        "columns": [{"name": names[i], "is_right": facts["right"][i]} for i in kept],
+        "columns": [{"name": inline(names[i]), "is_right": facts["right"][i]} for i in kept],
         "grouped_by": by,
         "groups": [{"name": name, "rows": rows} for name, rows in groups.items()],
     }
 
 
-def samples_block(facts: dict) -> Block:
-    return {
-        "kind": "samples",
-        "id": f"smp-{facts['id']}",
-        "caption": _line(facts["caption"]),
-        "has_columns": facts["columns"],
-        "items": [_sample(item) for item in facts["items"]],
-    }
+def _samples(facts: dict) -> dict:
+    """Each text as what was given and what was drawn, of verse line by line."""
+    items = []
+    for item in facts["items"]:
+        given = visible(item.get("prompt", ""))
+        drawn = visible(item["text"]).removeprefix(given)
+        lines = [[line, ""] for line in given.split("\n")]
+        first, *others = drawn.split("\n")
+        lines[-1][1] = first
+        lines += [["", line] for line in others]
+        verse = lines if item.get("verse") else None
+        items.append({"label": inline(item["label"]), "given": given, "drawn": drawn, "verse": verse})
+    return {"caption": _line(facts["caption"]), "has_columns": facts["columns"], "items": items}
 
 
-def _sample(item: dict) -> dict:
-    """A text as what was given and what was drawn, and line by line."""
-    text = visible(item["text"])
-    given = visible(item.get("prompt", ""))
-    drawn = text[len(given) :]
-    lines = [[line, ""] for line in given.split("\n")]
-    first, *others = drawn.split("\n")
-    lines[-1][1] = first
-    lines += [["", line] for line in others]
-    is_verse = bool(item.get("verse"))
-    return {"label": inline(item["label"]), "given": given, "drawn": drawn, "lines": lines, "is_verse": is_verse}
+def _finding(facts: dict) -> dict:
+    return {"heading": _line(facts.get("heading", "")), "text": {"prose": facts["text"]}}
 
 
-def finding_block(facts: dict) -> Block:
-    heading = _line(facts.get("heading", ""))
-    return {"kind": "finding", "id": facts["id"], "heading": heading, "text": {"prose": facts["text"]}}
-
-
-def cards_block(facts: dict) -> Block:
+def _cards(facts: dict) -> dict:
     items = []
     for item in facts["items"]:
         drawn = item["figure"] and {"file": item["figure"]["id"], "alt": inline(item["figure"]["alt"])}
-        items.append({"text": _line(item["text"]), "to": item["section"], "figure": drawn})
-    return {"kind": "cards", "id": facts["id"], "items": items}
+        items.append({"text": _line(item["text"]), "section": item["section"], "figure": drawn})
+    return {"items": items}
 
 
-def tiles_block(facts: dict) -> Block:
-    items = [{"label": inline(it["label"]), "verdict": it["verdict"], "to": it["target"]} for it in facts["items"]]
-    return {"kind": "tiles", "id": facts["id"], "items": items}
+def _tiles(facts: dict) -> dict:
+    items = facts["items"]
+    return {"items": [{"label": inline(it["label"]), "verdict": it["verdict"], "to": it["target"]} for it in items]}
 
 
-def no_block(facts: dict) -> None:
-    """Results, which are for results.json alone."""
-
-
-SHOWN_KINDS = {
-    "figure": figure_block,
-    "table": table_block,
-    "samples": samples_block,
-    "finding": finding_block,
-    "cards": cards_block,
-    "tiles": tiles_block,
-    "results": no_block,
+BLOCKS = {
+    "figure": _figure,
+    "table": _table,
+    "samples": _samples,
+    "finding": _finding,
+    "cards": _cards,
+    "tiles": _tiles,
 }
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# what the report was made with, and how to cite it
-
-FACTS_CAPTION = "What this report was made with. Every number in it is in `results.json`."
-
-
-def facts_rows(results: dict) -> list[dict]:
-    about = results["provenance"]
-    machine = about["machine"]
-    facts = {
-        "Software": f"Python {machine['python']}, torch {machine['torch']}, NumPy {about['numpy']}",
-        "Rendered on": machine["cpu"],
-        "Trained on": ", ".join(about["training_cpu"]),
-        "Training time": f"{sum(r['seconds'] for r in results['runs']) / 3600:.1f} hours, all runs added up",
-        "Device, precision": ", ".join(map(str, about["device"] + about["precision"])),
-        "Threads a run": ", ".join(map(str, about["threads"])),
-        "Training code, sha256": ", ".join(f"{code[:16]}…" for code in about["training_code"]),
-        "Lock file, sha256": f"{about['lock_sha256'][:16]}…" if about["lock_sha256"] else None,
-    }
-    return [{"what": what, "value": value} for what, value in facts.items()]
+# how to cite it
 
 
 def read_citation() -> dict:
@@ -329,59 +275,52 @@ def _citation() -> Block:
         "url": read_address(),
     }
     lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value]
-    return {"kind": "cite", "text": ",\n".join(["@software{charlm", *lines]), "has_url": bool(fields["url"])}
+    return {"kind": "cite", "bibtex": ",\n".join(["@software{charlm", *lines]), "has_url": bool(fields["url"])}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # from blocks to sections
 
 
-def _read_prose(placed: list[Placed]) -> None:
-    """Put in the place of all Markdown what pandoc reads it as."""
-    found = prose_in(placed)
-    for it, blocks in zip(found, read_markdown([it["prose"] for it in found]), strict=True):
-        if it.pop("is_line", False):
-            blocks = [block | {"t": "Plain"} if block["t"] == "Para" else block for block in blocks]
-        it["prose"] = blocks
+def _section(id: str, question: list) -> dict:
+    asked = {"prose": [{"t": "Plain", "c": question}]}
+    section: dict = {"id": id, "question": asked, "heading": asked, "answer": None, "is_lesson": False}
+    return section | {part: [] for part in ("text", "aside", "fold", "code", "sections")}
 
 
-def _section(level: int, id: str, question: list) -> dict:
-    asked = {"prose": question}
-    section: dict = {"level": level, "id": id, "question": asked, "heading": asked, "answer": None}
-    return section | {"text": [], "fold": [], "code": [], "is_lesson": False}
-
-
-def _sections(placed: list[Placed]) -> list[dict]:
-    """What stands under the title, then a section for each heading. The sections of the summary stand beside the chapters
-    that follow it."""
-    sections = [_section(1, "report", [{"t": "Plain", "c": [{"t": "Str", "c": "Report"}]}])]
-    chapters = 0
+def _sections(placed: list[Placed]) -> dict:
+    """What stands under the title, with the chapters as its sections. The sections of the summary, which comes first, stand
+    beside the chapters that follow it."""
+    document = here = _section("report", [{"t": "Str", "c": "Report"}])
+    titles = 0
     for place, block in placed:
-        section = sections[-1]
-        if place == "code":
-            section["code"].append(block)
-        elif place in ("fold", "lesson"):
-            section["fold"].append(block)
-            section["is_lesson"] |= place == "lesson"
+        if place == "lesson":
+            here["is_lesson"] = True
+            place = "fold"
+        if place != "text":
+            (document if place == "aside" else here)[place].append(block)
         elif block.get("heading"):
-            if section["answer"]:
-                raise ReportError(f"the section {section['id']} has a second heading")
-            section |= {"id": block["id"], "heading": block["heading"], "answer": block["text"]}
-        elif block["kind"] not in ("prose", "finding"):
-            section["text"].append(block)
+            if here["answer"]:
+                raise ReportError(f"the section {here['id']} has a second heading")
+            here |= {"heading": block["heading"], "answer": block["text"]}
+            here["id"] = here["id"] if here is document else block["id"]
+        elif "text" not in block:
+            here["text"].append(block)
         else:
             for header, text in _at_headings(block["text"]["prose"]):
                 if header:
                     level, (id, *_), words = header["c"]
-                    chapters += level == 1
-                    question = [{"t": "Plain", "c": words}]
-                    if chapters == 1 and level == 1:
-                        sections[0] |= {"question": {"prose": question}, "heading": {"prose": question}}
+                    titles += level == 1
+                    section = _section(id, words)
+                    if level == 1 and titles == 1:
+                        document |= {"question": section["question"], "heading": section["heading"]}
                     else:
-                        sections.append(_section(level if chapters > 1 else 1, id, question))
+                        above = document if level == 1 or titles < 2 else document["sections"][-1]
+                        above["sections"].append(section)
+                        here = section
                 if text:
-                    sections[-1]["text"].append(block | {"text": {"prose": text}})
-    return sections
+                    here["text"].append(block | {"text": {"prose": text}})
+    return document
 
 
 def _at_headings(blocks: list) -> Iterator[tuple[dict | None, list]]:
@@ -392,80 +331,63 @@ def _at_headings(blocks: list) -> Iterator[tuple[dict | None, list]]:
         yield blocks[start], blocks[start + 1 : end]
 
 
-def _showing(sections: list[dict]) -> list[dict]:
+def _showing(chapters: list[dict]) -> list[dict]:
     """Without the sections that show nothing, of a study that was not made or a question that this text does not answer, and
     without the chapters that have no section left."""
-    kept: list[dict] = []
-    has_sections = has_kept = False  # of the chapter that is looked at, from its end
-    for section in reversed(sections):
-        shows = bool(section["answer"] or section["text"])
-        if section["level"] > 1:
-            has_sections = True
-            has_kept |= shows
-        else:
-            shows = has_kept or not has_sections
-            has_sections = has_kept = False
-        if shows:
-            kept.insert(0, section)
+    kept = []
+    for chapter in chapters:
+        sections = [it for it in chapter["sections"] if it["answer"] or it["text"]]
+        if sections or not chapter["sections"]:
+            kept.append(chapter | {"sections": sections})
     return kept
 
 
-def _move_code(opening: dict, sections: list[dict]) -> None:
+def _move_code(document: dict) -> None:
     """Let the code of screen one and of the heads of chapters fold with that of the section that comes next, and each section
     know where its code is: code_at."""
-    shown_in = [opening, *sections]
-    for number, (section, below) in enumerate(pairwise([opening, *sections])):
-        if section is opening or below["level"] > section["level"]:
-            shown_in[number] = below
-            for kind in ("code", "fold") if section is opening else ("code",):
-                below[kind] = section[kind] + below[kind]
-                section[kind] = []
-    for section, at in zip([opening, *sections], shown_in, strict=True):
-        section["code_at"] = f"code-{at['id']}" if at["code"] else ""
+    moves = [(above, above["sections"][0]) for above in sections_in(document) if above["sections"]]
+    for above, below in reversed(moves):
+        for part in ("code", "fold") if above is document else ("code",):
+            below[part] = above[part] + below[part]
+            above[part] = []
+    for section in sections_in(document):
+        section["code_at"] = f"code-{section['id']}" if section["code"] else ""
+    for above, below in reversed(moves):
+        above["code_at"] = below["code_at"]
 
 
-def _number(sections: list[dict]) -> dict[str, str]:
+def _number(document: dict) -> dict[str, str]:
     """Number what is shown; what is folded away has numbers of its own, A1, A2, ... Returns {id: such as "Figure 3"}."""
     labels: dict[str, str] = {}
     counts: Counter = Counter()
-    for section in sections:
+    for section in sections_in(document):
         for part, letter in (("text", ""), ("fold", "A")):
             for it in everything(section[part]):
                 if it.get("kind") in NUMBERED:
-                    series = f"{NUMBERED[it['kind']]}\u00a0{letter}"
+                    series = f"{NUMBERED[it['kind']][1]}\u00a0{letter}"
                     counts[series] += 1
                     it["label"] = labels[it["id"]] = f"{series}{counts[series]}"
                     it["code_at"] = section["code_at"]
     return labels
 
 
-def _contents(sections: list[dict]) -> list[dict]:
-    """The questions of the chapters and below them those of their sections."""
-    lines: list[dict] = []
-    for section in sections:
-        line = {"to": section["id"], "question": section["question"], "below": []}
-        (lines if section["level"] == 1 else lines[-1]["below"]).append(line)
-    return lines
+def _minutes(document: dict) -> int:
+    """How long it takes to read what is not folded away."""
+    told = [[it["question"], it["answer"] and it["heading"], it["answer"], it["text"]] for it in sections_in(document)]
+    words = 0
+    for it in everything(told):
+        words += it.get("t") == "Str"
+        words += sum(len(text.split()) for text in [*it.get("cells", []), it.get("drawn", "")])
+    return max(1, round(words / WORDS_A_MINUTE))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # links
 
 
-def _name_cards(document: dict) -> None:
-    """Cards name the sections that they lead to by their questions."""
-    questions = {section["id"]: section["question"] for section in document["sections"]}
-    for it in everything(document):
-        if it.get("kind") == "cards":
-            for card in it["items"]:
-                if card["to"] not in questions:
-                    raise ReportError(f"the card {it['id']} leads to no section: {card['to']}")
-                card["question"] = questions[card["to"]]
-
-
 def _resolve_links(document: dict, labels: dict[str, str]) -> None:
     """Let a link to what has a number say that number. Raises ReportError where a link leads nowhere."""
-    ids = {"report"} | {it["id"] for it in everything(document) if "id" in it}
+    ids = {it["id"] for it in everything(document) if "id" in it}
     ids |= {it["c"][1][0] for it in everything(document) if it.get("t") == "Header"}
 
     def check(id: str) -> None:
@@ -473,12 +395,11 @@ def _resolve_links(document: dict, labels: dict[str, str]) -> None:
             raise ReportError(f"the link to #{id} leads nowhere: no cell shows it")
 
     def resolved(element: dict) -> dict:
-        match element:
-            case {"t": "Link", "c": [attributes, words, [target, title]]} if target.startswith("#"):
-                check(target[1:])
-                if label := labels.get(target[1:]):
-                    words = [{"t": "Str", "c": label}]
-                return element | {"c": [attributes, words, [target, title]]}
+        if element.get("t") == "Link" and element["c"][2][0].startswith("#"):
+            id = element["c"][2][0][1:]
+            check(id)
+            if id in labels:
+                element["c"][1] = [{"t": "Str", "c": labels[id]}]
         return element
 
     for it in prose_in(document):
@@ -486,3 +407,5 @@ def _resolve_links(document: dict, labels: dict[str, str]) -> None:
     for it in everything(document):
         if "to" in it:
             check(it["to"])
+        if it.get("section", "report") not in document["questions"]:
+            raise ReportError(f"a card leads to no section: {it['section']}")

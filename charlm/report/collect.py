@@ -146,3 +146,20 @@ def provenance(runs: list[dict]) -> dict:
         "threads": each("threads"),
         "training_cpu": sorted({r["machine"]["cpu"] for r in runs if "machine" in r}),
     }
+
+
+def facts_rows(results: dict) -> list[dict]:
+    """The same as a table."""
+    about = results["provenance"]
+    machine = about["machine"]
+    facts = {
+        "Software": f"Python {machine['python']}, torch {machine['torch']}, NumPy {about['numpy']}",
+        "Rendered on": machine["cpu"],
+        "Trained on": ", ".join(about["training_cpu"]),
+        "Training time": f"{sum(r['seconds'] for r in results['runs']) / 3600:.1f} hours, all runs added up",
+        "Device, precision": ", ".join(map(str, about["device"] + about["precision"])),
+        "Threads a run": ", ".join(map(str, about["threads"])),
+        "Training code, sha256": ", ".join(f"{code[:16]}…" for code in about["training_code"]),
+        "Lock file, sha256": f"{about['lock_sha256'][:16]}…" if about["lock_sha256"] else None,
+    }
+    return [{"what": what, "value": value} for what, value in facts.items()]

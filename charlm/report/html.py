@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 from nbconvert import TemplateExporter
@@ -11,10 +10,9 @@ from nbconvert.filters import Highlight2HTML
 from nbformat.v4 import new_notebook
 
 from charlm.report.address import read_address, with_address
-from charlm.report.arrange import with_markup
+from charlm.report.markdown import with_markup
 
 TEMPLATES = Path(__file__).with_name("templates")
-WORDS_A_MINUTE = 230
 DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css
 
 
@@ -33,7 +31,6 @@ class PageExporter(TemplateExporter):
         self.environment.filters |= {
             "embedded": lambda name: embedded(figures / name),
             "highlighted": Highlight2HTML(pygments_lexer="python3"),
-            "minutes": lambda page: max(1, round(words_open(page) / WORDS_A_MINUTE)),
         }
 
 
@@ -117,39 +114,3 @@ def dark_colour(colour: str) -> str:
     else:
         rgb = [wanted] * 3
     return "".join(f"{coded(value):02x}" for value in rgb)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# how long it takes to read
-
-
-class _OpenText(HTMLParser):
-    """The text that a reader of the page sees without opening anything; what one may play with is not counted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text: list[str] = []
-        self.skipped: list[str] = []  # the tag of what is skipped, once for each that is open inside
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        closed = tag in ("head", "nav", "details", "script", "dialog", "annotation") or dict(attributes).get("id") in (
-            "play",
-            "play-instead",
-        )
-        if tag in self.skipped or (closed and not self.skipped):
-            self.skipped.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self.skipped:
-            self.skipped.pop()
-
-    def handle_data(self, data: str) -> None:
-        if not self.skipped:
-            self.text.append(data)
-
-
-def words_open(page: str) -> int:
-    """How many words stand in the page outside its folds and its contents."""
-    parser = _OpenText()
-    parser.feed(page)
-    return len(" ".join(parser.text).split())

@@ -8,7 +8,8 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import pypandoc
@@ -22,28 +23,53 @@ WRITERS = {
     "typst": [],
 }
 API = [1, 23, 1]  # of pandoc's blocks, whose version pandoc wants to be told
-PLAIN: list = ["", [], []]  # no id, no classes, no attributes
 
 
-def read_markdown(texts: Sequence[str]) -> list[list]:
-    """The blocks of each text. What it holds of HTML is read as text: it would not reach the PDF, and may be hostile."""
-    longest = max(map(len, re.findall(":+", "".join(texts))), default=0)
-    fence = ":" * max(3, 1 + longest)  # which no text can close
+def read_prose(tree: Any) -> None:
+    """Put in the place of each text in {"prose": text} the blocks that pandoc reads it as, without a paragraph around them
+    where "is_line" says so. What it holds of HTML is read as text: it would not reach the PDF, and may be hostile."""
+    found = prose_in(tree)
+    texts = [it["prose"] for it in found]
+    fence = ":" * (3 + max(map(len, re.findall(":+", "".join(texts))), default=0))  # which no text can close
     document = "\n\n".join(f"{fence} piece\n{text}\n{fence}" for text in texts)
     read = json.loads(_pandoc(document, "--from", READER, "--to", "json"))
-    return [changed(div["c"][1], _harmless) for div in read["blocks"]]
+    for it, piece in zip(found, read["blocks"], strict=True):
+        blocks = changed(piece["c"][1], _harmless)
+        is_line = it.pop("is_line", False)
+        it["prose"] = [block | {"t": "Plain"} if is_line and block["t"] == "Para" else block for block in blocks]
 
 
-def write_markup(pieces: Sequence[list], to: str) -> list[str]:
-    """Each list of blocks as HTML ("html5") or typst's markup ("typst")."""
+def with_markup(tree: Any, to: str) -> Any:
+    """A copy of the tree whose prose is HTML ("html5") or typst's markup ("typst")."""
+    tree = deepcopy(tree)
+    found = prose_in(tree)
+    pieces = [it["prose"] for it in found]
     mark = f"end of {hashlib.sha256(json.dumps(pieces).encode()).hexdigest()}"  # which no piece can hold
     end = {"t": "RawBlock", "c": [to, mark]}
-    blocks = [block for piece in pieces for block in (*_with_formulas(piece, to), end)]
+    pieces = changed(pieces, _scrolling) if to == "html5" else list(map(_sticky, pieces))
+    blocks = [block for piece in pieces for block in (*piece, end)]
     document = {"pandoc-api-version": API, "meta": {}, "blocks": blocks}
-    written = _pandoc(json.dumps(document), "--from", "json", "--to", to, "--wrap", "none", *WRITERS[to])
+    markup = _pandoc(json.dumps(document), "--from", "json", "--to", to, "--wrap", "none", *WRITERS[to])
     # The page's policy allows no style in a tag, and pandoc has one in cells that are set to a side.
-    written = re.sub(r'(<m?t[dh][^>]*) style="text-align: (\w+);[^"]*"', r'\1 class="\2"', written)
-    return [piece.strip("\n") for piece in written.split(mark)[:-1]]
+    markup = re.sub(r'(<m?t[dh][^>]*) style="text-align: (\w+);[^"]*"', r'\1 class="\2"', markup)
+    for it, written in zip(found, markup.split(mark)[:-1], strict=True):
+        it["prose"] = written.strip("\n")
+    return tree
+
+
+def prose_in(tree: Any) -> list[dict]:
+    return [it for it in everything(tree) if "prose" in it]
+
+
+def everything(tree: Any) -> Iterator[dict]:
+    """Every dict of a tree, the outer ones first."""
+    if isinstance(tree, dict):
+        yield tree
+        tree = tree.values()
+    elif not isinstance(tree, list | tuple):
+        return
+    for branch in tree:
+        yield from everything(branch)
 
 
 def changed(tree: Any, change: Callable[[dict], dict]) -> Any:
@@ -60,7 +86,7 @@ def _harmless(element: dict) -> dict:
         case {"t": "RawInline", "c": [_, text]}:
             return {"t": "Str", "c": text}
         case {"t": "RawBlock", "c": [_, text]}:
-            return {"t": "CodeBlock", "c": [PLAIN, text]}
+            return {"t": "CodeBlock", "c": [["", [], []], text]}
         case {"t": "Image", "c": [_, _, [source, _]]}:
             raise ReportError(f"the image {source} is no Figure: nothing is fetched")
     return element
@@ -73,20 +99,27 @@ def _is_formula(block: dict) -> bool:
     return False
 
 
-def _with_formulas(blocks: list, to: str) -> list:
-    """The blocks with formulas that scroll where they are too wide for the page, and stay with what introduces them in the
-    PDF."""
+def _scrolling(element: dict) -> dict:
+    """In the page, a formula that is too wide for it scrolls by itself, and by keyboard."""
+    if not _is_formula(element):
+        return element
     attributes = [["tabindex", "0"], ["role", "group"], ["aria-label", "Formula"]]
+    return {"t": "Div", "c": [["", ["scroll", "formula"], attributes], [element | {"t": "Plain"}]]}
+
+
+def _sticky(blocks: list) -> list:
+    """In the PDF, what introduces a formula stays with it."""
     made = []
     for block, below in zip(blocks, [*blocks[1:], {}], strict=False):
-        if to == "html5" and _is_formula(block):
-            formula = {"t": "Plain", "c": block["c"]}
-            made.append({"t": "Div", "c": [["", ["scroll", "formula"], attributes], [formula]]})
-        elif to == "typst" and _is_formula(below):
-            made += [{"t": "RawBlock", "c": [to, "#block(sticky: true)["]}, block, {"t": "RawBlock", "c": [to, "]"]}]
+        if _is_formula(below):
+            made += [_typst("#block(sticky: true)["), block, _typst("]")]
         else:
             made.append(block)
     return made
+
+
+def _typst(markup: str) -> dict:
+    return {"t": "RawBlock", "c": ["typst", markup]}
 
 
 def _pandoc(text: str, *options: str) -> str:

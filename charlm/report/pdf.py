@@ -11,9 +11,9 @@ from fontTools import unicodedata
 from matplotlib import ft2font, get_data_path
 from matplotlib.font_manager import findSystemFonts
 
-from charlm.report.arrange import with_markup
 from charlm.report.execute import ReportError
 from charlm.report.html import TEMPLATES
+from charlm.report.markdown import with_markup
 
 
 def make_pdf(document: dict, folder: Path, say: Callable[[str], None]) -> None:

@@ -9,16 +9,17 @@ import pytest
 from small_notebooks import HOSTILE, SVG, a_cell, arranged
 
 from charlm.printable import visible
-from charlm.report.arrange import everything, with_markup
+from charlm.report.arrange import sections_in
 from charlm.report.execute import ReportError
-from charlm.report.markdown import read_markdown, write_markup
+from charlm.report.markdown import everything, read_prose, with_markup
 from charlm.show import Cards, Figure, Finding, Samples, Table, Tiles
 
 ANSWER = Finding("gap", "Indeed.", {}, "It is so")
 
 
 def section(document, id):
-    return next(it for it in document["sections"] if it["id"] == id)
+    """The chapter or section of this id."""
+    return next(it for it in sections_in(document) if it["id"] == id)
 
 
 def words(prose):
@@ -47,8 +48,8 @@ def test_the_first_notebooks_heading_is_the_title_and_its_answer_stands_under_it
     document = arranged(
         a_cell("# T"), a_cell("f", shows=Finding("summary", "All.", {}, "The answer")), a_cell("Prose.")
     )
-    assert words(document["title"]) == "The answer" and words(document["question"]) == "T"
-    assert words(document["standfirst"]) == "All." and kinds(document["opening"]) == ["prose"]
+    assert words(document["heading"]) == "The answer" and words(document["question"]) == "T"
+    assert words(document["answer"]) == "All." and kinds(document["text"]) == ["prose"]
 
 
 def test_a_finding_with_a_heading_heads_its_section_and_gives_it_its_id():
@@ -72,13 +73,13 @@ def test_a_section_that_shows_nothing_is_left_out_and_a_chapter_that_has_none_le
         a_cell("folded", "fold"),
         a_cell("# Three\n\nprose alone"),
     )
-    found = [words(it["question"]) for it in document["sections"]]
-    assert found[:3] == ["One", "Shown?", "Three"] and found[3] == "Provenance"
+    found = [(words(it["question"]), [words(b["question"]) for b in it["sections"]]) for it in document["sections"]]
+    assert found[:2] == [("One", ["Shown?"]), ("Three", [])] and found[2][0] == "Provenance"
 
 
 def test_a_number_sign_in_a_block_of_code_begins_no_section():
     document = arranged(a_cell("# T"), a_cell("## Q?\n\n```\n## no heading\n```"))
-    assert [it["id"] for it in document["sections"]][:2] == ["q", "provenance"]
+    assert [it["id"] for it in document["sections"]] == ["q", "provenance"]
 
 
 def test_what_is_tagged_fold_folds_and_code_folds_apart():
@@ -94,14 +95,18 @@ def test_what_is_tagged_fold_folds_and_code_folds_apart():
 def test_the_code_of_screen_one_folds_with_that_of_the_first_section():
     document = arranged(a_cell("# T"), a_cell("a", shows=a_figure()), a_cell("## Q?\n\nSeen."), a_cell("b", prints=" "))
     assert [it["source"] for it in section(document, "q")["code"]] == ["a", "b"]
-    assert document["opening"][0]["code_at"] == "code-q"
+    assert document["text"][0]["code_at"] == "code-q"
 
 
-def test_the_contents_name_sections_by_their_questions():
-    document = arranged(a_cell("# T"), a_cell("# One\n\n## Is it so?"), a_cell("f", shows=ANSWER))
-    (one, provenance) = document["contents"]
-    assert [(below["to"], words(below["question"])) for below in one["below"]] == [("gap", "Is it so?")]
-    assert [below["to"] for below in provenance["below"]] == ["how-to-run-it", "how-to-cite-it"]
+def test_sections_of_the_first_notebook_stand_beside_the_chapters_that_follow():
+    document = arranged(a_cell("# T\n\n## A\n\nText."), a_cell("# One\n\n## B"), a_cell("f", shows=ANSWER))
+    found = [(it["id"], [below["id"] for below in it["sections"]]) for it in document["sections"]]
+    assert found == [("a", []), ("one", ["gap"]), ("provenance", ["how-to-run-it", "how-to-cite-it"])]
+
+
+def test_the_time_to_read_counts_what_is_open():
+    long = "word " * 2300
+    assert arranged(a_cell("# T"), a_cell(f"## Q?\n\n{long}"), a_cell(long, "fold"))["minutes"] == 10
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -115,7 +120,7 @@ def test_what_is_shown_is_numbered_and_what_is_folded_apart():
         a_cell("f", "fold", shows=a_figure("b")),
         a_cell("f", shows=a_figure("c")),
     ]
-    document = arranged(a_cell("# T"), *shown, a_cell("## Q?"), a_cell("f", "fold", shows=table))
+    document = arranged(a_cell("# T"), *shown, a_cell("## Q?\n\nP."), a_cell("f", "fold", shows=table))
     labels = {it["id"]: it["label"] for it in everything(document) if "label" in it and "kind" in it}
     assert labels.pop("tbl-provenance") == "Table\u00a01"
     assert labels == {
@@ -130,7 +135,7 @@ def test_a_link_to_what_has_a_number_says_it():
     document = arranged(
         a_cell("# T\n\nSee [Figure](#fig-a) and [below](#q)."), a_cell("f", shows=a_figure()), a_cell("## Q\n\nP.")
     )
-    assert words(document["opening"][0]) == "See Figure\u00a01 and below."
+    assert words(document["text"][0]) == "See Figure\u00a01 and below."
 
 
 @pytest.mark.parametrize(
@@ -163,7 +168,7 @@ def test_a_link_in_a_section_that_is_left_out_may_lead_nowhere():
 def test_rows_of_a_group_stand_together_and_keep_their_ids():
     frame = pd.DataFrame({"x": ["a", "b", "c"], "kind": ["odd", "even", "odd"]})
     document = arranged(a_cell("# T"), a_cell("f", shows=Table("t", frame, "", groups="kind", row_ids="claim")))
-    (table,) = document["opening"]
+    (table,) = document["text"]
     assert table["columns"] == [{"name": "x", "is_right": False}]
     assert table["groups"] == [
         {"name": "odd", "rows": [{"cells": ["a"], "id": "claim-1"}, {"cells": ["c"], "id": "claim-3"}]},
@@ -173,10 +178,10 @@ def test_rows_of_a_group_stand_together_and_keep_their_ids():
 
 def test_what_a_sample_was_given_is_told_from_what_was_drawn():
     samples = Samples("s", [{"label": "l", "text": "\0a\nb\nc", "prompt": "\0a\n", "verse": True}], "")
-    (shown,) = arranged(a_cell("# T"), a_cell("f", shows=samples))["opening"]
+    (shown,) = arranged(a_cell("# T"), a_cell("f", shows=samples))["text"]
     (item,) = shown["items"]
     assert (item["given"], item["drawn"]) == ("⟨U+0000⟩a\n", "b\nc")
-    assert item["lines"] == [["⟨U+0000⟩a", ""], ["", "b"], ["", "c"]]
+    assert item["verse"] == [["⟨U+0000⟩a", ""], ["", "b"], ["", "c"]]
 
 
 def test_a_cell_of_the_readers_own_shows_its_markdown_or_its_text():
@@ -185,17 +190,23 @@ def test_a_cell_of_the_readers_own_shows_its_markdown_or_its_text():
         nbformat.v4.new_output("display_data", {"text/markdown": "*a*", "text/plain": "p"}),
         nbformat.v4.new_output("execute_result", {"text/plain": HOSTILE, "text/html": "<b>"}, execution_count=1),
     ]
-    opening = arranged(a_cell("# T"), own)["opening"]
-    assert kinds(opening) == ["prose", "printed"] and opening[1]["text"] == visible(HOSTILE)
+    opening = arranged(a_cell("# T"), own)["text"]
+    assert kinds(opening) == ["prose", "printed"] and opening[1]["output"] == visible(HOSTILE)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Markdown of an author
 
 
+def markup_of(*texts, to="html5"):
+    tree = [{"prose": text} for text in texts]
+    read_prose(tree)
+    return [it["prose"] for it in with_markup(tree, to)]
+
+
 @pytest.mark.parametrize("text", ["<b>x</b>", "<script>alert(1)</script>", "a\n\n<div onclick='x'>\n\nb"])
 def test_html_in_markdown_is_text(text):
-    (html,) = write_markup(read_markdown([text]), "html5")
+    html = markup_of(text)[0]
     assert not re.search("<(b|script|div)", html) and "&lt;" in html
 
 
@@ -204,5 +215,5 @@ def test_html_in_markdown_is_text(text):
 )
 @pytest.mark.parametrize("to", ["html5", "typst"])
 def test_no_piece_of_markdown_ends_or_swallows_another(text, to):
-    pieces = write_markup(read_markdown(["before", text, "after"]), to)
+    pieces = markup_of("before", text, "after", to=to)
     assert len(pieces) == 3 and "before" in pieces[0] and "after" in pieces[2] and "after" not in pieces[1]

@@ -8,7 +8,7 @@ import pytest
 from small_notebooks import a_cell, arranged
 
 from charlm.report.address import read_address, with_address
-from charlm.report.html import dark_colour, in_both_schemes, words_open, write_html
+from charlm.report.html import dark_colour, in_both_schemes, write_html
 from charlm.show import Samples
 
 
@@ -51,12 +51,6 @@ def test_the_policy_names_each_script_and_style_by_its_hash(tmp_path):
     assert len(inside) == 3 and play["script"] in inside
     for part in inside:
         assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
-
-
-def test_words_are_those_that_nothing_has_to_be_opened_for():
-    page = "<nav>no no</nav><p>one two</p><details><summary>no</summary><details>no</details>no</details>three"
-    page += '<section id="play"><section>no</section>no</section><script>no</script> four'
-    assert words_open(page) == 4
 
 
 PAGE = "<p>PDF<!-- address --></p><pre>@software{charlm<!-- url -->\n}</pre>"
