@@ -147,9 +147,9 @@ def what_became_of_them(claims: list[dict]) -> Finding:
     hold = sum(c["verdict"] == "confirmed" for c in statements)
     fall = sum(c["verdict"] == "refuted" for c in statements)
     values: dict[str, Any] = {"back": back, "numbers": len(numbers), "hold": hold, "fall": fall, "all": len(statements)}
-    text = "Of {all} statements that can be asked here, {hold} are confirmed and {fall} refuted; the others are open."
+    text = "Of {all} statements that can be asked here, {hold} hold, {fall} do not, and the others are open."
     if not numbers:
-        return Finding("claims-judged", text, values, "What can be asked of this text")
+        return Finding("claims-judged", text, values, "Of {all} claims that can be asked of this text, {hold} hold")
     heading = "{back} of the study's {numbers} numbers are reproduced; its statements fare worse"
     if hold > fall:
         heading = "{back} of the study's {numbers} numbers are reproduced; most of its statements hold"
