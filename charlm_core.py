@@ -14,7 +14,6 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import TypeAlias, get_args
 
 import numpy as np
@@ -26,6 +25,9 @@ from torch.utils._pytree import tree_map
 
 class CharlmError(Exception):
     """A mistake the user can mend: one line that says what is wrong, where, and what to do."""
+
+    def _render_traceback_(self) -> list[str]:  # what a notebook shows of it
+        return [f"CharlmError: {self}"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -39,8 +41,7 @@ class Corpus:
     name: str  # the name in corpora.toml, or the file's name without its folders
     sha256: str  # of the text as read (see charlm/corpus.py), written as UTF-8
     vocab: str  # the distinct characters, in the order of their code points
-    ids: np.ndarray  # (n,) positions in vocab, smallest unsigned integers that fit, read-only memory map
-    path: Path  # the file behind ids
+    ids: np.ndarray  # (n,) positions in vocab, smallest unsigned integers that fit, read-only
 
 
 def encode(text: str, vocab: str, what: str = "prompt") -> np.ndarray:

@@ -150,7 +150,7 @@ def model(given: str | None) -> tuple[str, tuple]:
     """The name of the run that was meant, and its weights, configuration and vocabulary; for None that with the lowest
     validation loss of those that can be read, and the others are named on stderr. What is not trained here but stands in the
     report's page comes from there, and a line on stderr says so. Raises CharlmError for a run that diverged."""
-    from charlm.runs.files import Damaged
+    from charlm.files import Damaged
     from charlm.runs.folder import RUNS, best_record, find_run, load_weights, read_run, stored_records
     from charlm_core import CharlmError
 

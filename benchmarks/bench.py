@@ -29,8 +29,9 @@ import charlm.corpus
 import charlm_core as core
 from charlm import sampling
 from charlm.command import set_up_output
-from charlm.corpus import ROOT, load_corpus, replacing
+from charlm.corpus import ROOT, load_corpus
 from charlm.device import resolved_config
+from charlm.files import replacing
 from charlm.protocol import Study
 from charlm.runs.folder import RUNS, Run, best_record, stored_records
 from charlm.runs.identity import machine_facts
@@ -258,15 +259,13 @@ def measure_sampling(size: Size) -> list[dict]:
 
 
 def measure_encoding(megabytes: int) -> dict:
-    """Time and peak memory of loading a text of that size for the first time and again, each in its own process."""
+    """Time and peak memory of loading a text of that size, in a process of its own."""
     load_corpus("tiny-shakespeare")
     text = (charlm.corpus.DATA / "tiny-shakespeare.txt").read_bytes()
     script = """if True:
         import sys, time, bench
-        import charlm.corpus
         from charlm.corpus import load_corpus
-        from pathlib import Path
-        charlm.corpus.DATA, before, start = Path(sys.argv[2]), bench.peak_memory(), time.perf_counter()
+        before, start = bench.peak_memory(), time.perf_counter()
         corpus = load_corpus(sys.argv[1])
         print(time.perf_counter() - start, bench.peak_memory() - before, len(corpus.ids))"""
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
@@ -274,16 +273,11 @@ def measure_encoding(megabytes: int) -> dict:
         with open(path, "wb") as f:
             for _ in range(max(1, round(megabytes * 1e6 / len(text)))):
                 f.write(text)
-        command = [sys.executable, "-c", script, str(path), folder]
-        first, again = (
-            [*map(float, subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=HERE).stdout.split())]
-            for _ in range(2)
-        )
+        command = [sys.executable, "-c", script, str(path)]
+        told = subprocess.run(command, stdout=subprocess.PIPE, check=True, cwd=HERE).stdout
         size = path.stat().st_size / 1e6
-    row = {"megabytes": size}
-    for when, (seconds, peak, characters) in (("", first), ("again_", again)):
-        row |= {f"{when}mb_per_s": size / seconds, f"{when}bytes_per_char": peak / characters}
-    return row
+    seconds, peak, characters = map(float, told.split())
+    return {"megabytes": size, "mb_per_s": size / seconds, "bytes_per_char": peak / characters}
 
 
 def measure_start(turns: int) -> dict:

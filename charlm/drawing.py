@@ -8,8 +8,10 @@ pixels: panels stand below each other. Nothing here touches pyplot or global sta
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
 from matplotlib import rc_context, rcParams, style
 from matplotlib.axes import Axes
@@ -70,7 +72,17 @@ STYLE = {
     "legend.columnspacing": 1.2,
     "svg.fonttype": "path",
 }
-styled = style.context(["default", STYLE])  # from the defaults: a reader's own settings change no figure
+
+
+@contextmanager
+def _in_style() -> Iterator[None]:
+    # From the defaults: a reader's own settings change no figure.
+    with style.context(["default", STYLE]), catch_warnings():
+        filterwarnings("ignore", "Glyph .* missing from")  # of a character that the font lacks: a box stands for it
+        yield
+
+
+styled = _in_style()
 
 
 def colour(cell: str) -> str:

@@ -18,26 +18,26 @@ FALLBACK = 0.5  # the discount where a text is too small, or too regular, to est
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of the distinct grams of one length, discounted: what of them a probability is made of."""
+    """Counts of the distinct grams of one length: what of them a probability is made of."""
 
-    seen: np.ndarray  # (grams,) count of the gram less the discount
+    discount: float
+    seen: np.ndarray  # (grams,) count of the gram
     total: np.ndarray  # (contexts,) sum of the counts of the grams that begin with the context
-    spare: np.ndarray  # (contexts,) what the discount took from them, for the order below
+    kinds: np.ndarray  # (contexts,) different characters after it
 
     @classmethod
     def of(cls, counts: np.ndarray, contexts: np.ndarray, n_contexts: int) -> "Counts":
         """From the count of each distinct gram and the number of its context, both (grams,)."""
-        d = discount(counts)
         total = np.bincount(contexts, counts, n_contexts)
-        kinds = np.bincount(contexts, minlength=n_contexts)  # different characters after each context
-        return cls(counts - d, total, d * kinds)
+        kinds = np.bincount(contexts, minlength=n_contexts)
+        return cls(discount(counts), *(n.astype(np.int32) for n in (counts, total, kinds)))
 
     def interpolate(self, grams: np.ndarray, contexts: np.ndarray, below: np.ndarray) -> np.ndarray:
         """Probability of the last character of each gram from that of the order below. All arrays have one shape; a gram
         or a context that was never counted is -1. A context that nothing follows leaves `below` as it is."""
         total = np.where(contexts >= 0, _at(self.total, contexts), 0)
-        seen = np.where(grams >= 0, _at(self.seen, grams), 0)
-        spread = _at(self.spare, contexts) * below
+        seen = np.where(grams >= 0, _at(self.seen, grams) - self.discount, 0)
+        spread = self.discount * _at(self.kinds, contexts) * below  # what the discount took, for the order below
         counted = (seen + spread) / np.maximum(total, 1)  # by 1 where nobody looks, and not by 0
         return np.where(total > 0, counted, below)
 
@@ -68,30 +68,37 @@ class NGram:
                 f"order {order} and {len(sequences)} sequences: needs an order of at least 1 and a character"
             )
         self.order, self.vocabulary_size = order, vocabulary_size
-        self.keys = [np.zeros(1, np.int64)]  # of each length: context · V + character of its distinct grams, sorted
+        # Of each length: character · number of contexts + context of its distinct grams, sorted.
+        self.keys = [np.zeros(1, np.int64)]
         self.occurring: list[Counts] = []  # of lengths from 1: grams counted by how often they occur
         self.preceded: list[Counts] = []  # and by how many different characters stand before them
         ids = self._checked(np.concatenate(list(sequences)))  # (characters,)
-        place = np.concatenate([np.arange(len(s)) for s in sequences])  # of each character in its sequence
-        shorter = np.zeros(len(ids), np.int64)  # number of the gram, one character shorter, that ends at each character
+        # Of each character in its sequence.
+        place = np.concatenate([np.arange(len(s), dtype=np.int32) for s in sequences])
+        shorter = np.zeros(len(ids), np.int32)  # number of the gram, one character shorter, that ends at each character
+        ends = np.arange(len(ids), dtype=np.int32)  # where grams of this length end, in the order of their contexts
         for length in range(1, order + 1):
-            ends = np.flatnonzero(place >= length - 1)  # where grams of this length end
-            # One number a gram, so that sorting whole numbers finds the grams that are alike.
-            wholes = shorter[ends - 1] * vocabulary_size + ids[ends]
-            keys, first, gram, occurs = np.unique(wholes, return_index=True, return_inverse=True, return_counts=True)
+            # Sorted by character too they are in the order of their grams: a stable sort of few bits takes linear time.
+            ends = ends[np.argsort(ids[ends], kind="stable")]
+            wholes = ids[ends] * np.int64(len(self.keys[-1])) + shorter[ends - 1]
+            is_first = np.ones(len(ends), bool)  # of the grams that are alike
+            is_first[1:] = wholes[1:] != wholes[:-1]
+            first = np.flatnonzero(is_first)
             if length > 1:
                 # A distinct gram is one different character before the shorter gram that it ends in.
                 before = np.bincount(shorter[ends[first]], minlength=len(self.keys[-1]))
                 before[np.unique(shorter[place == length - 2])] += 1  # the start of a sequence
                 self.preceded.append(self._counts(before, length - 1))
-            self.keys.append(keys)
-            self.occurring.append(self._counts(occurs, length))
-            shorter = np.full(len(ids), -1)
-            shorter[ends] = gram
+            self.keys.append(wholes[first])
+            self.occurring.append(self._counts(np.diff(first, append=len(ends)), length))
+            shorter = np.full(len(ids), -1, np.int32)
+            shorter[ends] = np.cumsum(is_first, dtype=np.int32) - 1
+            ends = ends[ends < len(ids) - 1] + 1
+            ends = ends[place[ends] >= length]
 
     def _counts(self, counts: np.ndarray, length: int) -> Counts:
-        contexts = self.keys[length] // self.vocabulary_size
-        return Counts.of(counts, contexts, len(self.keys[length - 1]))
+        contexts = len(self.keys[length - 1])
+        return Counts.of(counts, self.keys[length] % contexts, contexts)
 
     def log_probabilities(self, ids: np.ndarray) -> np.ndarray:
         """Natural logarithms of the probabilities of all characters but the first, given up to order - 1 before them:
@@ -109,28 +116,31 @@ class NGram:
         for i in range(self.order):
             # The context of a gram is the gram, one character shorter, that ends just before its last character.
             contexts = np.where(time >= i, np.roll(grams, 1, axis=-1), -1)
-            keys = np.where(contexts >= 0, contexts * self.vocabulary_size + ids, -1)
+            keys = np.where(contexts >= 0, ids * np.int64(len(self.keys[i])) + contexts, -1)
             grams = _find(self.keys[i + 1], keys)
             highest = self.occurring[i].interpolate(grams, contexts, p)
             results[i] = np.where(time >= i, highest, results[i - 1])
             if i < self.order - 1:
                 p = self.preceded[i].interpolate(grams, contexts, p)
-        return np.log(results[..., 1:])
+        return np.log(results[..., 1:], out=results[..., 1:])
 
     def _checked(self, ids: np.ndarray) -> np.ndarray:
-        ids = np.asarray(ids).astype(np.int64)
         if ids.size and not 0 <= ids.min() <= ids.max() < self.vocabulary_size:
             raise ValueError(f"ids from {ids.min()} to {ids.max()}: the vocabulary has {self.vocabulary_size}")
-        return ids
+        return ids.astype(np.min_scalar_type(self.vocabulary_size - 1))
 
 
 def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Where each wanted number stands in the sorted keys, -1 where it does not."""
     if not len(keys):
         return np.full(wanted.shape, -1)
-    places = np.searchsorted(keys, wanted)
-    nearest = keys[np.minimum(places, len(keys) - 1)]
-    return np.where(nearest == wanted, places, -1)
+    order = np.argsort(wanted, axis=None)  # in order they are found several times faster
+    in_order = wanted.ravel()[order]
+    places = np.searchsorted(keys, in_order)
+    places[keys[np.minimum(places, len(keys) - 1)] != in_order] = -1
+    found = np.empty(wanted.shape, np.int32)
+    found.reshape(-1)[order] = places
+    return found
 
 
 def _at(values: np.ndarray, indices: np.ndarray) -> np.ndarray:

@@ -38,6 +38,12 @@ def escape_markdown(text: str) -> str:
     return re.sub(active, lambda m: "".join(f"&#{ord(c)};" for c in m[0]), inline(text))
 
 
+def preformatted(text: str) -> str:
+    """The text as HTML, to the letter; in JupyterLab too a line that is too long goes on below after a whole word."""
+    style = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere"
+    return f'<pre dir="auto" style="{style}">{html.escape(text)}</pre>'
+
+
 def _one_line(markdown: str) -> str:
     return " ".join(markdown.split())
 
@@ -229,8 +235,7 @@ class Samples:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         pairs = [(inline(i["label"]), visible(i["text"])) for i in self.items]
         page = "".join(
-            f"<figure><figcaption>{html.escape(label)}</figcaption>"
-            f'<pre dir="auto" style="white-space: pre-wrap">{html.escape(text)}</pre></figure>'
+            f"<figure><figcaption>{html.escape(label)}</figcaption>{preformatted(text)}</figure>"
             for label, text in pairs
         )
         data = {

@@ -25,11 +25,11 @@ from charlm.cells.measures import best_rates
 from charlm.corpus import CORPORA, load_corpus
 from charlm.cure.measures import best_dropout, with_training_at_rest
 from charlm.device import resolved_config
+from charlm.files import write_whole
 from charlm.gradients.measures import with_gradient_curves
 from charlm.meaning.measures import with_counting, with_measured_losses
 from charlm.protocol import Study
 from charlm.records import Record, Records, counted, of_cell
-from charlm.runs.files import write_whole
 from charlm.runs.folder import Run, run_record
 from charlm.runs.identity import training_code_hash
 from charlm.runs.progress import STUDIES

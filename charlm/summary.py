@@ -2,14 +2,28 @@
 found. Nothing is measured here.
 """
 
+import json
+from pathlib import Path
+
 from charlm.cards import small_figures
+from charlm.corpus import find_file
+from charlm.files import read_bytes, sound
 from charlm.protocol import PUBLISHED
 from charlm.records import cells_in, counted, published_numbers
 from charlm.show import Cards, Finding, Samples, finding_values
 from charlm.stats import MIN_SEEDS
 from charlm.ways import Comparison, ways_to_compare
 
+LARGEST_RESULTS = 2**28  # bytes of a results.json
 BY_CHANCE = 0.05  # of the pairs of runs: where chance makes a difference more often, it is no finding
+
+
+def read_results(given: str | Path) -> dict:
+    """The results.json that a report left, at the path or at the same in the project. Raises CharlmError."""
+    path = find_file(given)
+    with sound(path, "give the results.json of a report"):
+        return json.loads(read_bytes(path, LARGEST_RESULTS))
+
 
 # ---------------------------------------------------------------------------------------------------------------------
 # the title

@@ -100,11 +100,9 @@ FIRST_ERROR = f"""() => {{
 
 @contextmanager
 def copied_notebooks() -> Iterator[Path]:
-    """A folder of copies of the notebooks, which the lab may save, with what they look for beside it."""
+    """A folder of copies of the notebooks, which the lab may save."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("notebooks", "report"):
-            shutil.copytree(ROOT / name, Path(folder, name))
-        yield Path(folder, "notebooks")
+        yield Path(shutil.copytree(ROOT / "notebooks", Path(folder, "notebooks")))
 
 
 def main(out: Path, names: list[str]) -> None:

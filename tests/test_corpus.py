@@ -7,16 +7,16 @@ import random
 import subprocess
 import sys
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pooch
 import pytest
-from posix_only import posix
+from posix_only import make_pipe, posix
 
 import charlm.corpus
-from charlm.corpus import ROOT, corpus_facts, load_corpus, replacing
+from charlm.corpus import ROOT, corpus_facts, load_corpus
+from charlm.files import replacing
 from charlm_core import CharlmError, decode, encode
 
 
@@ -266,9 +266,7 @@ def test_a_prefix_is_checked_too(toy, pip, monkeypatch):
         pytest.param(b"ab\x00\x00c\x00", "ab\x00\x00c\x00", id="NUL is a character"),
     ],
 )
-@pytest.mark.parametrize("block", [1, 2, 3, 1 << 20], ids="blocks of {}".format)
-def test_a_text_is_read_in_one_way(file, monkeypatch, block, content, text):
-    monkeypatch.setattr(charlm.corpus, "BLOCK", block)
+def test_a_text_is_read_in_one_way(file, content, text):
     corpus = load_corpus(file(content))
     assert text_of(corpus) == text
     assert corpus.vocab == "".join(sorted(set(text)))
@@ -278,13 +276,11 @@ def test_a_text_is_read_in_one_way(file, monkeypatch, block, content, text):
 def test_the_same_text_has_the_same_sha256_however_its_lines_end(file):
     unix, windows = load_corpus(file("a\nb\n", "unix.txt")), load_corpus(file("\ufeffa\r\nb\r\n", "windows.txt"))
     assert unix.sha256 == windows.sha256
-    assert unix.path != windows.path
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_any_unicode_text_comes_back(file, monkeypatch, seed):
+def test_any_unicode_text_comes_back(file, seed):
     rng = random.Random(seed)
-    monkeypatch.setattr(charlm.corpus, "BLOCK", rng.randint(1, 300))
     planes = [(0, 0x7F), (0, 0x7FF), (0x800, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x10FFFF)]
     text = "ab" + "".join(chr(rng.randint(*rng.choice(planes))) for _ in range(rng.randint(0, 2000)))
     corpus = load_corpus(file(text))
@@ -296,7 +292,7 @@ def test_the_users_file_stays_as_it_is(file, tmp_path):
     path = file("a\r\nb")
     load_corpus(path)
     assert path.read_bytes() == b"a\r\nb"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["data", "my.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["my.txt"]
 
 
 def test_a_corpus_is_named_by_its_file_without_folders(file):
@@ -318,7 +314,39 @@ def test_an_unknown_name_lists_the_known_corpora(data):
 
 
 def test_a_folder_is_no_text(tmp_path, data):
-    assert "is a folder" in message(tmp_path)
+    assert "a folder" in message(tmp_path)
+
+
+@posix
+def test_a_pipe_is_no_text_and_nobody_waits_for_what_comes_out_of_it(tmp_path, data):
+    make_pipe(tmp_path / "pipe")
+    assert "a pipe" in message(tmp_path / "pipe")
+
+
+@posix
+def test_what_becomes_a_pipe_while_it_is_opened_is_not_waited_for(file, monkeypatch):
+    path, stat = file("abc"), os.stat
+
+    def meanwhile(*arguments, **options):
+        about = stat(*arguments, **options)
+        monkeypatch.undo()
+        path.unlink()
+        make_pipe(path)
+        return about
+
+    monkeypatch.setattr(os, "stat", meanwhile)
+    assert "is empty" in message(path)
+
+
+def test_more_bytes_than_a_text_has_are_not_read(tmp_path, data):
+    with open(tmp_path / "huge", "wb") as f:
+        f.truncate(20 * 10**9)
+    assert "20000000000 bytes" in message(tmp_path / "huge")
+
+
+@pytest.mark.skipif(not Path("/proc/kmsg").exists(), reason="a file of Linux")
+def test_a_file_that_never_ends_is_not_waited_for(data):
+    message("/proc/kmsg")
 
 
 def test_an_impossible_path_is_one_line_too(data):
@@ -326,11 +354,17 @@ def test_an_impossible_path_is_one_line_too(data):
 
 
 @posix
+def test_a_file_of_the_project_is_found_from_any_folder_after_those_that_are_there(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_corpus("CONTRIBUTING.md").name == "CONTRIBUTING.md"
+    file("abc", "CONTRIBUTING.md")
+    assert text_of(load_corpus("CONTRIBUTING.md")) == "abc"
+
+
 def test_a_hostile_file_name_stays_on_one_line(file):
     assert "'a\ufffdb' is empty" in message(file("", "a\nb"))
 
 
-@pytest.mark.parametrize("block", [1, 2, 3, 5, 1 << 20], ids="blocks of {}".format)
 @pytest.mark.parametrize(
     ("content", "where"),
     [
@@ -343,8 +377,7 @@ def test_a_hostile_file_name_stays_on_one_line(file):
         pytest.param(b"ab\xc0\x80", "byte 0xc0 at offset 2 (line 1)", id="an overlong NUL"),
     ],
 )
-def test_not_utf8_says_where(file, monkeypatch, block, content, where):
-    monkeypatch.setattr(charlm.corpus, "BLOCK", block)
+def test_not_utf8_says_where(file, content, where):
     assert f"'my.txt' is not UTF-8: {where}" in message(file(content))
 
 
@@ -358,10 +391,9 @@ PROSE = {
 
 @pytest.mark.parametrize("prose", PROSE.values(), ids=PROSE)
 @pytest.mark.parametrize("encoding", ["UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"])
-def test_a_text_in_utf16_or_utf32_is_told_so_and_how_to_convert_it(file, data, encoding, prose):
+def test_a_text_in_utf16_or_utf32_is_told_so_and_how_to_convert_it(file, encoding, prose):
     told = f"looks like {encoding}, not UTF-8: save it as UTF-8 (iconv -f {encoding} -t UTF-8 converts it)"
     assert told in message(file((prose * 40).encode(encoding)))
-    assert not data.exists()
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32"])
@@ -395,15 +427,6 @@ def test_one_distinct_character_is_refused(file, content, character):
     assert f"one distinct character, {character}" in message(file(content))
 
 
-def test_a_refused_text_leaves_nothing_behind(file, data):
-    message(file(b"good so far\xff"))
-    assert not data.exists()
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# the encoded corpus
-
-
 @pytest.mark.parametrize(
     ("distinct", "dtype"),
     [(2, "uint8"), (256, "uint8"), (257, "uint16"), (65_536, "uint16"), (65_537, "uint32")],
@@ -415,96 +438,29 @@ def test_ids_are_the_smallest_integers_that_fit(file, distinct, dtype):
     assert np.array_equal(corpus.ids, np.arange(distinct))
 
 
-def test_ids_are_a_memory_map_that_cannot_be_written(file):
+def test_ids_cannot_be_written(file):
     ids = load_corpus(file("ab")).ids
-    assert isinstance(ids, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         ids[0] = 1
 
 
-def test_a_text_is_encoded_once(file, monkeypatch):
-    path = file("abc")
-    load_corpus(path)
-    monkeypatch.setattr(charlm.corpus, "_survey", None)
-    assert text_of(load_corpus(path)) == "abc"
+BROKEN = {
+    "gone": None,
+    "not UTF-8": b"\xff",
+    "not TOML": b"[",
+    "a value": b"a = 1",
+    "no sha256": b"[a]\ncharacters = 1",
+}
 
 
-def test_a_changed_text_is_encoded_anew(file):
-    load_corpus(file("abc"))
-    assert text_of(load_corpus(file("xyz"))) == "xyz"
-
-
-def cut_ids(path):
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def alter_ids(path):
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-
-
-def alter_vocabulary(path):
-    sidecar = path.with_suffix(".json")
-    sidecar.write_text(sidecar.read_text().replace('"abc"', '"xyz"'))
-
-
-def alter_sha256(path):
-    sidecar = path.with_suffix(".json")
-    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"sha256": "0" * 64}))
-
-
-def cut_sidecar(path):
-    path.with_suffix(".json").write_text("{")
-
-
-def strange_sidecar(path):
-    path.with_suffix(".json").write_text("[]")
-
-
-def lose_sidecar(path):
-    path.with_suffix(".json").unlink()
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        cut_ids,
-        alter_ids,
-        Path.unlink,
-        alter_vocabulary,
-        alter_sha256,
-        cut_sidecar,
-        strange_sidecar,
-        lose_sidecar,
-    ],
-)
-def test_a_damaged_encoding_is_made_again(file, damage):
-    path = file("abcabc")
-    first = load_corpus(path)
-    sha256, ids = first.sha256, first.path.read_bytes()
-    damage(first.path)
-    again = load_corpus(path)
-    assert (text_of(again), again.sha256, again.path.read_bytes()) == ("abcabc", sha256, ids)
-
-
-def test_a_text_that_changes_while_it_is_read_is_refused(file, monkeypatch, data):
-    path = file("abcabc")
-    write_ids = charlm.corpus._write_ids
-
-    def meanwhile(*arguments):
-        path.write_bytes(b"cbacba")
-        write_ids(*arguments)
-
-    monkeypatch.setattr(charlm.corpus, "_write_ids", meanwhile)
-    assert "'my.txt' was changed while it was read" in message(path)
-    assert not list((data / "encoded").iterdir())
-
-
-def test_a_folder_that_cannot_be_written_is_one_line(file, data):
-    path = file("abc")
-    data.write_text("a file where the folder should be")
-    assert f"cannot write {data / 'encoded'}" in message(path)
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
+def test_a_broken_list_of_known_corpora_is_one_line(tmp_path, content):
+    if content is not None:
+        (tmp_path / "corpora.toml").write_bytes(content)
+    with pytest.raises(SystemExit) as error:
+        charlm.corpus._known_corpora(tmp_path / "corpora.toml")
+    said = str(error.value)
+    assert "corpora.toml is damaged" in said and "from the repository" in said and len(said.splitlines()) == 1
 
 
 def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
@@ -532,38 +488,8 @@ def test_a_file_that_somebody_keeps_to_himself_is_one_line(tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
-def test_what_another_process_encoded_meanwhile_is_taken_where_it_cannot_be_replaced(file, data, monkeypatch):
-    path, replace = file("abcabc"), os.replace
-    other = load_corpus(path)
-    path_of_ids, sidecar = other.path, other.path.with_suffix(".json")
-    aside = sidecar.rename(data / "aside")
-
-    def windows(source, target):
-        if Path(target) == path_of_ids:
-            if aside.exists():
-                aside.rename(sidecar)  # the other process is done
-            raise PermissionError(13, "it is mapped into memory")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", windows)
-    assert text_of(load_corpus(path)) == "abcabc"
-
-
 def raise_(error):
     raise error
-
-
-def load_in(data, path):
-    charlm.corpus.DATA = data
-    return load_corpus(path).sha256
-
-
-def test_processes_that_encode_the_same_text_at_once_all_succeed(file, data):
-    path = file("abc\n" * 100_000)
-    with ProcessPoolExecutor(4) as pool:
-        found = list(pool.map(load_in, [data] * 8, [path] * 8))
-    assert set(found) == {hashlib.sha256(path.read_bytes()).hexdigest()}
-    assert len(list((data / "encoded").iterdir())) == 2
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from synthetic import make_measured, make_record, make_runs
 
 import charlm.cells.figures
+import charlm.drawing
 import charlm.losses.figures
 from charlm import stats
 from charlm.cards import small_figures
@@ -22,6 +23,7 @@ from charlm.gradients.words import two_digits
 from charlm.losses.figures import loss_comparison, loss_curves, mean_curve, overfitting_curves
 from charlm.meaning.figures import gap_steps, loss_by_position, ngram_floor
 from charlm.records import of_cell
+from charlm.report.stand_in import reading_figure
 from charlm.show import Figure
 from charlm.temperature.figures import (
     name_character,
@@ -35,6 +37,17 @@ from charlm.temperature.texts import GRID, REAL, SHUFFLED, TOP_K, TOP_P
 from charlm.ways import comparison_figure
 
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or an empty axis is only a warning to matplotlib
+
+
+@pytest.fixture(autouse=True)
+def no_missing_letter(request, monkeypatch):
+    """Those of a reader's text may be missing; ours may not."""
+    if request.node.originalname != "test_letters_that_the_font_lacks_are_boxes_and_no_word_is_said_of_them":
+        monkeypatch.setattr(charlm.drawing, "filterwarnings", lambda *arguments: None)
+
+
+def test_letters_that_the_font_lacks_are_boxes_and_no_word_is_said_of_them():
+    reading_figure("\u4f60\u597d", {"rnn": np.ones(1)})
 
 
 def big(**config):
@@ -222,6 +235,17 @@ def test_the_closer_look_has_every_mark_and_little_else(monkeypatch):
     assert low < min(marks) and max(marks) < high and high - low < 1.5 * (max(marks) - min(marks))
     first, last = closer.get_xlim()
     assert first > min(r["best_epoch"] for r in records) - 6 and last > max(r["epochs"] for r in records)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 8])
+def test_of_runs_that_were_still_learning_the_closer_look_has_the_way_down(epochs, monkeypatch):
+    records = make_runs(["lstm"], 2, max_epochs=epochs)
+    drawn = []
+    monkeypatch.setattr(charlm.losses.figures, "finish", lambda canvas, *more: drawn.append(canvas))
+    loss_curves(records)
+    low, high = drawn[0].axes[1].get_ylim()
+    losses = [loss for r in records for loss in r["val_loss"][-5:]]
+    assert low < min(losses) and max(losses) < high
 
 
 def test_loss_curves_carry_every_epoch_of_every_run():

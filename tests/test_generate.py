@@ -137,7 +137,7 @@ def test_a_page_that_was_altered_is_not_believed(generate, page, tmp_path):
     done = generate(runs=tmp_path / "none")
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
-    assert f"the models in {page} are damaged" in line
+    assert f"{page} is damaged" in line
 
 
 def test_a_long_text_is_printed_while_it_is_written(trained):

@@ -48,6 +48,12 @@ def test_training_shows_how_far_it_is_and_what_it_writes(page):
     assert "seed 0, epoch 3, validation loss" in live
     assert any("LSTM, seed 0, epoch 3, temperature 0.7" in text for text in outputs)
     assert not any(re.search(r"^\[\d/\d\]", text, re.M) for text in outputs)  # the lines of a log
+    page.wait_for_selector(".jp-OutputArea-output figure pre")
+    breaks = "pre => [getComputedStyle(pre).wordBreak, getComputedStyle(pre).overflowWrap]"
+    assert page.eval_on_selector(".jp-OutputArea-output figure pre", breaks) == [
+        "normal",
+        "anywhere",
+    ]  # not inside words
 
 
 def test_how_it_works_is_seen_step_by_step(page):

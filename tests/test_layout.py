@@ -66,7 +66,7 @@ def encodings_missed(call: ast.Call) -> bool:
         return len(call.args) + ("encoding" in given) < 2 or "newline" not in given
     if name == "read_text":
         return not call.args and "encoding" not in given
-    if name == "open":
+    if name == "open" and ast.unparse(call.func) != "os.open":  # which knows bytes alone
         place = 0 if isinstance(call.func, ast.Attribute) else 1  # Path.open(mode), open(path, mode)
         mode = call.args[place] if len(call.args) > place else given.get("mode")
         return "encoding" not in given and not (isinstance(mode, ast.Constant) and "b" in str(mode.value))
@@ -85,7 +85,7 @@ ROOMS = ("losses", "temperature", "meaning", "gradients", "cells", "cure", "benc
 ORDER = """
 charlm_core
 charlm.printable charlm.command charlm.options
-charlm.device charlm.corpus charlm.sampling charlm.ngram charlm.text
+charlm.device charlm.files charlm.corpus charlm.sampling charlm.ngram charlm.text
 charlm.protocol charlm.parameters charlm.records charlm.stats
 charlm.show charlm.drawing
 charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.embedded charlm.runs.folder

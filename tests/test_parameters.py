@@ -82,3 +82,5 @@ def test_papermill_ends_at_the_first_cell_of_code_with_the_misspelt_name(tmp_pat
             NOTEBOOKS[0], tmp_path / "out.ipynb", {"epoch": 3}, kernel_name="python3", progress_bar=False
         )
     assert raised.value.ename == "CharlmError"
+    (line,) = raised.value.traceback  # and shows a reader one line, no traceback
+    assert line.startswith("CharlmError: no parameter 'epoch'")

@@ -41,7 +41,7 @@ def runnable_commands() -> list[str]:
 def readers_checkout(tmp_path_factory) -> Path:
     """A copy to follow the README in: set up, its corpora fetched, nothing trained and no build/."""
     root = tmp_path_factory.mktemp("reader") / "charlm"
-    anywhere = shutil.ignore_patterns(".git", ".venv", "encoded", "__pycache__", ".*_cache")
+    anywhere = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
 
     def skip(folder: str, names: list[str]) -> set[str]:
         made = {"build", "runs"} if Path(folder) == ROOT else set()

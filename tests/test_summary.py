@@ -1,10 +1,16 @@
 """The summary: a title that follows from the verdicts, a standfirst that fits under it, cards that lead on."""
 
+import ast
+
+import papermill
 import pytest
+from project_files import ROOT
 from synthetic import make_record, make_runs
 
 from charlm import summary
 from charlm.cells.words import comparison, enough_seeds
+from charlm.summary import read_results
+from charlm_core import CharlmError
 
 
 def losing(cell, by, seeds=4, **config):
@@ -137,3 +143,22 @@ def test_the_samples_are_those_of_the_temperature_study():
     results["samples"]["side-by-side"] = items
     shown = summary.summary_samples(results)
     assert shown and shown.items == items and shown.columns
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what the other notebooks found
+
+
+def test_the_committed_results_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (about,) = papermill.inspect_notebook(str(ROOT / "notebooks" / "0_summary.ipynb")).values()
+    assert read_results(ast.literal_eval(about["default"]))["runs"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"\xff"])
+def test_results_that_cannot_be_read_are_named_in_one_line(content, tmp_path):
+    path = tmp_path / "results.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CharlmError, match=r"results\.json .*; give the results.json of a report$"):
+        read_results(path)

@@ -106,11 +106,14 @@ BEFORE_BEST = 4  # epochs that the closer look shows before the first best one
 
 
 def look_closer(ax: Axes, records: Records, losses: Sequence[float]) -> None:
-    """Limit a panel to the epochs around the best ones, and to what the runs reach there and to more `losses`."""
+    """Limit a panel to the epochs around the best ones, and to what the runs reach there and to more `losses`. Where all
+    runs were still learning as they ended, it shows the way there too."""
     shown = [*losses, *(r[key] for r in records for key in ("val_loss_best", "val_loss_last"))]
+    first = max(1, min(r["best_epoch"] for r in records) - BEFORE_BEST)
+    if all(r["best_epoch"] == r["epochs"] for r in records):
+        shown += [loss for r in records for loss in r["val_loss"][first - 1 :]]
     pad = 0.08 * (max(shown) - min(shown)) + MARGIN / 10
-    first = min(r["best_epoch"] for r in records) - BEFORE_BEST
-    ax.set_xlim(max(1, first) - 0.5, max(r["epochs"] for r in records) + 0.7)
+    ax.set_xlim(first - 0.5, max(r["epochs"] for r in records) + 0.7)
     ax.set_ylim(min(shown) - pad, max(shown) + pad)
 
 

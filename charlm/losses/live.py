@@ -15,7 +15,7 @@ from charlm.printable import visible
 from charlm.records import Records, finished
 from charlm.runs.folder import RUNS, load_weights
 from charlm.runs.progress import in_lab
-from charlm.show import Finding, Samples
+from charlm.show import Finding, Samples, preformatted
 from charlm_core import CharlmError, Config, Corpus, State
 
 LIVE_LENGTH = 200  # characters of the text while training goes on
@@ -40,10 +40,8 @@ class LiveView:
         self.histories[config.seed] = state.history
         source = base64.b64encode(drawn_losses(config.cell, self.histories)).decode()
         label, text = self.text(config, state)
-        page = (
-            f'<img style="max-width: 100%" src="data:image/png;base64,{source}" width="520" alt="loss by epoch"><p>{html.escape(label)}</p>'
-            f'<pre dir="auto" style="white-space: pre-wrap">{html.escape(text)}</pre>'
-        )
+        image = f'<img style="max-width: 100%" src="data:image/png;base64,{source}" width="520" alt="loss by epoch">'
+        page = f"{image}<p>{html.escape(label)}</p>{preformatted(text)}"
         bundle = {"text/html": page, "text/plain": f"{label}\n{text}"}
         if self.handle:
             self.handle.update(bundle, raw=True)

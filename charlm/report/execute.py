@@ -6,6 +6,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import psutil
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
-from charlm.corpus import ROOT, replacing
+from charlm.corpus import ROOT
+from charlm.files import replacing
 from charlm.printable import visible
 from charlm.protocol import Study
 from charlm.runs.sweep import count_cores
@@ -140,7 +142,7 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
     if failure:
         banner = f"**This notebook is partial: it stopped before its end.** {escape_markdown(str(failure))}"
         notebook.cells.insert(0, nbformat.v4.new_markdown_cell(banner, id="partial"))
-        with replacing(BUILD / f"partial-{job.notebook.name}") as half:
+        with suppress(CharlmError), replacing(BUILD / f"partial-{job.notebook.name}") as half:
             nbformat.write(notebook, half)
         raise failure
     return notebook

@@ -2,14 +2,15 @@
 
 import dataclasses
 import os
-import tempfile
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
+import psutil
 from nbformat import NotebookNode
 
-from charlm.corpus import CORPORA, load_corpus
+from charlm.corpus import CORPORA, LONGEST, find_file, load_corpus
+from charlm.files import read_bytes
 from charlm.protocol import Study
 from charlm.report import execute
 from charlm.report.arrange import arrange
@@ -17,11 +18,13 @@ from charlm.report.collect import as_json, check_results, collect_results
 from charlm.report.execute import Job, ReportError
 from charlm.report.html import write_html
 from charlm.report.pdf import make_pdf
-from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders
+from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders, staged
 from charlm.report.play import add_play, check_size, left_out, make_play, play_section, write_reading
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
 from charlm_core import CharlmError, Corpus
+
+COUNTED = 200  # bytes of memory for each character of a text, while two notebooks count it
 
 
 def build_report(
@@ -33,38 +36,23 @@ def build_report(
     corpus: Corpus | None = None,
     own_text: bool = False,
 ) -> dict:
-    """Execute the notebooks, as many at a time as there are cores, and write report.html, report.pdf, results.json,
-    figures/ and timings.json (seconds, which no report holds) into the stage folder. With a corpus, models trained on it
-    go into the page, to be tried; and the text, where it is a known one or own_text asks for it.
+    """Execute the notebooks, as many at a time as there are cores, and write report.html, report.pdf, results.json and
+    figures/ into the stage folder. With a corpus, models trained on it go into the page, to be tried; and the text, where
+    it is a known one or own_text asks for it.
 
     Returns what results.json holds. The last job comes after all others, and finds in stage/results.json what they
     showed.
     """
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of a kernel: the notebooks side by side use the cores already
     executed: list[tuple[Job, NotebookNode]] = []
-    seconds: dict[str, float] = {}
-
-    def timed(what: str, start: float) -> None:
-        seconds[what] = round(time.perf_counter() - start, 2)
-
-    def one(job: Job) -> NotebookNode:
-        start = time.perf_counter()
-        notebook = execute.execute_notebook(job, stage)
-        timed(job.name, start)
-        return notebook
-
+    one = partial(execute.execute_notebook, stage=stage)
     for together in (plan[:-1], plan[-1:]):
         notebooks = execute.execute_together(together, one, lambda job: say(f"{job.name} is executed"))
         executed += zip(together, notebooks, strict=True)
         results = collect_results(executed, study, stage / "figures")
         (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
-    start = time.perf_counter()
     document = write_page(executed, results, subtitle, stage, corpus, own_text)
-    timed("report.html", start)
-    start = time.perf_counter()
     make_pdf(document, stage, say)
-    timed("report.pdf", start)
-    (stage / "timings.json").write_text(as_json(seconds), "utf-8", newline="\n")
     return results
 
 
@@ -109,6 +97,7 @@ def make_report(
     report's folder."""
     studies = check_names(studies)
     corpus = load_corpus(study.corpus)
+    check_memory(corpus)
     out, figures = report_folders(study, corpus, out)
     check_writable(out, DOCUMENTS)
     check_writable(figures)
@@ -117,11 +106,8 @@ def make_report(
         f"{corpus.name} · {len(corpus.ids):,} characters · "
         f"{study.seeds} {'seed' if study.seeds == 1 else 'seeds'} a model · at most {study.epochs} epochs"
     )
-    given = study.corpus if study.corpus in CORPORA else Path(study.corpus).resolve()
-    execute.BUILD.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=execute.BUILD, prefix="stage-") as folder:
-        stage = Path(folder)
-        plan = execute.jobs(study, given, stage / "results.json")
+    with staged() as stage:
+        plan = execute.jobs(study, text_at_rest(study, corpus, stage), stage / "results.json")
         for job in plan:
             execute.check_parameters(job)  # before hours of training
         runs = train_missing(study, corpus, say)
@@ -133,8 +119,29 @@ def make_report(
         if absent:
             raise ReportError(f"no notebook shows the runs {', '.join(sorted(absent))}")
         place_report(stage, results, out, figures)
-        os.replace(stage / "timings.json", execute.BUILD / "timings.json")
     return out
+
+
+def check_memory(corpus: Corpus) -> None:
+    """What is counted after hours of training has to be countable."""
+    needed, free = COUNTED * len(corpus.ids), psutil.virtual_memory().available
+    if needed > free:
+        raise CharlmError(
+            f"{corpus.name}: to count its {len(corpus.ids):,} characters takes some {needed / 1e9:.1f} GB of memory, and "
+            f"{free / 1e9:.1f} are free: give a shorter text, of {free // COUNTED:,} characters at most"
+        )
+
+
+def text_at_rest(study: Study, corpus: Corpus, stage: Path) -> str | Path:
+    """What the notebooks are to read: a known corpus, or a copy of the text, which may change while they are executed."""
+    if study.corpus in CORPORA:
+        return study.corpus
+    copy = stage / "text" / Path(study.corpus).name
+    copy.parent.mkdir()
+    copy.write_bytes(read_bytes(find_file(study.corpus), LONGEST))
+    if load_corpus(copy).sha256 != corpus.sha256:
+        raise CharlmError(f"{corpus.name} was changed while it was read: try again when it is at rest")
+    return copy
 
 
 def train_missing(study: Study, corpus: Corpus, say: Callable[[str], None]) -> list[dict]:

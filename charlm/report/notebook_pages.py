@@ -6,7 +6,6 @@ if __name__ == "__main__":
     begin()
 
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from charlm.options import Parser
 from charlm.report import execute
 from charlm.report.address import read_address
 from charlm.report.execute import NOTEBOOKS, Job, ReportError
+from charlm.report.place import staged
 from charlm_core import CharlmError
 
 REPORT = "index.html"  # as the workflow that publishes calls it
@@ -48,11 +48,10 @@ def write_pages(
 ) -> list[Path]:
     """A page for each notebook, called like it; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    execute.BUILD.mkdir(exist_ok=True)
     pages = []
-    with tempfile.TemporaryDirectory(dir=execute.BUILD, prefix="stage-") as stage:
+    with staged() as stage:
         for path in sorted(notebooks.glob("*.ipynb")):
-            html = notebook_page(path, address, Path(stage))
+            html = notebook_page(path, address, stage)
             pages.append(folder / f"{path.stem}.html")
             pages[-1].write_text(html, "utf-8", newline="\n")
             say(f"{pages[-1]} is there")

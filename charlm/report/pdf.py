@@ -18,7 +18,7 @@ from charlm.report.markdown import with_markup
 
 def make_pdf(document: dict, folder: Path, say: Callable[[str], None]) -> None:
     """Write report.pdf, of the arranged document, which its template finds beside it."""
-    source = Path(shutil.copy(TEMPLATES / "report.typ", folder))
+    source = Path(shutil.copyfile(TEMPLATES / "report.typ", folder / "report.typ"))
     text = json.dumps(with_markup(document, "typst"), ensure_ascii=False)
     (folder / "report.json").write_text(text, "utf-8", newline="\n")
     fonts = folder / "fonts"
@@ -36,7 +36,10 @@ def make_pdf(document: dict, folder: Path, say: Callable[[str], None]) -> None:
     if missing:
         scripts = Counter(_script(c) for c in missing)
         named = ", ".join(f"{script} ({n})" for script, n in scripts.most_common())
-        boxes = f"a box stands for characters that no font of the machine had: {named}; the HTML edition has them"
+        boxes = (
+            f"a box stands for characters that no font of the machine had: {named}; the text of the HTML edition has them, "
+            "its figures have boxes too"
+        )
         say(f"report.pdf: {boxes}, and a font of the system would be taken")
     try:
         typst.compile(

@@ -1,4 +1,4 @@
-"""Putting the report in place, as one set."""
+"""Where a report is made, and putting it in place as one set."""
 
 import json
 import os
@@ -6,20 +6,21 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from errno import EISDIR
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import FileLock
 
 from charlm.corpus import CORPORA, ROOT
+from charlm.files import read_bytes, sound
 from charlm.protocol import Study
 from charlm.report import execute
+from charlm.summary import LARGEST_RESULTS
 from charlm_core import CharlmError, Corpus
 
 DOCUMENTS = ("report.html", "report.pdf", "results.json")
-
-
 HALF_FOLDER = ".charlm-report-"  # begins the name of a folder that is there for a moment, beside what is put in place
 
 
@@ -35,7 +36,7 @@ def check_writable(folder: Path, files: Sequence[str] = ()) -> None:
     while not os.path.lexists(there) and there != there.parent:
         there = there.parent
     try:
-        with tempfile.TemporaryDirectory(dir=there, prefix=HALF_FOLDER) as probe:
+        with tempfile.TemporaryDirectory(dir=there, prefix=".charlm-probe-") as probe:
             # Not the folder itself, which another report may be about to use, but one of the same name.
             inside = Path(probe, folder.relative_to(there))
             inside.mkdir(parents=True, exist_ok=True)
@@ -47,14 +48,10 @@ def check_writable(folder: Path, files: Sequence[str] = ()) -> None:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Let one process at a time put a report into a folder and its figures beside it, whatever checkout it is of.
-
-    The lock file is in that folder while it is held. Who waited for one that is gone by then takes the new one: filelock
-    looks whether what it locked still has its name.
-    """
-    path = folder / ".charlm-report.lock"
-    with FileLock(path):
+def locked(path: Path, timeout: float = -1) -> Iterator[None]:
+    """Hold a lock file, which is there only while it is held, and never longer than its process lives. Who waited for one
+    that is gone by then takes the new one: filelock looks whether what it locked still has its name."""
+    with FileLock(path, timeout):
         try:
             yield
         finally:
@@ -62,8 +59,36 @@ def alone_in(folder: Path) -> Iterator[None]:
                 path.unlink()
 
 
-def _remove(halves: dict[Path, Path]) -> None:
-    for folder in halves.values():
+def alone_in(folder: Path) -> AbstractContextManager[None]:
+    """Let one process at a time put a report into a folder and its figures beside it, whatever checkout it is of."""
+    return locked(folder / ".charlm-report.lock")
+
+
+@contextmanager
+def staged() -> Iterator[Path]:
+    """A folder to make a report in, gone at the end: in build/, or where nothing can be written there in the system's folder
+    for temporary files. Such folders whose process was killed go first."""
+    with suppress(OSError):
+        execute.BUILD.mkdir(exist_ok=True)
+    parent = execute.BUILD if os.access(execute.BUILD, os.W_OK) else Path(tempfile.gettempdir())
+    for lock in parent.glob("charlm-stage-*.lock"):
+        with suppress(OSError), locked(lock, timeout=0):
+            _remove([lock.with_suffix("")])
+    stage = parent / f"charlm-stage-{uuid4().hex}"
+    with locked(stage.with_suffix(".lock")):
+        stage.mkdir(0o700)
+        if not os.path.isdir(os.path.expanduser("~")):
+            os.environ["HOME"] = str(
+                stage
+            )  # without one, as in a container that does not know its user, no kernel starts
+        try:
+            yield stage
+        finally:
+            _remove([stage])
+
+
+def _remove(folders: Iterable[Path]) -> None:
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -72,12 +97,13 @@ def place_files(files: dict[Path, Path], stale: Callable[[], Iterable[Path]] = t
     into the folder of the first target waits, and asks stale() afterwards.
 
     On any failure, Ctrl-C included, all targets are as they were before. Where that cannot be, CharlmError says which
-    folder has them.
+    folder has them. What a killed process left half done goes when the new set is there.
     """
     for target in files:
         target.parent.mkdir(parents=True, exist_ok=True)
     with alone_in(next(iter(files)).parent):
         gone = [path for path in stale() if path.is_file()]
+        left = [path for folder in {target.parent for target in files} for path in folder.glob(f"{HALF_FOLDER}*")]
         halves: dict[Path, Path] = {}  # beside the targets, so that what counts is no more than changes of names
         moved: list[Path] = []
 
@@ -113,9 +139,9 @@ def place_files(files: dict[Path, Path], stale: Callable[[], Iterable[Path]] = t
                 raise CharlmError(
                     f"cannot write to {stuck[0]}, nor put back what was there: its files are in {kept}"
                 ) from error
-            _remove(halves)
+            _remove(halves.values())
             raise
-        _remove(halves)
+        _remove([*halves.values(), *left])
 
 
 def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
@@ -125,11 +151,13 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
         return [figures / f"{id}.{kind}" for id in ids for kind in ("svg", "png", "csv")]
 
     def stale() -> list[Path]:
-        try:
-            before = json.loads((out / "results.json").read_text("utf-8"))["figures"]
-            return drawings(id for id in before if id not in results["figures"] and re.fullmatch("[a-z0-9-]+", id))
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # none there, or none of ours
-            return []
+        before: set[str] = (
+            set()
+        )  # of the report that is there, and of those that a killed process was about to put there
+        for path in (out / "results.json", *out.glob(f"{HALF_FOLDER}*/*-results.json")):
+            with suppress(CharlmError), sound(path, ""):  # none there, or none of ours
+                before.update(json.loads(read_bytes(path, LARGEST_RESULTS))["figures"])
+        return drawings(id for id in before - results["figures"].keys() if re.fullmatch("[a-z0-9-]+", id))
 
     files = {out / name: stage / name for name in DOCUMENTS}
     files |= {path: stage / "figures" / path.name for path in drawings(results["figures"])}

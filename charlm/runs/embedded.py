@@ -7,6 +7,7 @@ being finite numbers have been checked, and nothing is unpickled.
 import base64
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from charlm.corpus import ROOT
-from charlm.runs.files import UNREADABLE, short_reason
+from charlm.files import read_bytes, sound
 from charlm.runs.form import CONFIG_FORM, TEXT_FORM, checked_config, skeleton
 from charlm_core import CharlmError, Config
 
@@ -85,14 +86,10 @@ def _validator() -> Callable[[object], object]:
 def read_page(path: Path) -> list[EmbeddedModel]:
     """The models that a page carries, the one with the lowest validation loss first; none where there is no page or it
     carries none. Raises CharlmError where what it carries is not sound."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return []
-    try:
-        if not path.is_file():
-            raise ValueError("not a regular file")
-        if (size := path.stat().st_size) > MOST_READ:
-            raise ValueError(f"{size} bytes, where at most {MOST_READ} make sense")
-        page = path.read_text("utf-8")
+    with sound(path, "take it from the repository again, or train with `make report`"):
+        page = read_bytes(path, MOST_READ).decode()
         found = re.search(f"{re.escape(_OPENING)}(.*?)</script>", page, re.DOTALL)
         if not found:
             return []
@@ -102,11 +99,6 @@ def read_page(path: Path) -> list[EmbeddedModel]:
         if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
             raise ValueError("its vocabulary is not one of distinct characters in their order")
         models = [_model(about, vocab, path) for about in content["models"].values()]
-    except (CharlmError, OSError, *UNREADABLE) as e:
-        raise CharlmError(
-            f"the models in {path} are damaged or not of this project ({short_reason(e)}): take the file from the"
-            " repository again, or train with `make report`"
-        ) from e
     return sorted(models, key=lambda model: model.val_loss)
 
 

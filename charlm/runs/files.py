@@ -1,20 +1,17 @@
-"""Files of runs: written whole or not at all, and never trusted without their checksum. Nothing is unpickled."""
+"""Files of runs: which there are, and tensors in them, with a checksum. Nothing is unpickled."""
 
 import hashlib
 import json
 import os
-import stat
 import struct
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as tensors_from_bytes
 from safetensors.torch import save as tensors_to_bytes
 
-from charlm.corpus import replacing
-from charlm.printable import inline
-from charlm_core import CharlmError, State
+from charlm.files import Damaged, read_bytes, sound
+from charlm_core import State
 
 STATE = "state.safetensors"
 WEIGHT_FILES = ("best.safetensors", "last.safetensors")
@@ -31,22 +28,10 @@ RUN_FILES = {
 # on the disk
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace the file in one step, with its bytes on the disk before its name changes."""
-    with replacing(path) as half, open(half, "wb") as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
-
-
 def names_in(folder: Path) -> set[str]:
-    """Names of all that a run folder holds, none where there is no folder; raises Damaged when it cannot be read."""
-    try:
+    """Names of all that a run folder holds, none where there is no folder; raises Damaged when it is none."""
+    with sound(folder, "move it away"):
         return set(os.listdir(folder)) if os.path.lexists(folder) else set()
-    except OSError as e:
-        raise Damaged(
-            f"{folder} cannot be read as a folder: {e.strerror}; check what it is, and its permissions"
-        ) from e
 
 
 def is_folder(path: Path) -> bool:
@@ -67,12 +52,6 @@ def delete_entry(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-class Damaged(CharlmError):
-    """What a run folder holds is not whole, was altered, or is nothing that this project writes."""
-
-    status = "damaged"
-
-
 class OtherVersion(Damaged):
     """A sound run whose configuration or model this version does not know."""
 
@@ -81,31 +60,12 @@ class OtherVersion(Damaged):
 
 AGAIN = "`python -m charlm.runs remove` its run to train it again"
 LARGEST = 2**33  # bytes: no file of a run is read that is larger, and no state of 500 million weights would be
-# What parsing bytes that anybody may have written can end in.
-UNREADABLE = (SafetensorError, struct.error, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 
 
-def read_file(path: Path, limit: int = LARGEST) -> bytes:
-    """The bytes of a file in a run folder; raises Damaged when it cannot be read, is no regular file (to open a pipe
-    would wait for ever) or has more than `limit` bytes."""
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise Damaged(f"{path} is damaged: not a regular file; {AGAIN}")
-        if about.st_size > limit:
-            raise Damaged(f"{path} is damaged: {about.st_size} bytes, where at most {limit} make sense; {AGAIN}")
-        return path.read_bytes()
-    except OSError as e:
-        raise Damaged(f"{path} cannot be read: {e.strerror}; check its permissions, or {AGAIN}") from e
-
-
-def damaged(where: Path | str, e: BaseException) -> Damaged:
-    return Damaged(f"{where} is damaged or not a file of this project ({short_reason(e)}); {AGAIN}")
-
-
-def short_reason(e: object) -> str:
-    """An error's text in one line of bounded length: it may quote what was read."""
-    return inline(f"{e!s:.120}")
+def read_file(path: Path) -> bytes:
+    """The bytes of a file in a run folder."""
+    with sound(path, AGAIN):
+        return read_bytes(path, LARGEST)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -124,15 +84,13 @@ def pack(tensors: dict[str, torch.Tensor], about: dict) -> bytes:
 
 def unpack(data: bytes, where: Path | str) -> tuple[dict[str, torch.Tensor], dict]:
     """The inverse of pack; raises Damaged naming `where` when the bytes are not whole and unchanged."""
-    try:
+    with sound(where, AGAIN):
         (header_size,) = struct.unpack("<Q", data[:8])
         checksum, _, text = json.loads(data[8 : 8 + header_size])["__metadata__"]["charlm"].partition(" ")
         tensors = tensors_from_bytes(data)
         if checksum != _checksum(tensors, text):
             raise ValueError("checksum")
         return tensors, json.loads(text)
-    except UNREADABLE as e:
-        raise damaged(where, e) from e
 
 
 def _checksum(tensors: dict[str, torch.Tensor], text: str) -> str:

@@ -13,7 +13,6 @@ carries a checksum.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -26,14 +25,12 @@ import torch
 import charlm_core as core
 from charlm.corpus import ROOT
 from charlm.device import resolved_config
+from charlm.files import Damaged, read_json, sound, write_json, write_whole
 from charlm.runs.files import (
     AGAIN,
     KEPT_NAMES,
     STATE,
-    UNREADABLE,
     WEIGHT_FILES,
-    Damaged,
-    damaged,
     delete_entry,
     grouped_tensors,
     names_in,
@@ -42,7 +39,6 @@ from charlm.runs.files import (
     read_file,
     unpack,
     unpack_state,
-    write_whole,
 )
 from charlm.runs.form import check_form, check_shapes, checked_config, skeleton, stored_shapes
 from charlm.runs.identity import run_id, run_identity
@@ -94,7 +90,7 @@ def read_state(path: Path) -> tuple[bytes, dict]:
     """A stored state as it was packed, and what it says of itself; checksum and form are checked."""
     data = read_file(path)
     tensors, about = unpack(data, path)
-    try:
+    with sound(path, AGAIN):
         check_form(about, "state")
         groups = grouped_tensors(tensors)
         weights = groups["weights"]
@@ -110,8 +106,6 @@ def read_state(path: Path) -> tuple[bytes, dict]:
             known = kind in ("step", "exp_avg", "exp_avg_sq")
             if not known or moment.shape != shape or moment.dtype != torch.float32:
                 raise ValueError("moments of another optimizer")
-    except UNREADABLE as e:
-        raise damaged(path, e) from e
     return data, about
 
 
@@ -190,8 +184,7 @@ class Run:
             "made": made,
             "checksums": checksums,
         }
-        about["sha256"] = _json_checksum(about)
-        write_whole(self.folder / "run.json", (json.dumps(about, indent=1, allow_nan=False) + "\n").encode())
+        write_json(self.folder / "run.json", about)
         self.tidy()
 
     def tidy(self) -> None:
@@ -201,10 +194,6 @@ class Run:
             with suppress(OSError):
                 delete_entry(half)
         (self.folder / STATE).unlink(missing_ok=True)
-
-
-def _json_checksum(about: dict) -> str:
-    return hashlib.sha256(json.dumps(about, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -217,14 +206,9 @@ def read_run(folder: Path) -> dict:
     path = folder / "run.json"
     if not os.path.lexists(path):
         raise CharlmError(f"{folder} holds no finished run; train it first")
-    data = read_file(path, 2**25)  # a vocabulary of all characters that there are takes 13 MB
-    try:
-        about = json.loads(data)
-        if about.pop("sha256") != _json_checksum(about):
-            raise ValueError("checksum")
+    about = read_json(path, 2**25, AGAIN)  # a vocabulary of all characters that there are takes 13 MB
+    with sound(path, AGAIN):
         check_form(about, "run")
-    except UNREADABLE as e:
-        raise damaged(path, e) from e
     if about["run_id"] != folder.name:
         raise Damaged(f"{path} is of the run {about['run_id']}; put it back into a folder of that name")
     config = checked_config(about, path)

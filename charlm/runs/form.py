@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from charlm.runs.files import AGAIN, UNREADABLE, WEIGHT_FILES, Damaged, OtherVersion, damaged, short_reason
+from charlm.files import Damaged, open_regular, short_reason, sound
+from charlm.runs.files import AGAIN, LARGEST, WEIGHT_FILES, OtherVersion
 from charlm.runs.identity import training_code_hash
 from charlm_core import CharlmError, CharModel, Config
 
@@ -125,10 +126,7 @@ def skeleton(vocabulary_size: int, config: Config) -> dict[str, torch.Tensor]:
 
 def stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shapes of a file's tensors, which are not read."""
-    try:
-        if not path.is_file():
-            raise ValueError("not there, or not a regular file")
+    with sound(path, AGAIN):
+        open_regular(path, LARGEST).close()
         with safe_open(path, "np") as f:
             return {name: tuple(f.get_slice(name).get_shape()) for name in f.offset_keys()}
-    except (OSError, *UNREADABLE) as e:
-        raise damaged(path, e) from e

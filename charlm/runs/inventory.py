@@ -8,13 +8,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import charlm_core as core
+from charlm.files import Damaged, Unreadable
 from charlm.runs.files import (
     KEPT_NAMES,
     RUN_FILES,
     STATE,
-    UNREADABLE,
     WEIGHT_FILES,
-    Damaged,
     delete_entry,
     is_folder,
     is_link,
@@ -80,8 +79,10 @@ def misplaced(folder: Path, names: set[str]) -> list[str]:
             try:
                 _, about = unpack(read_file(path), path)
                 if about["run_id"] != folder.name:
-                    raise Damaged(f"{path} is of another run")
-            except (Damaged, *UNREADABLE):
+                    raise LookupError(folder.name)
+            except Unreadable as e:
+                wrong.append(str(e))
+            except (Damaged, LookupError, TypeError):
                 wrong.append(f"{path.name} is damaged or of another run: delete it, it is measured again")
     return wrong
 

@@ -16,8 +16,9 @@ from filelock import FileLock, Timeout
 import charlm_core as core
 from charlm.command import Say, undisturbed
 from charlm.device import check_device
+from charlm.files import Damaged, short_reason
 from charlm.records import counted
-from charlm.runs.files import STATE, Damaged, pack_state, short_reason, unpack_state
+from charlm.runs.files import STATE, pack_state, unpack_state
 from charlm.runs.folder import RUNS, Run, check_run, run_record
 from charlm.runs.identity import machine_facts, run_identity
 from charlm.runs.inventory import run_status
@@ -198,7 +199,7 @@ def _lock(run: Run, locks: ExitStack) -> bool:
         return False
     except OSError as e:
         raise CharlmError(
-            f"cannot write to {run.folder}: {e.strerror}: runs need a folder they can be stored in"
+            f"cannot write to {run.folder}: {e.strerror}: make it writable, or name another folder for runs in CHARLM_RUNS"
         ) from e
     return True
 

@@ -3,7 +3,9 @@
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from small_notebooks import RUNS, Page, notebook
 
@@ -110,6 +112,11 @@ def test_a_folder_that_cannot_be_written_is_found_out_before_training(out, messa
     assert re.search(message, refused(tmp_path, capsys, tiny_file, tmp_path / out))
 
 
+def test_a_text_too_large_for_the_memory_is_refused_before_training(tiny_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10**6))
+    assert "give a shorter text, of 5,000 characters at most" in refused(tmp_path, capsys, tiny_file, tmp_path / "out")
+
+
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file system has no such names")
 def test_a_corpus_whose_name_is_not_utf8_is_refused_before_training(tiny_text, tmp_path, capsys):
     file = tmp_path / "caf\udce9.txt"
@@ -118,26 +125,45 @@ def test_a_corpus_whose_name_is_not_utf8_is_refused_before_training(tiny_text, t
     assert "caf\\udce9.txt' is not UTF-8: rename the file or its folder" in line
 
 
+@pytest.fixture
+def report_of(tiny_text, tmp_path, monkeypatch, capsys):
+    """Makes a report, without runs of its own, of a notebook that counts the characters of the tiny text in a file of this
+    name, and returns the page."""
+
+    def report_of(name, train=lambda *arguments: []):
+        monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
+        monkeypatch.setattr(charlm.report.make, "train_missing", train)
+        (tmp_path / name).write_text(tiny_text)
+        reading = notebook(
+            tmp_path / "reading.ipynb",
+            '#parameters\ncorpus: str = ""  # a path',
+            "md:# T",
+            "len(open(corpus).read())",
+            f"from charlm.show import *\ncell = 'rnn'\n{RUNS}",
+        )
+        plan = lambda study, corpus, results: [Job(reading, {"corpus": corpus}, frozenset())]  # noqa: E731
+        monkeypatch.setattr(execute, "jobs", plan)
+        assert main(["--corpus", str(tmp_path / name)]) == 0
+        (line,) = (line for line in capsys.readouterr().out.splitlines() if line.endswith("are there"))
+        return Page(Path(line.removesuffix(" and report.pdf are there")).read_text("utf-8"))
+
+    return report_of
+
+
 @pytest.mark.parametrize("name", ["a\nb\u202e {{x}} \"'\\.txt", "n" * 250 + ".txt"], ids=["strange", "long"])
-def test_a_report_of_a_file_with_any_other_name_comes_to_its_end(name, tiny_text, tmp_path, monkeypatch, capsys):
+def test_a_report_of_a_file_with_any_other_name_comes_to_its_end(name, tiny_text, report_of):
     if sys.platform == "win32":
         name = re.sub(r'[\n"\\]', "", name)[:200]
-    monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
-    monkeypatch.setattr(charlm.report.make, "train_missing", lambda *arguments: [])
-    (tmp_path / name).write_text(tiny_text)
-    reading = notebook(
-        tmp_path / "reading.ipynb",
-        '#parameters\ncorpus: str = ""  # a path',
-        "md:# T",
-        "len(open(corpus).read())",
-        f"from charlm.show import *\ncell = 'rnn'\n{RUNS}",
-    )
-    plan = lambda study, corpus, results: [Job(reading, {"corpus": corpus}, frozenset())]  # noqa: E731
-    monkeypatch.setattr(execute, "jobs", plan)
-    assert main(["--corpus", str(tmp_path / name)]) == 0
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.endswith("are there"))
-    page = Page(Path(line.removesuffix(" and report.pdf are there")).read_text("utf-8"))
+    page = report_of(name)
     assert f"corpus = {name!r}" in page.text and str(len(tiny_text)) in page.text
+
+
+def test_a_report_is_of_the_text_as_it_was_first_read(tiny_text, tmp_path, report_of):
+    def train(study, corpus, say):
+        (tmp_path / "mine.txt").write_text("another text")
+        return []
+
+    assert str(len(tiny_text)) in report_of("mine.txt", train).text
 
 
 def test_a_strange_folder_is_named_in_one_line(monkeypatch, capsys):

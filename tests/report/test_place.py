@@ -3,12 +3,16 @@
 import json
 import os
 import shutil
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
+from posix_only import make_pipe, posix
 
-from charlm.report.place import DOCUMENTS, place_files, place_report
+from charlm.report import execute
+from charlm.report.place import DOCUMENTS, locked, place_files, place_report, staged
 from charlm_core import CharlmError
 
 
@@ -80,7 +84,7 @@ def test_a_folder_of_the_readers_that_has_the_name_of_a_file_is_left_alone(tmp_p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b", "source"]
 
 
-def staged(folder, tag):
+def stage_report(folder, tag):
     """A staged report whose every file holds the tag, with a figure of its own beside one that all have."""
     results = {"tag": tag, "figures": {"common": {}, f"of-{tag}": {}}}
     (folder / "figures").mkdir(parents=True)
@@ -97,7 +101,7 @@ def put(stage, out):
 def test_of_reports_that_are_put_into_one_folder_at_once_one_is_there_whole(tmp_path):
     tags, out = ("one", "two", "three"), tmp_path / "out"
     for tag in tags:
-        staged(tmp_path / tag, tag)
+        stage_report(tmp_path / tag, tag)
     with ProcessPoolExecutor(len(tags)) as pool:
         for _ in range(20):
             list(pool.map(put, [tmp_path / tag for tag in tags], [out] * len(tags)))
@@ -107,12 +111,61 @@ def test_of_reports_that_are_put_into_one_folder_at_once_one_is_there_whole(tmp_
             assert [p.name for p in out.iterdir() if p.is_dir()] == ["figures"]
 
 
+def tags_in(folder):
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+class Killed(BaseException):
+    """Stands for the end of a process, after which it does nothing more."""
+
+
+def killed_at(moment, monkeypatch, do):
+    """Do something in a process that is killed before its so-manieth file is copied or renamed; whether it came to that."""
+    calls = count()
+
+    def mortal(function):
+        def call(*arguments, **options):
+            if next(calls) >= moment:
+                raise Killed
+            return function(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        for module, name in ((os, "replace"), (shutil, "copyfile")):
+            patch.setattr(module, name, mortal(getattr(module, name)))
+        patch.setattr(shutil, "rmtree", lambda *arguments, **options: None)
+        try:
+            do()
+        except Killed:
+            return True
+    return False
+
+
+def test_after_a_placing_that_was_killed_at_any_moment_the_next_leaves_one_report_and_nothing_else(
+    tmp_path, monkeypatch
+):
+    for tag in ("one", "two", "three"):
+        stage_report(tmp_path / tag, tag)
+    for moment in count():
+        out = tmp_path / f"out-{moment}"
+        put(tmp_path / "one", out)
+        (out / "figures" / "mine.svg").write_text("mine")
+        killed = killed_at(moment, monkeypatch, lambda out=out: put(tmp_path / "two", out))
+        put(tmp_path / "three", out)
+        assert tags_in(out) == tags_in(tmp_path / "three") | {"figures/mine.svg": "mine"}
+        assert [path.name for path in out.rglob("*") if path.is_dir()] == ["figures"]
+        if not killed:
+            break
+    assert moment > 9
+
+
 @pytest.mark.parametrize("earlier", [True, False])
 def test_a_report_that_cannot_be_put_there_says_so_truly(earlier, tmp_path, monkeypatch):
-    results = staged(tmp_path / "stage", "new")
+    results = stage_report(tmp_path / "stage", "new")
     out = tmp_path / "out"
     if earlier:
-        staged(out, "old")
+        stage_report(out, "old")
     before = {p: p.read_text() for p in out.rglob("*") if p.is_file()}
 
     def full(source, target):
@@ -136,3 +189,61 @@ def test_figures_of_the_earlier_report_go_when_the_new_one_lacks_them(tmp_path):
     place_report(stage, {"figures": {"new": {}}}, out, out / "figures")
     assert sorted(p.name for p in (out / "figures").iterdir()) == ["mine.svg", "new.csv", "new.png", "new.svg"]
     assert (tmp_path / "precious.svg").exists()
+
+
+@posix
+def test_a_pipe_in_the_place_of_a_report_is_not_waited_for(tmp_path):
+    stage_report(tmp_path / "stage", "new")
+    (tmp_path / "out").mkdir()
+    make_pipe(tmp_path / "out" / "results.json")
+    put(tmp_path / "stage", tmp_path / "out")
+    assert tags_in(tmp_path / "out") == tags_in(tmp_path / "stage")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# where it is made
+
+
+def test_a_report_is_made_in_a_folder_that_goes_however_it_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
+    with pytest.raises(KeyboardInterrupt), staged() as stage:
+        (stage / "report.html").write_text("half")
+        raise KeyboardInterrupt
+    assert list((tmp_path / "build").iterdir()) == []
+
+
+def test_what_a_killed_process_left_goes_and_what_a_living_one_works_in_stays(tmp_path, monkeypatch):
+    build = tmp_path / "build"
+    monkeypatch.setattr(execute, "BUILD", build)
+    (build / "charlm-stage-0123" / "figures").mkdir(parents=True)
+    (build / "charlm-stage-0123.lock").touch()
+    for name in ("charlm-stage-mine", "stage-mine"):
+        (build / name).mkdir()
+    with locked(build / "charlm-stage-4567.lock"):
+        (build / "charlm-stage-4567").mkdir()
+        with staged():
+            pass
+        assert sorted(path.name for path in build.iterdir()) == [
+            "charlm-stage-4567",
+            "charlm-stage-4567.lock",
+            "charlm-stage-mine",
+            "stage-mine",
+        ]
+
+
+def test_where_the_project_cannot_be_written_it_is_made_among_temporary_files(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(execute, "BUILD", tmp_path / "file" / "build")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with staged() as stage:
+        assert stage.parent == tmp_path
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@posix
+def test_who_has_no_home_gets_one_there(tmp_path, monkeypatch):
+    """Without one no kernel starts."""
+    monkeypatch.setattr(execute, "BUILD", tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "absent"))
+    with staged() as stage:
+        assert Path.home() == stage

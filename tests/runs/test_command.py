@@ -15,8 +15,8 @@ from filelock import FileLock
 from hostile import WRECKS, flip, repack
 from run_folders import FUZZ, write_sweep
 
+import charlm.files
 import charlm.runs.__main__
-import charlm.runs.files
 import charlm.runs.inventory
 import charlm.runs.sweep
 from charlm.runs.__main__ import main, read_sweep
@@ -109,7 +109,7 @@ def test_verify_does_not_believe_a_measure_of_another_run(runs_command, trained,
 def test_a_run_that_a_kill_left_before_its_results_is_nothing_to_complain_of(runs_command, tiny, tiny_config, tmp_path):
     run = Run.of(tiny_config, tiny, tmp_path)
     run.save(charlm.runs.sweep.train_one_epoch(run.load(), run.config, tiny))
-    charlm.runs.files.write_whole(run.folder / "best.safetensors", b"")
+    charlm.files.write_whole(run.folder / "best.safetensors", b"")
     (run.folder / ".half-1").mkdir()
     assert runs_command("verify", "--runs", tmp_path)[0] == 0
 

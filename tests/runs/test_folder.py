@@ -14,6 +14,7 @@ from hostile import WRECKS, directory, flip, loop, pipe, repack, rewrite, ruin
 from posix_only import posix
 from run_folders import FUZZ, results, silent
 
+import charlm.files
 import charlm.runs.files
 import charlm.runs.folder
 import charlm.runs.form
@@ -21,8 +22,9 @@ import charlm.runs.inventory
 import charlm.runs.sweep
 import charlm_core as core
 import generate
+from charlm.files import Damaged
 from charlm.runs.__main__ import main
-from charlm.runs.files import STATE, Damaged, unpack_state
+from charlm.runs.files import STATE, unpack_state
 from charlm.runs.folder import (
     Run,
     best_record,
@@ -320,13 +322,14 @@ def test_what_is_kept_of_a_run_is_known_for_a_file_of_a_run(tmp_path):
 def test_what_was_not_changed_is_checked_once_in_a_process(trained, tmp_path, monkeypatch):
     folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
     read = []
-    read_file = charlm.runs.folder.read_file
+    read_bytes = charlm.files.read_bytes
 
-    def noted(path, *limit):
+    def noted(path, most):
         read.append(path.name)
-        return read_file(path, *limit)
+        return read_bytes(path, most)
 
-    monkeypatch.setattr(charlm.runs.folder, "read_file", noted)
+    monkeypatch.setattr(charlm.files, "read_bytes", noted)
+    monkeypatch.setattr(charlm.runs.files, "read_bytes", noted)
     check_run(folder)
     check_run(folder)
     assert sorted(read) == ["best.safetensors", "last.safetensors", "run.json"]

@@ -17,7 +17,7 @@ from hostile import flip, rewrite
 from posix_only import full_disk, posix, press_ctrl_c, start_in_a_terminal
 from run_folders import results, silent, write_sweep
 
-import charlm.runs.files
+import charlm.files
 import charlm.runs.sweep
 from charlm.corpus import ROOT
 from charlm.records import counted
@@ -114,7 +114,7 @@ def test_a_run_killed_between_its_last_epoch_and_its_results_is_finished_without
     data = run.load()
     for _ in range(3):
         data = charlm.runs.sweep.train_one_epoch(data, run.config, tiny)
-    charlm.runs.files.write_whole(run.folder / STATE, data)
+    charlm.files.write_whole(run.folder / STATE, data)
     monkeypatch.setattr(charlm.runs.sweep, "train_one_epoch", None)
     train_sweep([tiny_config], tiny, tmp_path, say=silent)
     assert results(run.folder) == results(trained[0])
