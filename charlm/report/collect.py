@@ -67,7 +67,7 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                 results["samples"][id] = shown["items"]
             elif kind == "figure":
                 svg, png = output.data["image/svg+xml"], base64.b64decode(output.data["image/png"])
-                results["figures"][id] = {key: shown[key] for key in ("caption", "alt", "rows")}
+                results["figures"][id] = {key: shown[key] for key in ("alt", "caption", "rows")}
                 write_figure(figures, id, svg, png, shown["narrow"], shown["rows"])
             elif kind == "cards":
                 for number, card in enumerate(shown["items"], 1):

@@ -18,7 +18,7 @@ from charlm.report.markdown import with_markup
 
 def make_pdf(document: dict, folder: Path, say: Callable[[str], None]) -> None:
     """Write report.pdf, of the arranged document, which its template finds beside it."""
-    source = Path(shutil.copy(TEMPLATES / "report.typ", folder))
+    source = Path(shutil.copyfile(TEMPLATES / "report.typ", folder / "report.typ"))
     text = json.dumps(with_markup(document, "typst"), ensure_ascii=False)
     (folder / "report.json").write_text(text, "utf-8", newline="\n")
     fonts = folder / "fonts"

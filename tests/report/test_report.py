@@ -21,6 +21,7 @@ from charlm.report.collect import SCHEMA, as_csv, collect_results
 from charlm.report.execute import ReportError
 from charlm.report.html import write_html
 from charlm.report.make import build_report
+from charlm.report.markdown import with_markup
 from charlm.report.pdf import make_pdf
 
 SHOWN_HOSTILE = HOSTILE.replace("\0", "⟨U+0000⟩").replace("\u202e", "⟨U+202E⟩")
@@ -336,3 +337,14 @@ def test_the_same_notebooks_give_the_same_bytes_in_every_locale(built, notebooks
     build_report(plan(notebooks, tmp_path), STUDY, SUBTITLE, tmp_path, lambda line: None)
     for name in ("report.html", "report.pdf", "results.json", "figures/curve-rnn.svg", "figures/curve-lstm.png"):
         assert (tmp_path / name).read_bytes() == (built[0] / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("to", ["html5", "typst"])
+def test_no_locale_changes_them(to, monkeypatch):
+    title = "café · 😀 “x” -- *a* $x$ # y"
+    documents = []
+    for locale in ("C", "C.UTF-8"):
+        monkeypatch.setenv("LC_ALL", locale)
+        documents.append(with_markup(arranged(a_cell(f"# {title}\n\nText é."), subtitle=title), to))
+    assert documents[0] == documents[1]
+    assert documents[0]["subtitle"] == title and "café · 😀" in documents[0]["heading"]["prose"]
