@@ -26,12 +26,11 @@ DIRECT = pins(PROJECT["project"]["dependencies"])
 
 
 def calls(checkout: Path) -> list[str]:
-    """What the script was called for since the last time this was asked; not to see its version, nor for torch alone, which
-    not every system asks for."""
+    """What the script was called for since the last time this was asked."""
     log = checkout / "log"
     lines = log.read_text().splitlines() if log.exists() else []
     log.unlink(missing_ok=True)
-    return [line for line in lines if not line.startswith("-c ") and "--index-url=" not in line]
+    return [line for line in lines if not line.startswith("-c ")]
 
 
 def names_of(path: Path) -> str:

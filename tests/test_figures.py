@@ -240,17 +240,6 @@ def test_the_cells_stand_side_by_side_on_one_scale_that_has_their_ends(monkeypat
     assert low < min(marks) and max(marks) < high and high - low < 1.2
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 8])
-def test_of_runs_that_were_still_learning_the_closer_look_has_the_way_down(epochs, monkeypatch):
-    records = make_runs(["lstm"], 2, max_epochs=epochs)
-    drawn = []
-    monkeypatch.setattr(charlm.losses.figures, "finish", lambda canvas, *more: drawn.append(canvas))
-    loss_curves(records)
-    low, high = drawn[0].axes[1].get_ylim()
-    losses = [loss for r in records for loss in r["val_loss"][-5:]]
-    assert low < min(losses) and max(losses) < high
-
-
 def test_loss_curves_carry_every_epoch_of_every_run():
     records = make_runs(["lstm"], 2)
     figure = loss_curves(records)
