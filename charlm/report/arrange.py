@@ -56,7 +56,6 @@ def arrange(
     labels = _number(document)
     citation = read_citation()
     document |= {
-        "questions": {it["id"]: it["question"] for it in sections_in(document)},
         "minutes": _minutes(document),
         "subtitle": inline(subtitle),
         "author": ", ".join(citation["authors"]),
@@ -404,8 +403,11 @@ def _resolve_links(document: dict, labels: dict[str, str]) -> None:
 
     for it in prose_in(document):
         it["prose"] = changed(it["prose"], resolved)
+    questions = {it["id"]: it["question"] for it in sections_in(document)}
     for it in everything(document):
         if "to" in it:
             check(it["to"])
-        if it.get("section", "report") not in document["questions"]:
-            raise ReportError(f"a card leads to no section: {it['section']}")
+        if "section" in it:  # a card, which names it by its question
+            if it["section"] not in questions:
+                raise ReportError(f"a card leads to no section: {it['section']}")
+            it["question"] = questions[it["section"]]

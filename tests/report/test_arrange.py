@@ -98,6 +98,14 @@ def test_the_code_of_screen_one_folds_with_that_of_the_first_section():
     assert document["text"][0]["code_at"] == "code-q"
 
 
+@pytest.mark.parametrize("word", ["prose", "id", "to", "kind", "answer", "section"])
+def test_a_section_may_have_any_name(word):
+    cards = Cards("cards", [{"text": "a", "section": word, "figure": None}])
+    document = arranged(a_cell("# T"), a_cell("f", shows=cards), a_cell(f"## {word}\n\nText, see [there](#{word})."))
+    assert words(document["text"][0]["items"][0]["question"]) == word
+    with_markup(document, "html5")
+
+
 def test_sections_of_the_first_notebook_stand_beside_the_chapters_that_follow():
     document = arranged(a_cell("# T\n\n## A\n\nText."), a_cell("# One\n\n## B"), a_cell("f", shows=ANSWER))
     found = [(it["id"], [below["id"] for below in it["sections"]]) for it in document["sections"]]

@@ -4,12 +4,15 @@ import base64
 import hashlib
 import re
 
+import pandas as pd
 import pytest
+from pypdf import PdfReader
 from small_notebooks import a_cell, arranged
 
 from charlm.report.address import read_address, with_address
 from charlm.report.html import dark_colour, in_both_schemes, write_html
-from charlm.show import Samples
+from charlm.report.pdf import make_pdf
+from charlm.show import Samples, Table
 
 
 def luminance(colour):
@@ -51,6 +54,28 @@ def test_the_policy_names_each_script_and_style_by_its_hash(tmp_path):
     assert len(inside) == 3 and play["script"] in inside
     for part in inside:
         assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
+
+
+SIGNS = {
+    "confirmed": "✓ confirmed",
+    "refuted": "✗ refuted",
+    "no difference that matters": "≈ no difference that matters",
+    "too close to call": "? too close to call",
+    "the LSTM is better": "▲ the LSTM is better",
+    "not judged": "– not judged",
+    None: "–",
+}
+
+
+def test_a_verdict_has_a_sign_before_it_in_the_page_and_in_the_pdf(tmp_path):
+    table = Table("t", pd.DataFrame({"verdict": [*SIGNS]}, dtype=object), "By verdict.")
+    document = arranged(a_cell("# T"), a_cell("f", shows=table))
+    write_html(document, tmp_path)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    rows = re.findall('<th scope="row">(.*?)</th>', page.partition('id="tbl-provenance"')[0], re.DOTALL)
+    assert [" ".join(re.sub("<[^>]+>", "", row).split()) for row in rows] == [*SIGNS.values()]
+    make_pdf(document, tmp_path, lambda line: None)
+    assert "\n".join(SIGNS.values()) in PdfReader(tmp_path / "report.pdf").pages[0].extract_text()
 
 
 PAGE = "<p>PDF<!-- address --></p><pre>@software{charlm<!-- url -->\n}</pre>"
