@@ -323,24 +323,6 @@ class Cards:
 
 
 @dataclass(frozen=True)
-class Tiles:
-    """A strip of verdicts: items are dicts of a label and a verdict (plain text), and the target of its link, an id."""
-
-    id: str
-    items: list[dict]
-
-    def __post_init__(self) -> None:
-        _check_id(self.id)
-        for item in self.items:
-            _check_id(item["target"])
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
-        lines = [inline(f"{it['label']}: {it['verdict']}") for it in self.items]
-        data = {"text/plain": "\n".join(lines)}
-        return data, {"charlm": {"kind": "tiles", "id": self.id, "items": plain(self.items)}}
-
-
-@dataclass(frozen=True)
 class Results:
     """Numbers for results.json that the page does not print, as Results({"runs": [...]})."""
 

@@ -29,17 +29,15 @@ MARGIN = 0.01  # nats per character: the smallest difference that matters
 MIN_SEEDS = 3
 
 VERDICT_RULE = f"""\
-The smallest difference that matters is {MARGIN:g} nats per character. A claim that one loss is lower than another
-is judged from the 95% interval of the difference, paired over seeds where it can be. The first line that fits
-decides:
+The smallest difference that matters is {MARGIN:g} nats per character. A difference is judged from its interval, of level 95%
+where it is judged alone, paired over seeds where it can be. The first line that fits decides:
 
 - under {MIN_SEEDS} seeds: *not judged*;
 - the interval lies wholly inside ±{MARGIN:g}: *no difference that matters*;
-- the interval lies beyond zero on the claimed side: *confirmed*;
-- the interval lies beyond zero on the other side: *refuted*;
+- the interval lies below zero: *lower*; above zero: *higher*, which confirms or refutes a claim that has a side;
 - otherwise: *too close to call*.
 
-Where one claim is judged of several cells or epochs at once, the intervals are widened by Holm's method: of m differences,
+Where several differences are judged at once, the intervals are widened by Holm's method: of m differences,
 the one with the smallest p-value gets an interval of level 1 − 0.05/m, the next of level 1 − 0.05/(m − 1), and so on; from
 the first that includes zero on, all have that one's level."""
 
@@ -193,43 +191,10 @@ def claim_verdict(found: str, claimed: str) -> str:
     return {claimed: "confirmed", other: "refuted"}.get(found, found)
 
 
-def verdict(interval: Interval | None, n: int, claimed_sign: int, margin: float = MARGIN) -> str:
-    """The same from an interval, of a difference claimed to be above zero (claimed_sign 1) or below it (-1)."""
-    return claim_verdict(direction(interval, n, margin), HIGHER if claimed_sign > 0 else LOWER)
-
-
 def verdict_of_both(first: str, second: str) -> str:
     """The verdict on a claim with two parts that both have to hold: that of the weaker part."""
     order = ["not judged", "refuted", "no difference that matters", "too close to call", "confirmed"]
     return min(first, second, key=order.index)
-
-
-def judged_lower(e: Estimate) -> str:
-    """The verdict on the claim that a difference is below zero."""
-    return verdict(e.interval, e.n, claimed_sign=-1)
-
-
-def judged_higher(e: Estimate) -> str:
-    """The verdict on the claim that a difference is above zero."""
-    return verdict(e.interval, e.n, claimed_sign=1)
-
-
-def difference_in_words(e: Estimate, than: str) -> str:
-    """A difference as '0.0312 nats lower than <than> (95% interval 0.0280 to 0.0344 lower; 5 seeds)'."""
-    if e.mean is None:
-        return "not known"
-    side = "lower" if e.mean < 0 else "higher"
-    size = f"{abs(e.mean):.4f}"
-    words = f"within 0.0001 nats of {than}" if size == "0.0000" else f"{size} nats {side} than {than}"
-    if e.interval is None:
-        return f"{words} ({counted(e.n, 'seed')}, so no interval)"
-    low, high = e.interval
-    if low * high > 0:
-        near, far = sorted([abs(low), abs(high)])
-        reach = f"{near:.4f} to {far:.4f} {side}"
-    else:
-        reach = f"{abs(low):.4f} lower to {high:.4f} higher"
-    return f"{words} (95% interval {reach}; {counted(e.n, 'seed')})"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
-from charlm.show import Cards, Figure, Finding, Results, Samples, Table, Tiles, escape_markdown, plain
+from charlm.show import Cards, Figure, Finding, Results, Samples, Table, escape_markdown, plain
 
 HOSTILE = "`a` $x$ <script>alert(1)</script> | ]]> \\ {{ y }} *b* _i_ [l](http://x.y) #let\n::: div\n```\0\u202e"
 
@@ -124,14 +124,6 @@ def test_cards_carry_their_figures_with_their_numbers():
     first, second = facts["items"]
     assert first["figure"]["id"] == "card-seeds" and first["figure"]["rows"] == [{"x": 1}]
     assert second == {"text": "So.", "section": "b", "figure": None}
-
-
-def test_tiles_show_verdicts_as_plain_text():
-    data, facts = shown(Tiles("tiles", [{"label": "<b>", "verdict": "refuted", "target": "claim-1"}]))
-    assert data == {"text/plain": "<b>: refuted"}
-    assert facts["items"] == [{"label": "<b>", "verdict": "refuted", "target": "claim-1"}]
-    with pytest.raises(ValueError, match="lower-case letters"):
-        Tiles("tiles", [{"label": "a", "verdict": "refuted", "target": "a b"}])
 
 
 def test_results_show_only_what_they_hold():

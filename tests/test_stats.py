@@ -91,34 +91,42 @@ def test_a_difference_can_be_taken_of_a_function_of_the_record():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# verdicts: each rule on each side, claimed to be below zero
+# verdicts: each rule on each side
 
 
 @pytest.mark.parametrize(
     ("interval", "n", "verdict"),
     [
         ((-0.05, -0.04), 2, "not judged"),
-        ((-0.05, -0.04), 3, "confirmed"),
+        ((-0.05, -0.04), 3, "lower"),
         (None, 3, "not judged"),
         ((-0.009, 0.009), 3, "no difference that matters"),
         ((-0.009, -0.001), 3, "no difference that matters"),  # clear, but too small: this rule comes first
-        ((-0.01, -0.001), 3, "confirmed"),  # 0.01 is the smallest that matters
-        ((0.001, 0.01), 3, "refuted"),
-        ((-0.03, -0.0001), 5, "confirmed"),
+        ((-0.01, -0.001), 3, "lower"),  # 0.01 is the smallest that matters
+        ((0.001, 0.01), 3, "higher"),
+        ((-0.03, -0.0001), 5, "lower"),
         ((-0.03, 0.0), 5, "too close to call"),
         ((0.0, 0.03), 5, "too close to call"),
-        ((0.0001, 0.03), 5, "refuted"),
+        ((0.0001, 0.03), 5, "higher"),
         ((-0.5, 0.5), 5, "too close to call"),
-        ((-0.02, -0.02), 5, "confirmed"),
+        ((-0.02, -0.02), 5, "lower"),
     ],
 )
-def test_verdict(interval, n, verdict):
-    assert stats.verdict(interval, n, claimed_sign=-1) == verdict
+def test_direction(interval, n, verdict):
+    assert stats.direction(interval, n) == verdict
 
 
-@pytest.mark.parametrize(("interval", "verdict"), [((0.02, 0.03), "confirmed"), ((-0.03, -0.02), "refuted")])
-def test_verdict_of_a_claim_on_the_other_side(interval, verdict):
-    assert stats.verdict(interval, 3, claimed_sign=1) == verdict
+@pytest.mark.parametrize(
+    ("found", "claimed", "verdict"),
+    [
+        (stats.LOWER, stats.LOWER, "confirmed"),
+        (stats.HIGHER, stats.LOWER, "refuted"),
+        (stats.LOWER, stats.HIGHER, "refuted"),
+        (stats.SAME, stats.HIGHER, stats.SAME),
+    ],
+)
+def test_a_claim_has_a_side(found, claimed, verdict):
+    assert stats.claim_verdict(found, claimed) == verdict
 
 
 @pytest.mark.parametrize(
@@ -136,7 +144,7 @@ def test_a_claim_of_two_parts_is_as_good_as_the_weaker(first, second, both):
 
 
 def test_the_printed_rule_names_every_verdict_and_both_thresholds():
-    words = ["not judged", "no difference that matters", "confirmed", "refuted", "too close to call"]
+    words = ["not judged", "no difference that matters", "lower", "higher", "too close to call"]
     places = [VERDICT_RULE.index(f"*{w}*") for w in words]
     assert places == sorted(places)
     assert f"±{MARGIN:g}" in VERDICT_RULE

@@ -236,18 +236,12 @@ def _cards(facts: dict) -> dict:
     return {"items": items}
 
 
-def _tiles(facts: dict) -> dict:
-    items = facts["items"]
-    return {"items": [{"label": inline(it["label"]), "verdict": it["verdict"], "to": it["target"]} for it in items]}
-
-
 BLOCKS = {
     "figure": _figure,
     "table": _table,
     "samples": _samples,
     "finding": _finding,
     "cards": _cards,
-    "tiles": _tiles,
 }
 
 

@@ -81,7 +81,6 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                         )
                     values = {"section": card["section"], "figure": drawn and drawn["id"]}
                     results["findings"][f"{id}-{number}"] = {"text": card["text"], "values": values}
-            # tiles show what is in results["claims"]
     results["provenance"] = provenance(results["runs"])
     check_results(results)
     return results

@@ -48,7 +48,6 @@ def notebooks(tmp_path_factory):
         f'small = Figure("card-one", {SVG!r}, b"png", "", "a small line", [{{"y": 2}}])\n'
         'Cards("cards", [{"text": "In *short*.", "section": "claimed", "figure": small}, '
         '{"text": "Or not.", "section": "claimed", "figure": None}])',
-        'Tiles("tiles", [{"label": "x < 1", "verdict": "refuted", "target": "claim-2"}])',
         "md:## Which claims hold?",
         'Finding("claimed", "One.", {}, "One of them does")',
         'Table("claims", pd.DataFrame({"claim": ["a", "b", "c"], "n": [1, 2, 3], "verdict": ["confirmed", "refuted", '

@@ -12,7 +12,7 @@ from charlm.printable import visible
 from charlm.report.arrange import sections_in
 from charlm.report.execute import ReportError
 from charlm.report.markdown import everything, read_prose, with_markup
-from charlm.show import Cards, Figure, Finding, Samples, Table, Tiles
+from charlm.show import Cards, Figure, Finding, Samples, Table
 
 ANSWER = Finding("gap", "Indeed.", {}, "It is so")
 
@@ -152,7 +152,6 @@ def test_a_link_to_what_has_a_number_says_it():
         (a_cell("See [Figure](#fig-absent)."), "#fig-absent leads nowhere"),
         (a_cell("![x](http://example.org/x.png)"), "example.org/x.png is no Figure"),
         (a_cell("f", shows=Cards("cards", [{"text": "a", "section": "absent", "figure": None}])), "no section: absent"),
-        (a_cell("f", shows=Tiles("t", [{"label": "a", "verdict": "b", "target": "absent"}])), "#absent leads nowhere"),
     ],
 )
 def test_a_document_with_what_leads_nowhere_is_refused(shown, message):

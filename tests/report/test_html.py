@@ -61,7 +61,10 @@ SIGNS = {
     "refuted": "✗ refuted",
     "no difference that matters": "≈ no difference that matters",
     "too close to call": "? too close to call",
-    "the LSTM is better": "▲ the LSTM is better",
+    "reproduced": "✓ reproduced",
+    "not reproduced": "✗ not reproduced",
+    "lower": "▼ lower",
+    "higher": "▲ higher",
     "not judged": "– not judged",
     None: "–",
 }
