@@ -395,7 +395,7 @@ def weakest(*contrasts: Contrast, claimed: str = HIGHER) -> Contrast:
 
 
 def say_all(
-    contrasts: Iterable[Contrast], *, lower: str, higher: str, same: str, open: str, mixed: str, few: str = FEW
+    contrasts: Iterable[Contrast], *, lower: str, higher: str, same: str, open: str, mixed: str, few: str
 ) -> str:
     """What say() says where all have one verdict, else `mixed`."""
     verdicts = {c.verdict: c for c in contrasts}

@@ -1,7 +1,7 @@
 """The ways to compare RNN and LSTM in one figure, from the contrasts in results.json."""
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -29,13 +29,14 @@ from charlm.stats import MARGIN
 
 # What the verdict on LSTM − RNN says of the two.
 WINNERS = {stats.LOWER: "the LSTM is better", stats.HIGHER: "the RNN is better"}
-# The beginnings of the keys of one comparison each, by what is alike in it. The first that was found of a line is taken.
+# The beginning of the keys of one comparison each, by what is alike in it.
 COMPARISONS = {
-    "the study's settings, last epoch": ("losses/last",),
-    "the study's settings, best epoch": ("cells/same-size", "losses/best"),
-    "same number of parameters": ("cells/same-parameters",),
-    "each with its own learning rate": ("cells/own-rate",),
-    "larger, with the cure": ("cure/cells",),
+    "the study's settings, last epoch": "losses/last",
+    "the study's settings, best epoch": "losses/best",
+    "same hidden size": "cells/same-size",
+    "same number of parameters": "cells/same-parameters",
+    "each with its own learning rate": "cells/own-rate",
+    "larger, with the cure": "cure/cells",
 }
 
 
@@ -61,12 +62,15 @@ class Comparison:
 
 
 def ways_to_compare(results: dict) -> list[Comparison]:
-    """Those in which both cells were compared, in the order of COMPARISONS."""
-    ways = []
-    for name, beginnings in COMPARISONS.items():
-        found = [way for way in (_way(results["contrasts"], name, beginning) for beginning in beginnings) if way]
-        ways += found[:1]
-    return ways
+    """Those in which both cells were compared, in the order of COMPARISONS. Where the best epoch and the same hidden size are
+    one comparison, by the same runs, it is one row, with all of the latter's cells."""
+    found = {name: _way(results["contrasts"], name, beginning) for name, beginning in COMPARISONS.items()}
+    ways = {name: way for name, way in found.items() if way}
+    best, size = ways.get("the study's settings, best epoch"), ways.get("same hidden size")
+    if best and size and best.contrasts["lstm"]["values"] == size.contrasts["lstm"]["values"]:
+        ways[best.name] = replace(size, name=best.name)
+        del ways[size.name]
+    return list(ways.values())
 
 
 def _way(contrasts: dict[str, dict], name: str, beginning: str) -> Comparison | None:

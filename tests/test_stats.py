@@ -256,6 +256,7 @@ def test_a_claim_of_two_parts_has_the_verdict_of_the_weaker():
 
 def test_a_sentence_on_several_is_mixed_where_their_verdicts_differ():
     less, more = contrast_of([-0.1, -0.11, -0.09]), contrast_of([0.1, 0.11, 0.09])
-    assert stats.say_all([less, less], **SAID, mixed="mixed") == "less"
-    assert stats.say_all([less, more], **SAID, mixed="mixed") == "mixed"
-    assert stats.say_all([], **SAID, mixed="mixed") == stats.FEW
+    both = SAID | {"mixed": "mixed", "few": "too few"}
+    assert stats.say_all([less, less], **both) == "less"
+    assert stats.say_all([less, more], **both) == "mixed"
+    assert stats.say_all([], **both) == "too few"

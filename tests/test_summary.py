@@ -113,6 +113,23 @@ def test_a_row_for_each_way_has_the_means_and_intervals_of_its_contrasts(summed_
     assert [row["val_loss"] for row in figure["rows"][4:]] == pytest.approx([1.5033, 1.6033, 1.4033], abs=1e-4)
 
 
+def test_runs_of_another_protocol_do_not_share_a_row_with_the_study_of_ten_seeds(summed_up):
+    few = make_runs(seeds=1, epochs=2, max_epochs=2)
+    shown = summed_up(few, {"cells": make_runs(["rnn", "lstm", "gru"], 10)})
+    (figure,) = [about for _, about in shown if about["kind"] == "figure"]
+    seeds = {row["way"]: row["seeds"] for row in figure["rows"]}
+    assert seeds["the study's settings, best epoch"] == 1 and seeds["same hidden size"] == 10
+    assert finding(shown, "summary")["values"]["times"] == "1 random seed"
+
+
+def test_the_best_epoch_and_the_same_hidden_size_are_one_row_where_they_are_of_the_same_runs(summed_up):
+    shown = summed_up(make_runs(), {"cells": make_runs(["rnn", "lstm", "gru"], 10)})
+    (figure,) = [about for _, about in shown if about["kind"] == "figure"]
+    cells = [row["cell"] for row in figure["rows"] if row["way"] == "the study's settings, best epoch"]
+    assert cells == ["rnn", "lstm", "gru"]
+    assert "same hidden size" not in {row["way"] for row in figure["rows"]}
+
+
 def test_a_way_whose_runs_were_cut_short_is_marked(summed_up):
     shown = summed_up(losing("lstm", 0.04), {"parameters": make_runs(seeds=3, epochs=10, max_epochs=10)})
     (figure,) = [about for _, about in shown if about["kind"] == "figure"]

@@ -60,6 +60,13 @@ def test_diverged_runs_are_in_no_mean_and_are_named(monkeypatch):
     assert "LSTM 256 / 0.001, seed 3, in epoch 3" in notes[0] and "left out: 3" in notes[1]
 
 
+def test_the_rise_after_the_best_epoch_is_told_of_runs_that_patience_ended_alone(monkeypatch):
+    _, shown = chapter(NAME, monkeypatch, make_runs(seeds=3))
+    assert "A run goes on for 5 epochs after its best one" in finding(shown, "rnn-or-lstm")["text"]
+    _, shown = chapter(NAME, monkeypatch, make_runs(seeds=3, epochs=2, max_epochs=2))
+    assert "after its best one" not in finding(shown, "rnn-or-lstm")["text"]
+
+
 def test_losses_and_epochs_stand_beside_the_published_ones_of_the_study_alone(monkeypatch):
     for runs, published in ((make_runs(), [1.6059, 1.6002]), (make_runs(corpus="my.txt"), [])):
         _, shown = chapter(NAME, monkeypatch, runs)
