@@ -392,6 +392,13 @@ def test_a_folder_of_runs_that_is_not_there_is_a_mistake(runs_command, tmp_path,
     assert (code, out) == (2, "") and "nowhere: no such folder" in err and len(err.splitlines()) == 1
 
 
+def test_one_epoch_is_one_epoch(runs_command, tiny, tiny_config, tmp_path):
+    for epochs in (1, 2):
+        train_sweep([replace(tiny_config, epochs=epochs)], tiny, tmp_path, 1, say=lambda line: None)
+    _, told, _ = runs_command("list", "--runs", tmp_path)
+    assert ", 1 epoch," in told and ", 2 epochs," in told and "1 epochs" not in told
+
+
 def test_before_any_training_the_list_is_empty(runs_command, tmp_path, monkeypatch):
     monkeypatch.setattr(charlm.runs.__main__, "RUNS", tmp_path / "none yet")
     assert runs_command("list") == (0, "", "")
