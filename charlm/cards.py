@@ -13,9 +13,9 @@ def small_figures(results: dict) -> dict[str, Figure]:
     drawn = {
         "enough-seeds": pairs_figure(results),
         "against-counting": counting_figure(results),
-        "cure-and-counting": cure_figure(results),
+        "cure-effect": cure_figure(results),
         "benchmark": benchmark_figure(results),
-        "gradients-and-loss": reach_figure(results),
+        "gradients": reach_figure(results),
         "temperature-closest": closest_figure(results),
     }
     return {id: figure for id, figure in drawn.items() if figure}

@@ -3,14 +3,19 @@
 A figure function gives the drawing, a caption with the finding, a text that says what is seen, and the rows of numbers
 behind it. All sentences are computed from the data.
 
-A figure is 4.4 inches wide with letters of 10 points at least, so that it can be read on a phone, where an inch is some 80
-pixels: panels stand below each other. Nothing here touches pyplot or global state, and the same numbers give the same bytes.
+A figure is drawn twice: as wide as its subject needs, panels side by side, and for a phone 4.4 inches wide, panels below each
+other, so that letters of 10 points can be read where an inch is some 80 pixels. Nothing here touches pyplot or global state, and
+the same numbers give the same bytes.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from contextvars import ContextVar
+from dataclasses import replace
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 from warnings import catch_warnings, filterwarnings
 
 from matplotlib import rc_context, rcParams, style
@@ -25,8 +30,8 @@ from charlm.stats import Estimate
 # ---------------------------------------------------------------------------------------------------------------------
 # style
 
-WIDTH = 4.4  # inches
-WIDE = 11.0  # inches: the width of the page
+PHONE, TEXT, WIDE = 4.4, 7.0, 11.0  # inches: the width of a drawing for a phone, of the page's text, and of the page
+PANEL = 4.8  # inches: the width of a panel beside another, at most
 SMALL = (2.6, 1.25)  # inches: a drawing on a card
 # On a dark page a filter turns lightness around: a grey is dark enough here to be light enough there.
 INK, GREY, FAINT, BAND, ACCENT = "#222222", "#5A5A5A", "#8A8A8A", "#E2E2E2", "#6A3D9A"
@@ -45,7 +50,7 @@ DASHES: dict[str, Dashes] = {
     "gru": (0, (2, 1.5)),
 }  # for lines that may lie on others
 
-FONT = "DejaVu Sans"  # comes with matplotlib, so every machine has the same letters
+FONT = "DejaVu Sans"  # comes with matplotlib; it is wide, so other letters have room where the page has others
 STYLE = {
     "figure.facecolor": "white",
     "figure.constrained_layout.h_pad": 0.08,
@@ -71,7 +76,7 @@ STYLE = {
     "legend.handlelength": 1.6,
     "legend.handletextpad": 0.5,
     "legend.columnspacing": 1.2,
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
 }
 
 
@@ -84,6 +89,33 @@ def _in_style() -> Iterator[None]:
 
 
 styled = _in_style()
+_on_phone: ContextVar[bool] = ContextVar("on_phone", default=False)
+
+
+def on_phone() -> bool:
+    """Whether it is the drawing for a phone that is being made."""
+    return _on_phone.get()
+
+
+P = ParamSpec("P")
+Drawn = TypeVar("Drawn", Figure, Figure | None)
+
+
+def drawn_twice(draw: Callable[P, Drawn]) -> Callable[P, Drawn]:
+    """Lets a function that makes a figure make it in the one style, and once more for a phone."""
+
+    @wraps(draw)
+    def twice(*args: P.args, **kwargs: P.kwargs) -> Drawn:
+        with _in_style():
+            figure = draw(*args, **kwargs)
+            token = _on_phone.set(True)
+            try:
+                narrow = draw(*args, **kwargs)
+            finally:
+                _on_phone.reset(token)
+        return replace(figure, narrow=narrow.svg) if figure and narrow else figure
+
+    return twice
 
 
 def colour(cell: str) -> str:
@@ -102,18 +134,27 @@ def dashes(cell: str) -> Dashes:
 # parts
 
 
-def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) -> tuple[Canvas, list[Axes]]:
-    """A canvas with n axes below each other, each so many inches high."""
-    canvas = Canvas(figsize=(WIDTH, n * height), layout="constrained")
-    axes = canvas.subplots(n, 1, squeeze=False, sharex=sharex, sharey=sharey)  # (n, 1)
-    return canvas, list(axes[:, 0])
+def panels(
+    n: int, height: float, sharex: bool = False, sharey: bool = False, columns: int = 3
+) -> tuple[Canvas, list[Axes]]:
+    """A canvas with n axes, each so many inches high: side by side, as many as columns at most, and for a phone below each
+    other."""
+    columns = 1 if on_phone() else min(n, columns)
+    rows = math.ceil(n / columns)
+    width = PHONE if on_phone() else TEXT if columns == 1 else min(WIDE, columns * PANEL)
+    canvas = Canvas(figsize=(width, rows * height), layout="constrained")
+    axes = canvas.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey).ravel()
+    for unused in axes[n:]:
+        unused.set_visible(False)
+    return canvas, list(axes[:n])
 
 
-def overview_and_detail(height: float, sharex: bool = False) -> tuple[Canvas, Axes, Axes]:
-    """A canvas so many inches high with a panel for all, and below it a higher one for a closer look."""
-    canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
-    whole, closer = canvas.subplots(2, 1, sharex=sharex, height_ratios=(2, 3))
-    return canvas, whole, closer
+def name_axes(canvas: Canvas, x: str, y: str) -> None:
+    """What the axes of panels alike are: x below the last panel of each column, y once at their left."""
+    lowest = {ax.get_subplotspec().colspan.start: ax for ax in canvas.axes if ax.get_visible()}  # row after row
+    for ax in lowest.values():
+        ax.set_xlabel(x)
+    canvas.supylabel(y, fontsize=10)
 
 
 def count_axis(ax: Axes) -> None:
@@ -148,8 +189,9 @@ def legend_entry(label: str, color: str, **style: Any) -> Line2D:
     return Line2D([], [], color=color, label=label, **style)
 
 
-def legend_below(canvas: Canvas, entries: Sequence[Line2D], columns: int) -> None:
-    canvas.legend(handles=list(entries), loc="outside lower center", ncols=columns)
+def legend_below(canvas: Canvas, entries: Sequence[Line2D], columns: int = 2) -> None:
+    """A legend below all panels: in one line where there is room, and for a phone in so many columns."""
+    canvas.legend(handles=list(entries), loc="outside lower center", ncols=columns if on_phone() else len(entries))
 
 
 def draw_seeds(ax: Axes, cell: str, e: Estimate, at: float, beside: float) -> None:
@@ -191,8 +233,11 @@ def as_svg(canvas: Canvas, salt: str) -> str:
     return svg.getvalue()
 
 
-def finish(canvas: Canvas, id: str, caption: str, alt: str, rows: list[dict], **more: Any) -> Figure:
-    """Draw to SVG, and to PNG at twice the pixels of a plain screen. more: the other fields of a Figure."""
+def finish(canvas: Canvas, id: str, caption: str, alt: str, rows: list[dict]) -> Figure:
+    """Draw to SVG, and to PNG at twice the pixels of a plain screen, which a phone does not need."""
+    caption, alt = caption.strip(), alt.strip()
+    if on_phone():
+        return Figure(id, as_svg(canvas, f"{id}-narrow"), b"", caption, alt, rows)
     png = io.BytesIO()
     canvas.savefig(png, format="png", dpi=192, metadata={"Software": None})
-    return Figure(id, as_svg(canvas, id), png.getvalue(), caption.strip(), alt.strip(), rows, **more)
+    return Figure(id, as_svg(canvas, id), png.getvalue(), caption, alt, rows, wide=canvas.get_figwidth() > TEXT)

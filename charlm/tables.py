@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from charlm import stats
-from charlm.records import Records, diverged_note, finished
+from charlm.records import Records, cells_in, counted, crossing_epoch, diverged_note, finished, size_and_rate
 from charlm.show import Table
 from charlm.stats import LOG10, Contrast, Key, factor
 
@@ -93,3 +93,40 @@ def contrast_table(id: str, contrasts: Iterable[Contrast], caption: str, note: s
         note += f" Seeds that did not finish on both sides are left out: {', '.join(map(str, dropped))}."
     notes = dict.fromkeys(filter(None, [note.strip(), *(line for c in found for line in c.notes)]))
     return make_table(id, rows, caption, " ".join(notes), formats, contrasts=tuple(found))
+
+
+def run_table(records: Records) -> Table:
+    """A row a run: where it stopped, its best and its crossing epoch, its losses. The caption has what all share."""
+    order = cells_in(records)
+    shown = sorted(records, key=lambda r: (order.index(r["cell"]), r["hidden_size"], r["learning_rate"], r["seed"]))
+    cells = [r["cell"].upper() for r in shown]
+    sizes = [size_and_rate(r) for r in shown]
+    columns = {}  # what the runs differ in
+    shared = []  # and what they do not, which the caption says
+    if len(set(cells)) > 1:
+        columns["cell"] = cells
+    else:
+        shared += cells[:1]
+    if len(set(sizes)) > 1:
+        columns["hidden size / learning rate"] = sizes
+    else:
+        shared += [f"hidden size / learning rate {size}" for size in sizes[:1]]
+    rows = []
+    for i, r in enumerate(shown):
+        done = r["status"] == "finished"
+        row = {name: values[i] for name, values in columns.items()}
+        row |= {"seed": r["seed"], "stopped at": r["epochs"], "best epoch": r["best_epoch"]}
+        row |= {
+            "crossing epoch": crossing_epoch(r),
+            "training, last": r["train_loss_last"] if done else None,
+            "validation, last": r["val_loss_last"] if done else None,
+            "training, best": r["train_loss_best"],
+            "validation, best": r["val_loss_best"],
+            "run": r["run_id"].rpartition("-")[2],
+        }
+        rows.append(row)
+    runs = counted(len(rows), "run")
+    which = f"{runs}: {', '.join(shared)}" if shared else runs
+    caption = f"{which}."
+    id = f"runs-{order[0]}" if len(order) == 1 else "runs"
+    return make_table(id, rows, caption, diverged_note(records))

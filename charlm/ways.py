@@ -13,15 +13,15 @@ from charlm.drawing import (
     BAND,
     DOTTED,
     INK,
+    PHONE,
     WIDE,
-    WIDTH,
-    as_svg,
     colour,
+    drawn_twice,
     finish,
     legend_below,
     legend_entry,
     marker,
-    styled,
+    on_phone,
 )
 from charlm.records import cells_in, counted
 from charlm.show import Figure, finding_values, verdict_icon
@@ -89,39 +89,37 @@ def _way(contrasts: dict[str, dict], name: str, beginning: str) -> Comparison | 
 # the figure
 
 
-@styled
+@drawn_twice
 def comparison_figure(results: dict) -> Figure | None:
     """A row for each way: the mean loss of every cell, and how far it may lie from the RNN's. None without a way."""
     ways = ways_to_compare(results)
     if not ways:
         return None
     floor = finding_values(results, "against-counting")
-    wide = _drawing(ways, floor, is_wide=True)
-    narrow = as_svg(_drawing(ways, floor, is_wide=False), "ways-narrow")
     heard = [f"{way.name}: {_losses_in_words(way)}; {_verdict_in_words(way)}" for way in ways]
     alt = f"Rows of dots, one row a way to compare. {'. '.join(heard)}."
-    return finish(wide, "ways-to-compare", _caption(ways), alt, _rows(ways, floor), wide=True, narrow=narrow)
+    return finish(_drawing(ways, floor), "ways-to-compare", _caption(ways), alt, _rows(ways, floor))
 
 
-def _drawing(ways: list[Comparison], floor: dict, is_wide: bool) -> Canvas:
+def _drawing(ways: list[Comparison], floor: dict) -> Canvas:
     """Names and verdicts stand at the two ends of a row, or above it where there is no room at the sides."""
-    size = (WIDE, 0.62 * len(ways) + 1.15) if is_wide else (WIDTH, 0.95 * len(ways) + 1.6)
+    size = (PHONE, 0.95 * len(ways) + 1.6) if on_phone() else (WIDE, 0.62 * len(ways) + 1.15)
     canvas = Canvas(figsize=size, layout="constrained")
     ax = canvas.subplots()
     for y, way in enumerate(ways):
-        if is_wide:
-            _draw_way(ax, way, y, 0.36, floor)
-            _name_at_ends(ax, way, y)
-        else:
+        if on_phone():
             _draw_way(ax, way, y + 0.16, 0.26, floor)
             _name_above(ax, way, y)
+        else:
+            _draw_way(ax, way, y, 0.36, floor)
+            _name_at_ends(ax, way, y)
     ax.set_yticks([])
     ax.set_ylim(len(ways) - 0.5, -0.5)
     ax.set_xlabel("validation loss (nats per character), lower is better")
     ax.grid(axis="x")
     for side in ("left", "right", "top"):
         ax.spines[side].set_visible(False)
-    legend_below(canvas, _legend(ways, floor), 6 if is_wide else 2)
+    legend_below(canvas, _legend(ways, floor))
     return canvas
 
 

@@ -91,7 +91,7 @@ charlm.show charlm.tables charlm.drawing
 charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.embedded charlm.runs.folder
 charlm.runs.inventory
 charlm.runs.progress charlm.runs.sweep charlm.runs.__main__
-charlm.losses charlm.losses.measures charlm.losses.words charlm.losses.figures charlm.losses.live
+charlm.losses charlm.losses.measures charlm.losses.figures charlm.losses.live
 charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.temperature.measures charlm.temperature.claims
 charlm.temperature.words charlm.temperature.figures
 charlm.meaning charlm.meaning.measures charlm.meaning.figures

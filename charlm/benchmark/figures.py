@@ -4,14 +4,14 @@ import textwrap
 
 from charlm import stats
 from charlm.benchmark.measures import CARRIED, QUOTED, WINDOWS, loss_by
-from charlm.drawing import GREY, colour, finish, label_point, marker, panels, styled
+from charlm.drawing import GREY, colour, drawn_twice, finish, label_point, marker, panels
 from charlm.records import Records, cells_in, finished, of_cell
 from charlm.show import Figure
 
 ROW = 0.4  # inches
 
 
-@styled
+@drawn_twice
 def quoted_losses(records: Records) -> Figure | None:
     """A row a model: what others have published, and ours by both evaluations. None without runs."""
     done = finished(records)

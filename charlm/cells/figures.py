@@ -4,13 +4,13 @@ from charlm import stats
 from charlm.drawing import (
     colour,
     dashes,
+    drawn_twice,
     finish,
     label_point,
     legend_below,
     legend_entry,
     marker,
     panels,
-    styled,
 )
 from charlm.records import Records, cells_in, diverged_note, finished, of_cell, values_in, with_value
 from charlm.show import Figure
@@ -18,7 +18,7 @@ from charlm.show import Figure
 OFF_SCALE = 0.15  # nats above the lowest loss: where a panel of learning rates ends
 
 
-@styled
+@drawn_twice
 def loss_by_learning_rate(records: Records) -> Figure | None:
     """Best validation loss against learning rate, a line a cell, every seed a dot. None without records. A loss that
     would press the others flat is written at the upper edge."""
@@ -56,7 +56,7 @@ def loss_by_learning_rate(records: Records) -> Figure | None:
     ax.grid()
     if any(row["val_loss"] > top for row in rows):
         ax.set_ylim(top=top)  # not before every run is drawn: it ends the scaling of the axis
-    legend_below(canvas, entries, len(entries))
+    legend_below(canvas, entries)
     said = f"Lowest mean: {'; '.join(lowest)}." if lowest else "At every learning rate a run diverged."
     caption = f"Every dot is a run, an arrow names a loss above the panel. {said} {diverged_note(records)}"
     return finish(canvas, "learning-rates", caption, f"A line for each cell over the learning rate. {said}", rows)

@@ -15,19 +15,19 @@ from charlm.drawing import (
     count_axis,
     dashes,
     draw_seeds,
+    drawn_twice,
     finish,
     label_point,
     legend_below,
     panels,
     seeds_and_mean,
-    styled,
 )
 from charlm.records import Record, Records, cells_in, finished, of_cell
 from charlm.show import Figure
 from charlm.stats import Estimate
 
 
-@styled
+@drawn_twice
 def cure_compared(without: Records, treated: Records) -> Figure | None:
     """Two panels: the LSTM's validation loss by epoch, and the best loss of every run of each cell, without and with the
     cure, beside the counting model's. None where there is nothing to compare."""
@@ -56,7 +56,7 @@ def cure_compared(without: Records, treated: Records) -> Figure | None:
     best.set_xlim(-0.55, len(cells) - 0.45)
     best.set_ylabel("best validation loss\n(nats per character)")
     best.grid(axis="y")
-    legend_below(canvas, seeds_and_mean(), 2)
+    legend_below(canvas, seeds_and_mean())
     caption = f"With and without the cure; dots mark the best epoch of each run. Mean best loss without → with: {'; '.join(said)}."
     alt = f"Curves of validation loss by epoch, and dots for the best loss of each run. {'; '.join(said)}."
     return finish(canvas, "cure", caption, alt, rows)
@@ -97,7 +97,7 @@ def _counting_line(ax: Axes, records: Sequence[Record]) -> None:
     ax.text(0.995, e.known_mean, name, transform=ax.get_yaxis_transform(), color=ACCENT, ha="right", va="bottom")
 
 
-@styled
+@drawn_twice
 def loss_by_length(records: Records, treated: Records) -> Figure | None:
     """Best loss of the untreated LSTM by the length of its text, and of the treated one on the shortest. None where the
     study was not made."""

@@ -13,14 +13,16 @@ from charlm.drawing import (
     INK,
     colour,
     dashes,
+    drawn_twice,
     finish,
     label_point,
     label_right,
     legend_below,
     legend_entry,
     marker,
+    name_axes,
+    on_phone,
     panels,
-    styled,
 )
 from charlm.gradients.measures import FAR, NEAR, VANISHED, fall
 from charlm.records import Records, cells_in, finished, of_cell
@@ -55,10 +57,10 @@ def _draw_norms(ax: Axes, cell: str, runs: Records) -> np.ndarray:
     return mean
 
 
-@styled
+@drawn_twice
 def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
     """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: runs}."""
-    canvas, axes = panels(len(measured), 1.65)
+    canvas, axes = panels(len(measured), 1.65 if on_phone() else 2.8)
     said, rows = [], []
     for ax, (name, records) in zip(axes, measured.items(), strict=True):
         ax.set_yscale("log")
@@ -91,8 +93,7 @@ def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
         ax.yaxis.set_major_formatter(lambda y, _: power_of_ten(y))
         ax.grid()
         label_right(ax, ends)
-    axes[-1].set_xlabel("k, steps back")
-    canvas.supylabel(f"gradient, relative to k = {NEAR}", fontsize=10)
+    name_axes(canvas, "k, steps back", f"gradient, relative to k = {NEAR}")
     entries = [
         legend_entry("mean", GREY, marker="o", ms=6.5, mec="white", lw=2),
         legend_entry("one seed", GREY, lw=0.9),

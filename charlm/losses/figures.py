@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from charlm import stats
@@ -15,22 +14,20 @@ from charlm.drawing import (
     FAINT,
     GREY,
     INK,
-    WIDE,
-    WIDTH,
     Dashes,
-    as_svg,
     colour,
     count_axis,
     draw_seeds,
+    drawn_twice,
     finish,
     label_point,
     legend_below,
     legend_entry,
+    name_axes,
     name_cells,
     nothing_drawn,
     panels,
     seeds_and_mean,
-    styled,
 )
 from charlm.records import (
     Records,
@@ -135,30 +132,18 @@ def curve_sight(name: str, records: Records) -> str:
 CURVES_SHOWN = 1.0  # nats above the lowest loss: where the panels of loss curves end
 
 
-@styled
+@drawn_twice
 def loss_curves(records: Records, id: str = "loss-curves") -> Figure:
-    """Training and validation loss by epoch, a panel a cell, all on one scale: side by side, and below each other for a
-    phone."""
+    """Training and validation loss by epoch, a panel a cell, all on one scale."""
     check_alike(records)
     runs = finished(records)
     note = diverged_note(records)
     if not runs:
         return nothing_drawn(note, id)
-    cells = cells_in(runs)
-    wide = _curves_drawing(runs, 1, len(cells), (WIDE if len(cells) > 1 else 1.5 * WIDTH, 4.2))
-    narrow = _curves_drawing(runs, len(cells), 1, (WIDTH, 3.6 * len(cells)))
-    found = "; ".join(curve_finding(cell.upper(), of_cell(runs, cell)) for cell in cells)
-    seen = " ".join(curve_sight(cell.upper(), of_cell(runs, cell)) for cell in cells)
-    caption = f"{found}. Training loss dashed; seeds thin, the mean of the epochs that all reached bold. {note}"
-    more = {"wide": len(cells) > 1, "narrow": as_svg(narrow, f"{id}-narrow")}
-    return finish(wide, id, caption, f"Loss by epoch. {seen}", curve_rows(runs), **more)
-
-
-def _curves_drawing(runs: Records, rows: int, columns: int, size: tuple[float, float]) -> Canvas:
     known = published_numbers(runs)
-    canvas = Canvas(figsize=size, layout="constrained")
-    axes = canvas.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    for ax, cell in zip(axes, cells_in(runs), strict=True):
+    cells = cells_in(runs)
+    canvas, axes = panels(len(cells), 3.8, sharex=True, sharey=True)
+    for ax, cell in zip(axes, cells, strict=True):
         of_panel = of_cell(runs, cell)
         draw_curves(ax, of_panel, colour(cell))
         label_curves(ax, of_panel, colour(cell))
@@ -169,21 +154,23 @@ def _curves_drawing(runs: Records, rows: int, columns: int, size: tuple[float, f
         for key in ("train_loss_last", "val_loss_last") if cell in known else ():
             ax.plot(known[cell]["epochs"], known[cell][key], **STUDYS_MARK)
         ax.set_title(f"{cell.upper()}, {counted(len(of_panel), 'seed')}", color=colour(cell))
-        ax.set_xlabel("epoch")
         ax.grid(axis="y")
         ax.margins(x=0.02)
         count_axis(ax)
     lowest = min(min(r["train_loss"] + r["val_loss"]) for r in runs)
     axes[0].set_ylim(lowest - 0.08, lowest + CURVES_SHOWN)
-    axes[0].set_ylabel("loss (nats per character)")
+    name_axes(canvas, "epoch", "loss (nats per character)")
     entries = [*marks(), legend_entry("validation passes training", INK, ls="", marker="D", ms=4.5, mfc="white")]
     if known:
         entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
-    legend_below(canvas, entries, len(entries) if columns > 1 else 2)
-    return canvas
+    legend_below(canvas, entries)
+    found = "; ".join(curve_finding(cell.upper(), of_cell(runs, cell)) for cell in cells)
+    seen = " ".join(curve_sight(cell.upper(), of_cell(runs, cell)) for cell in cells)
+    caption = f"{found}. Training loss dashed; seeds thin, the mean of the epochs that all reached bold. {note}"
+    return finish(canvas, id, caption, f"Loss by epoch. {seen}", curve_rows(runs))
 
 
-@styled
+@drawn_twice
 def overfitting_curves(base: Records, large: Records) -> Figure | None:
     """Loss curves of two configurations, the base in the cell's colour and the larger in black, a panel a cell. None
     without runs of both.
@@ -191,7 +178,7 @@ def overfitting_curves(base: Records, large: Records) -> Figure | None:
     if not base or not large:
         return None
     shown = cells_in([*base, *large])
-    canvas, axes = panels(len(shown), 2.5, sharex=True, sharey=True)
+    canvas, axes = panels(len(shown), 3, sharex=True, sharey=True)
     sights, rows = [], []
     for ax, cell in zip(axes, shown, strict=True):
         for records, c in ((base, colour(cell)), (large, INK)):
@@ -204,14 +191,15 @@ def overfitting_curves(base: Records, large: Records) -> Figure | None:
                 draw_curves(ax, runs, c)
         ax.grid(axis="y")
         ax.margins(x=0.02)
-        ax.set_ylabel("loss (nats)")
-    axes[-1].set_xlabel("epoch")
-    count_axis(axes[-1])
+        count_axis(ax)
+    lowest = min(row["train_loss"] for row in rows)
+    axes[0].set_ylim(lowest - 0.08, lowest + 1.3 * CURVES_SHOWN)
+    name_axes(canvas, "epoch", "loss (nats)")
     lines = [
         legend_entry("validation", GREY, lw=2),
         legend_entry("training", GREY, lw=2, ls=DASHED),
     ]
-    legend_below(canvas, [*lines, *marks()], 2)
+    legend_below(canvas, [*lines, *marks()])
     caption = (
         f"Hidden size / learning rate {size_and_rate(base[0])} in colour, {size_and_rate(large[0])} in black; seeds thin, the "
         f"mean bold. {diverged_note([*base, *large])}"
@@ -232,14 +220,13 @@ def join_seeds(ax: Axes, estimates: Sequence[Estimate]) -> None:
             ax.plot([i, i + 1], [a.values[seed], b.values[seed]], color=FAINT, lw=0.9)
 
 
-@styled
+@drawn_twice
 def loss_comparison(records: Records) -> Figure:
     """Validation loss of every seed at the last and the best epoch, lines between runs of one seed."""
     check_alike(records)
     known = published_numbers(records)
     done = finished(records)
-    canvas = Canvas(figsize=(WIDTH, 3.4), layout="constrained")
-    axes = canvas.subplots(1, 2, sharey=True)
+    canvas, axes = panels(2, 3.2, sharey=True)
     rows, means = [], []
     for ax, (epoch, title) in zip(axes, EPOCHS.items(), strict=True):
         key = f"val_loss_{epoch}"
@@ -258,11 +245,11 @@ def loss_comparison(records: Records) -> Figure:
         ax.grid(axis="y")
         ax.set_xlim(-0.55, max(len(names), 1) - 0.45)
         name_cells(ax, {cell: name.replace(" ", "\n") for cell, name in names.items()})
-    axes[0].set_ylabel("validation loss (nats)")
+    canvas.supylabel("validation loss (nats)", fontsize=10)
     entries = seeds_and_mean()
     if known:
         entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
-    legend_below(canvas, entries, 2)
+    legend_below(canvas, entries)
     said = f"Mean over seeds: {'; '.join(means)}." if done else "No run finished."
     caption = f"Validation loss of every run; lines join the runs of one seed. {said} {diverged_note(records)}"
     return finish(canvas, "loss-comparison", caption, f"Dots for the validation loss of each run. {said}", rows)

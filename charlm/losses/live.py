@@ -74,7 +74,7 @@ def drawn_losses(cell: str, histories: dict[int, list[dict]]) -> bytes:
     ax.set_xlabel("epoch")
     ax.set_ylabel("loss (nats)")
     count_axis(ax)
-    legend_below(canvas, [legend_entry("training", c, ls=DASHED), legend_entry("validation", c)], 2)
+    legend_below(canvas, [legend_entry("training", c, ls=DASHED), legend_entry("validation", c)])
     png = io.BytesIO()
     canvas.savefig(png, format="png", dpi=192)
     return png.getvalue()

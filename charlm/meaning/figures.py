@@ -12,19 +12,19 @@ from charlm.drawing import (
     colour,
     count_axis,
     dashes,
+    drawn_twice,
     finish,
     label_point,
     label_right,
     legend_below,
     legend_entry,
+    name_axes,
     nothing_drawn,
-    overview_and_detail,
     panels,
-    styled,
 )
 from charlm.meaning import measures
 from charlm.meaning.measures import GAP, ORDERS
-from charlm.records import Records, cells_in, counted, finished_alike, of_cell
+from charlm.records import Records, cells_in, counted, finished, finished_alike, of_cell
 from charlm.show import Figure
 from charlm.stats import MARGIN
 
@@ -32,7 +32,7 @@ EVERY_ORDER = range(1, ORDERS + 1)
 NGRAM_DASHES: Dashes = (0, (1, 1))
 
 
-@styled
+@drawn_twice
 def ngram_floor(runs: Records) -> Figure:
     """Loss of n-gram models by order, on validation and on training chunks, and the loss of each cell across it."""
     runs, note = finished_alike(runs)
@@ -42,14 +42,14 @@ def ngram_floor(runs: Records) -> Figure:
     best = measures.best_order(runs)
     floor = stats.seed_estimate(by_seed, measures.ngram_loss(best)).known_mean
     losses = {cell: stats.seed_estimate(of_cell(runs, cell), "loss").known_mean for cell in cells_in(runs)}
-    canvas, whole, closer = overview_and_detail(4.2, sharex=True)
+    canvas, (whole, closer) = panels(2, 2.8, sharex=True)
     for ax in (whole, closer):
         _draw_orders(ax, by_seed, "ngram_train", DASHED, GREY)
         _draw_orders(ax, by_seed, "ngram", "solid", INK)
         for cell, loss in losses.items():
             ax.axhline(loss, color=colour(cell), lw=1.8, ls=dashes(cell))
         ax.grid(axis="y")
-        ax.set_ylabel("loss (nats)")
+        ax.set_xticks(EVERY_ORDER)
     on_train = float(np.mean([r["ngram_train"] for r in by_seed], axis=0)[-1])
     label_point(whole, "on its training text", (ORDERS, on_train), (4, -7), GREY, ha="right", va="top")
     whole.margins(y=0.4)
@@ -58,8 +58,7 @@ def ngram_floor(runs: Records) -> Figure:
     room = 0.5 * (highest - lowest) + MARGIN
     closer.set_ylim(lowest - room, highest + room)
     closer.set_title("the same, near the lowest")
-    closer.set_xticks(EVERY_ORDER)
-    closer.set_xlabel("order n: predicted from the n − 1 characters before")
+    name_axes(canvas, "order n: predicted from the n − 1 characters before", "loss (nats)")
     ends = [(cell.upper(), loss, colour(cell)) for cell, loss in losses.items()]
     at_end = float(np.mean([r["ngram"] for r in by_seed], axis=0)[-1])
     if at_end < highest + room:  # else it ends above the closer look
@@ -67,7 +66,8 @@ def ngram_floor(runs: Records) -> Figure:
     label_right(closer, ends)
     named = [f"{cell.upper()} {loss:.4f}" for cell, loss in losses.items()]
     said = f"Counting is best at order {best}, {floor:.4f}; {', '.join(named)}."
-    caption = f"n-gram models on validation text, seeds thin, mean bold; level lines: the cells. {said} {note}"
+    cells = ", ".join(cell.upper() for cell in losses)
+    caption = f"n-gram models on validation text, seeds thin, mean bold; flat lines: {cells}. {said} {note}"
     rows = []
     for r in by_seed:
         for order, validation, training in zip(EVERY_ORDER, r["ngram"], r["ngram_train"], strict=True):
@@ -84,7 +84,7 @@ def _draw_orders(ax: Axes, by_seed: Records, key: str, ls: Dashes, c: str) -> No
     ax.plot(EVERY_ORDER, np.mean(losses, axis=0), "o", ls=ls, color=c, lw=2, ms=4)
 
 
-@styled
+@drawn_twice
 def loss_by_position(runs: Records) -> Figure:
     """Loss by position in the chunk, from a zero state and with the state carried on, a panel for each cell."""
     runs, note = finished_alike(runs)
@@ -92,7 +92,7 @@ def loss_by_position(runs: Records) -> Figure:
         return nothing_drawn(note, "loss-by-position")
     order = measures.best_order(runs)
     shown = cells_in(runs)
-    canvas, axes = panels(len(shown), 2.5, sharex=True, sharey=True)
+    canvas, axes = panels(len(shown), 2.8, sharex=True, sharey=True)
     by_seed = [r["ngram_positions"][order - 1] for r in measures.one_a_seed(runs)]  # (time,) each
     grams = np.mean(by_seed, axis=0)
     read = range(1, 1 + len(grams))
@@ -104,20 +104,19 @@ def loss_by_position(runs: Records) -> Figure:
         carried = _draw_positions(ax, ours, "carried_positions", DASHED, colour(cell))
         ax.set_title(f"{cell.upper()}, {counted(len(ours), 'seed')}", color=colour(cell))
         ax.grid(axis="y")
-        ax.set_ylabel("loss (nats)")
+        count_axis(ax)
         sights.append(
             f"{cell.upper()}: from {zero[0]:.2f} to {zero[-1]:.2f} from a zero state, from {carried[0]:.2f} to "
             f"{carried[-1]:.2f} with the state carried on"
         )
         rows += _position_rows(ours)
-    axes[-1].set_xlabel("characters of the chunk read")
-    count_axis(axes[-1])
+    name_axes(canvas, "characters of the chunk read", "loss (nats)")
     entries = [
         legend_entry("zero state", INK, lw=2),
         legend_entry("carried on", INK, lw=2, ls=DASHED),
         legend_entry(f"n-gram, order {order}", GREY, lw=1.4, ls=NGRAM_DASHES),
     ]
-    legend_below(canvas, entries, 2)
+    legend_below(canvas, entries)
     seen = "; ".join(sights)
     caption = f"Validation loss by position in the chunk, each seed thin, the mean bold. {note}"
     return finish(canvas, "loss-by-position", caption, f"Lines over the position. {seen}.", rows)
@@ -144,7 +143,7 @@ def _position_rows(ours: Records) -> list[dict]:
     return rows
 
 
-@styled
+@drawn_twice
 def gap_steps(runs: Records) -> Figure:
     """The losses between which the gap of the last epoch lies: every seed, and the mean with its interval."""
     runs, note = finished_alike(runs)
@@ -173,13 +172,13 @@ def gap_steps(runs: Records) -> Figure:
     ax.set_xlabel("loss at the last epoch (nats)")
     entries = [legend_entry(c.upper(), colour(c), marker="D", ms=6, lw=2) for c in shown]
     entries.append(legend_entry("one seed", GREY, marker="o", ms=5, ls=""))
-    legend_below(canvas, entries, len(entries))
+    legend_below(canvas, entries)
     seen = "; ".join(sights)
     caption = f"What lies between training and validation loss at the last epoch: mean with its 95% interval. {note}"
     return finish(canvas, "gap-steps", caption, f"Rows of dots, one row a loss. {seen}.", rows)
 
 
-@styled
+@drawn_twice
 def half_and_half(runs: Records) -> Figure:
     """A row a predictor: counting, each network, and both half and half, every seed a dot and the mean beside it."""
     runs, note = finished_alike(runs)
@@ -212,3 +211,63 @@ def half_and_half(runs: Records) -> Figure:
         f"Counting (order {order}), the networks, and both half and half; a dot a seed, a diamond the mean. {note}"
     )
     return finish(canvas, "together", caption, f"A row for each predictor with its loss: {said}.", rows)
+
+
+@drawn_twice
+def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure:
+    """Validation minus training loss by epoch, a line a run; and, where there are runs on longer and longer texts, the same at the
+    best epoch by the number of characters."""
+    runs, note = finished_alike(runs)
+    if not runs:
+        return nothing_drawn(note, "gap-by-epoch")
+    longer = finished(longer)
+    canvas, axes = panels(2 if longer else 1, 2.8, sharey=True)
+    rows, said = [], []
+    for cell in cells_in(runs):
+        ours = of_cell(runs, cell)
+        for r in ours:
+            gaps = np.subtract(r["val_loss"], r["train_loss"])  # (epochs,)
+            axes[0].plot(range(1, 1 + len(gaps)), gaps, color=colour(cell), lw=1.2, ls=dashes(cell))
+            axes[0].plot(
+                r["best_epoch"], gaps[r["best_epoch"] - 1], "o", color=colour(cell), ms=5, mec="white", zorder=3
+            )
+            rows += [
+                {"cell": cell, "seed": r["seed"], "epoch": n, "gap": float(gap)} for n, gap in enumerate(gaps, start=1)
+            ]
+        mean = stats.seed_estimate(ours, lambda r: r["val_loss_last"] - r["train_loss_last"]).known_mean
+        said.append(f"{cell.upper()} {mean:.3f} at the last epoch")
+    axes[0].axhline(0, color=GREY, lw=1)
+    axes[0].set_xlabel("epoch")
+    axes[0].grid(axis="y")
+    count_axis(axes[0])
+    canvas.supylabel("validation − training loss (nats)", fontsize=10)
+    entries = [legend_entry(cell.upper(), colour(cell), ls=dashes(cell), lw=1.5) for cell in cells_in(runs)]
+    entries.append(legend_entry("best epoch", GREY, marker="o", ms=5, ls=""))
+    legend_below(canvas, entries, 3)
+    caption = "Every run, with its best epoch."
+    if longer:
+        axes[0].set_title("by epoch")
+        axes[1].set_title("LSTM 512, by characters of text, best epoch")
+        said.append(_draw_gap_by_text(axes[1], longer, rows))
+        caption = "Left: every run, with its best epoch. Right: the larger LSTM at its best epoch, by the length of its text; a dot a run."
+    seen = "; ".join(said)
+    return finish(canvas, "gap-by-epoch", f"{caption} {note}", f"Validation minus training loss: {seen}.", rows)
+
+
+def _draw_gap_by_text(ax: Axes, longer: Records, rows: list[dict]) -> str:
+    """The gap of every run over the length of its text, and the line of the means; in words, the means."""
+    by_length: dict[int, list[float]] = {}
+    for r in longer:
+        gap = r["val_loss_best"] - r["train_loss_best"]
+        by_length.setdefault(r["characters"], []).append(gap)
+        rows.append({"cell": r["cell"], "seed": r["seed"], "characters": r["characters"], "gap": gap})
+        ax.plot(r["characters"], gap, "o", color=colour(r["cell"]), ms=5, mec="white")
+    means = {characters: float(np.mean(by_length[characters])) for characters in sorted(by_length)}
+    ax.plot(list(means), list(means.values()), color=colour(longer[0]["cell"]), lw=1.5)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(list(means), [f"{characters / 1e6:.2g} million" for characters in means])
+    ax.minorticks_off()
+    ax.margins(x=0.12)
+    ax.set_xlabel("characters of text")
+    ax.grid(axis="y")
+    return ", ".join(f"{mean:.3f} with {characters:,} characters" for characters, mean in means.items())

@@ -7,16 +7,15 @@ Everything is made in build/ and put in place as one set at the end. When a cell
 that names it, and the earlier report stays as it was.
 
 What a notebook shows comes from charlm.show. Its first heading is the title of its chapter, that of the summary the
-title of the report, and each `##` asks the question of a section. A Finding with a heading becomes the heading, and the
-question stands below it. A link such as [Figure](#fig-loss) reads "Figure 3" in the report. What cells' tags do there:
+title of the report, and each `##` asks the question of a section, which a Finding with a heading answers below it. What a
+notebook that is executed again shows unchanged is there once. A link such as [Figure](#fig-loss) reads "Figure 3" in the
+report. What cells' tags do there:
 
     hide        leaves a cell out
-    once        leaves it out where the notebook is executed again
     fold        what the cell shows is folded away at the end of its section, a heading as a bold line; in the PDF it goes to the
                 appendix
     lesson      folded so, with its code in its place
     aside       a box beside the title
     play        the place of the models that can be tried
     provenance  what the cell shows stands in the report's last chapter
-    references  its list is part of the report's references
 """

@@ -53,6 +53,7 @@ def arrange(
     document = _sections(placed)
     document["sections"] = _showing(document["sections"])
     _move_code(document)
+    _number_sections(document["sections"])
     labels = _number(document)
     citation = read_citation()
     document |= {
@@ -79,28 +80,24 @@ def _placed_blocks(
 ) -> list[Placed]:
     placed: list[Placed] = []
     provenance: list[Placed] = []
-    references: list[str] = []
     seen: set[Path] = set()
     for job, notebook in [executed[-1], *executed[:-1]]:
-        hidden = {"injected-parameters", "hide"} | ({"once"} if job.notebook in seen else set())
+        earlier = list(placed) if job.notebook in seen else []
         seen.add(job.notebook)
         for cell in notebook.cells:
             tags = set(cell.metadata.get("tags", []))
-            if tags & hidden:
+            if tags & {"injected-parameters", "hide"}:
                 continue
-            if "references" in tags:
-                references += [line for line in cell.source.splitlines() if line.startswith("- ")]
-            elif "play" in tags:
+            if "play" in tags:
                 placed += _in_place_of_play(play)
             elif "provenance" in tags:
                 provenance += _cell_blocks(cell, job.parameters)
             else:
-                placed += _cell_blocks(cell, job.parameters)
+                blocks = _cell_blocks(cell, job.parameters)
+                placed += [it for it in blocks if it not in earlier]  # executed again, it shows what is new
     facts = make_table("provenance", facts_rows(results), FACTS_CAPTION)
     placed += [_text("# Provenance"), ("text", shown_block(facts)), *provenance, _text(HOW_TO_RUN)]
     placed += [_text("## How to cite it"), ("text", _citation())]
-    if references:
-        placed.append(_text("\n".join(["## References\n", *sorted(set(references), key=str.casefold)])))
     return placed
 
 
@@ -349,6 +346,13 @@ def _move_code(document: dict) -> None:
         above["code_at"] = below["code_at"]
 
 
+def _number_sections(sections: list[dict], above: str = "") -> None:
+    """Number chapters 1, 2, ... and the sections of each 1.1, 1.2, ..."""
+    for n, section in enumerate(sections, 1):
+        section["number"] = f"{above}{n}"
+        _number_sections(section["sections"], f"{above}{n}.")
+
+
 def _number(document: dict) -> dict[str, str]:
     """Number what is shown; what is folded away has numbers of its own, A1, A2, ... Returns {id: such as "Figure 3"}."""
     labels: dict[str, str] = {}
@@ -378,10 +382,17 @@ def _minutes(document: dict) -> int:
 # links
 
 
+def _words(prose: dict | None) -> str:
+    return " ".join(it["c"] for it in everything(prose) if it.get("t") == "Str")
+
+
 def _resolve_links(document: dict, labels: dict[str, str]) -> None:
-    """Let a link to what has a number say that number. Raises ReportError where a link leads nowhere."""
+    """Let a link to what has a number say that number, and its caption where one points at it. Raises ReportError where a link
+    leads nowhere."""
     ids = {it["id"] for it in everything(document) if "id" in it}
     ids |= {it["c"][1][0] for it in everything(document) if it.get("t") == "Header"}
+
+    captions = {it["id"]: it["caption"] for it in everything(document) if it.get("label")}
 
     def check(id: str) -> None:
         if id not in ids:
@@ -393,6 +404,7 @@ def _resolve_links(document: dict, labels: dict[str, str]) -> None:
             check(id)
             if id in labels:
                 element["c"][1] = [{"t": "Str", "c": labels[id]}]
+                element["c"][2][1] = _words(captions[id])
         return element
 
     for it in prose_in(document):

@@ -37,6 +37,8 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
     }
     origin: dict[str, str] = dict.fromkeys(results.keys() - {"runs"}, "charlm.report")
 
+    earlier: dict[tuple[Path, str, str], dict] = {}
+
     def claim(what: str, name: str) -> None:
         if what in origin:
             raise ReportError(f"{what} comes from {origin[what]} and again from {name}: each is shown once")
@@ -58,6 +60,11 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                         claim(key, job.name)
                         results[key] = value
                 continue
+            if (
+                earlier.setdefault((job.notebook, kind, id), shown) is not shown
+                and earlier[job.notebook, kind, id] == shown
+            ):
+                continue  # of a notebook that is executed again
             claim(f"{kind} {id}", job.name)
             if kind == "finding":
                 results["findings"][id] = shown

@@ -9,10 +9,12 @@ from nbconvert import TemplateExporter
 from nbconvert.filters import Highlight2HTML
 from nbformat.v4 import new_notebook
 
+from charlm.drawing import FONT
 from charlm.report.address import read_address, with_address
 from charlm.report.markdown import with_markup
 
 TEMPLATES = Path(__file__).with_name("templates")
+SANS = "system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"  # as in report.css
 DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css
 
 
@@ -78,11 +80,12 @@ def embedded(file: Path) -> str:
 
 
 def in_both_schemes(svg: str) -> str:
-    """The drawing with colours for a dark page beside those for a light one, which it has."""
+    """The drawing with colours for a dark page beside those for a light one, which it has, and with the page's letters."""
     colours = sorted({"000000", "ffffff", *re.findall(r"(?:fill|stroke): #([0-9a-f]{6})\b", svg)})
     light = "".join(f"--c{c}:#{c};" for c in colours)
     dark = "".join(f"--c{c}:#{dark_colour(c)};" for c in colours)
-    style = f"<style>:root{{{light}fill:var(--c000000)}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
+    svg = svg.replace(f"font-family: '{FONT}'; ", "")
+    style = f"<style>:root{{{light}fill:var(--c000000)}}text{{font-family:{SANS}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
     svg = re.sub(r"(fill|stroke): #([0-9a-f]{6})\b", r"\1: var(--c\2)", svg)
     return re.sub(r"<svg\b[^>]*>", lambda tag: tag[0] + style, svg, count=1)
 

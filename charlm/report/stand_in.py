@@ -7,14 +7,14 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from charlm import sampling
-from charlm.drawing import COLOURS, GREY, INK, finish, panels, styled
+from charlm.drawing import COLOURS, GREY, INK, drawn_twice, finish, on_phone, panels
 from charlm.printable import inline
 from charlm.runs.embedded import float16_weights
 from charlm.show import Figure, Samples, escape_markdown
 
 WRITTEN = 300  # characters of a stored sample
 MOST_NATS = 6.0  # the strongest colour
-LINE = 42  # characters of a line
+LINE = 42  # characters of a line on a phone
 STRENGTH = 0.78  # of the strongest colour, so that ink on it can be read
 NAMES = {"rnn": "RNN", "lstm": "LSTM", "ngram": "counting"}
 
@@ -31,18 +31,19 @@ def stored_samples(content: dict[str, Any], chosen: Mapping[str, tuple]) -> Samp
     return Samples("play", items, f"What the models in the page write after the prompt “{prompt}”.")
 
 
-@styled
+@drawn_twice
 def reading_figure(sentence: str, surprises: Mapping[str, np.ndarray]) -> Figure:
     """A sentence under each model, every character on the colour of its surprise (of all but the first, in nats)."""
-    starts = range(0, len(sentence), LINE)
+    line = LINE if on_phone() else 3 * LINE // 2
+    starts = range(0, len(sentence), line)
     lines = [(start, name) for start in starts for name in surprises]
     canvas, (ax,) = panels(1, 0.24 * len(lines) + 0.2)
     ax.axis("off")
-    ax.set(xlim=(-7, LINE), ylim=(len(lines), 0))
+    ax.set(xlim=(-7, line), ylim=(len(lines), 0))
     rows = []
     for y, (start, name) in enumerate(lines):
         ax.text(-0.6, y + 0.5, NAMES[name], ha="right", va="center", color=GREY, size=8)
-        for i, c in enumerate(sentence[start : start + LINE], start):
+        for i, c in enumerate(sentence[start : start + line], start):
             nats = float(surprises[name][i - 1]) if i else None
             rows.append({"model": name, "position": i, "character": c, "surprise": nats})
             level = STRENGTH * min(1.0, (nats or 0.0) / MOST_NATS)

@@ -20,7 +20,7 @@ from charlm.drawing import (
     GREY,
     INK,
     LEVEL,
-    WIDTH,
+    PHONE,
     Dashes,
     finish,
     label_point,
@@ -172,7 +172,7 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     shuffled = measures.values_of_way(measured, SHUFFLED)
     names = [name for name in SHOWN if name == "entropy" or real[name] is not None]
     height = (len(names) + 1) // 2
-    canvas = Canvas(figsize=(WIDTH, 1.45 * height + 0.7), layout="constrained")
+    canvas = Canvas(figsize=(PHONE, 1.45 * height + 0.7), layout="constrained")
     grid = canvas.subplots(height, 2, squeeze=False, sharex=True)
     said = []
     for ax, name in zip(grid.flat, names, strict=False):
@@ -207,7 +207,7 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
         legend_entry("real text", LEVEL, lw=1.4),
         legend_entry("real text, shuffled", GREY, lw=1.2, ls=DOTTED),
     ]
-    legend_below(canvas, entries, 2)
+    legend_below(canvas, entries)
     finding = "; ".join(said)
     caption = "Measures over temperature (logarithmic axis), shaded with their 95% intervals; real text as a level."
     data = [{"text": "drawn"} | r for r in rows]
@@ -241,7 +241,7 @@ def temperature_distance(near: Closest | None) -> Figure:
         legend_entry("drawn text", ACCENT, marker="o", ms=4, lw=2),
         legend_entry("real text, shuffled", GREY, lw=1.2, ls=DOTTED),
     ]
-    legend_below(canvas, entries, 2)
+    legend_below(canvas, entries)
     reach = span([near.low, near.high])
     said = f"Smallest at T = {near.best:g} (95% interval {reach}, shaded)"
     caption = (
@@ -323,7 +323,7 @@ def quality_diversity(measured: Measured) -> Figure:
     axes[-1].xaxis.set_major_formatter(PercentFormatter(1, 0))
     entries = [legend_entry(label, c, marker=mark, ms=4.5, lw=1.6) for c, mark, label in WAYS.values()]
     entries.append(legend_entry("real text", LEVEL, marker="*", ms=11, ls=""))
-    legend_below(canvas, entries, 2)
+    legend_below(canvas, entries)
     said = f"Real text: {', '.join(sights)} at {level:.1%} diversity. " if sights and level is not None else ""
     caption = f"Quality against diversity, the share of sequences that repeat nothing. {said}"
     alt = f"Three curves of quality over diversity. {said}"

@@ -111,14 +111,14 @@ def test_the_heading_says_whose_gradient_vanishes(monkeypatch, after, heading):
 )
 def test_reach_is_set_against_the_loss(monkeypatch, rnn, lstm, loss, says):
     shown = told_of(monkeypatch, losing(fallen("rnn", rnn), 1.5) + losing(fallen("lstm", lstm), loss))
-    assert says in finding(shown, "gradients-and-loss")["heading"]
+    assert says in finding(shown, "gradients-and-loss")["text"]
     assert contrasts_in(shown)["losses/best/lstm-rnn"]["mean"] == pytest.approx(loss - 1.5)
 
 
 def test_reach_is_not_set_against_a_loss_that_is_too_close_to_call(monkeypatch):
     wide = [r | {"val_loss_best": 1.5 + 0.05 * (r["seed"] - 1)} for r in fallen("lstm", 0.1)]
     shown = told_of(monkeypatch, losing(fallen("rnn", 0.01), 1.5) + wide)
-    assert "looks further back and may or may not predict better" in finding(shown, "gradients-and-loss")["heading"]
+    assert "looks further back and may or may not predict better" in finding(shown, "gradients-and-loss")["text"]
 
 
 def test_the_loss_at_the_rate_that_suits_each_cell_stands_beside_it(monkeypatch):
@@ -126,7 +126,7 @@ def test_the_loss_at_the_rate_that_suits_each_cell_stands_beside_it(monkeypatch)
     tuned += [r | {"val_loss_best": r["val_loss_best"] - 0.1} for r in make_runs(["lstm"], 3, learning_rate=0.008)]
     shown = told_of(monkeypatch, losing(both(0.01, 0.1), 1.5), made={"tuned": tuned})
     about = finding(shown, "gradients-and-loss")
-    assert about["heading"].endswith("predicts no better; at the rate that suits each, it predicts better")
+    assert "predicts no better; at the rate that suits each, it predicts better" in about["text"]
     assert "(RNN 0.002, LSTM 0.008)" in about["text"]
     assert contrasts_in(shown)["cells/own-rate/lstm-rnn"]["verdict"] == LOWER
 
@@ -150,7 +150,7 @@ def test_the_gru_stands_beside_them_where_it_was_trained(monkeypatch):
 def test_reach_is_not_judged_without_both_cells_and_three_seeds(monkeypatch):
     assert finding(told_of(monkeypatch, fallen("rnn", 0.1)), "gradients-and-loss") is None
     few = told_of(monkeypatch, decay(0.5) + decay(0.9, cell="lstm"))
-    assert "So few seeds cannot tell" in finding(few, "gradients-and-loss")["heading"]
+    assert "So few seeds cannot tell" in finding(few, "gradients-and-loss")["text"]
 
 
 def test_what_training_changes_is_a_factor_by_cell(monkeypatch):

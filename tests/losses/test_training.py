@@ -1,0 +1,44 @@
+"""What notebook 1 says of the losses of given runs."""
+
+from chapters import chapter, finding
+from synthetic import make_record, make_runs
+
+from charlm.tables import run_table
+
+
+def course(monkeypatch, runs):
+    """The sentence on these runs of one cell."""
+    cell = runs[0]["cell"]
+    monkeypatch.setattr("charlm.losses.live.written", lambda runs, **options: None)
+    return finding(chapter("1_training", monkeypatch, runs, cell=cell)[1], f"course-{cell}")["text"]
+
+
+def test_the_course_says_where_runs_were_best_and_what_came_after(monkeypatch):
+    said = course(monkeypatch, make_runs(["rnn"], 4))
+    assert "RNN** is best at epoch 23 to 26 and stops at 28 to 31" in said
+    assert "while training loss goes on falling" in said and "first lies above training loss at epoch" in said
+
+
+def test_the_course_of_short_runs_claims_neither_rise_nor_crossing(monkeypatch):
+    said = course(monkeypatch, make_runs(["gru"], 1, max_epochs=2))
+    assert "limit of epochs ended the training" in said and "above training loss in 0 of 1 runs" in said
+
+
+def test_the_course_of_runs_that_diverged_says_so(monkeypatch):
+    assert "No run of the RNN finished" in course(monkeypatch, [make_record("rnn", 0, epochs=0, diverged=True)])
+
+
+def test_run_table_has_a_row_a_run_and_its_name():
+    records = make_runs(["lstm"], 3)
+    table = run_table(records[::-1])
+    assert table.id == "runs-lstm"
+    assert list(table.frame["run"]) == [r["run_id"].rpartition("-")[2] for r in records]
+    assert list(table.frame["validation, best"]) == [r["val_loss_best"] for r in records]
+    assert table.caption.startswith("3 runs: LSTM, hidden size / learning rate 256 / 0.001.")
+
+
+def test_run_table_of_several_configurations_shows_what_differs():
+    table = run_table(make_runs(seeds=1) + make_runs(seeds=1, hidden_size=512, learning_rate=0.002))
+    assert table.id == "runs"
+    assert list(table.frame.columns[:2]) == ["cell", "hidden size / learning rate"]
+    assert list(table.frame["hidden size / learning rate"]) == ["256 / 0.001", "512 / 0.002"] * 2
