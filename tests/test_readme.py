@@ -100,7 +100,7 @@ def test_the_readmes_sample_is_the_lstms_of_the_committed_report(committed):
 
 def test_the_readme_quotes_what_the_committed_report_found_beyond_the_study(committed):
     cards = [finding for finding in committed["findings"].values() if "section" in finding["values"]]
-    beyond = [card["text"] for card in cards if card["values"]["section"] in ("cure-and-counting", "benchmark")]
+    beyond = [card["text"] for card in cards if card["values"]["section"] in ("cure-effect", "benchmark")]
     assert block("benchmark") == "".join(f"- {text}\n" for text in beyond)
 
 

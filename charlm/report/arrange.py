@@ -25,7 +25,7 @@ from charlm.show import Figure, Samples
 from charlm.tables import make_table
 
 Block = dict[str, Any]
-Placed = tuple[str, Block]  # a block, and where it goes: text, fold, lesson, aside or code
+Placed = tuple[str, Block]  # a block, and where it goes: text, fold, aside or code
 
 WORDS_A_MINUTE = 230
 FACTS_CAPTION = "What this report was made with. Every number in it is in `results.json`."
@@ -121,9 +121,9 @@ def _in_place_of_play(play: str | Sequence[Samples | Figure]) -> list[Placed]:
 
 
 def _cell_blocks(cell: NotebookNode, parameters: dict) -> list[Placed]:
-    """What a cell shows, and its code. In a lesson the code is what there is to read, and stands before what it gives."""
+    """What a cell shows, and its code, which in a lesson stands in its place."""
     tags = set(cell.metadata.get("tags", []))
-    place = next((tag for tag in ("lesson", "fold", "aside") if tag in tags), "text")
+    place = next((tag for tag in ("fold", "aside") if tag in tags), "text")
     if "provenance" in tags:
         place = "fold"
     if cell.cell_type != "code":
@@ -133,7 +133,7 @@ def _cell_blocks(cell: NotebookNode, parameters: dict) -> list[Placed]:
     if not cell.source.strip():
         return shown
     code = _code_block(cell, parameters)
-    return [(place, code), *shown] if place == "lesson" else [*shown, ("code", code)]
+    return [(place, code | {"kind": "step"}), *shown] if "lesson" in tags else [*shown, ("code", code)]
 
 
 def _code_block(cell: NotebookNode, parameters: dict) -> Block:
@@ -274,7 +274,7 @@ def _citation() -> Block:
 
 def _section(id: str, question: list) -> dict:
     asked = {"prose": [{"t": "Plain", "c": question}]}
-    section: dict = {"id": id, "question": asked, "heading": asked, "answer": None, "is_lesson": False}
+    section: dict = {"id": id, "question": asked, "heading": asked, "answer": None}
     return section | {part: [] for part in ("text", "aside", "fold", "code", "sections")}
 
 
@@ -284,9 +284,6 @@ def _sections(placed: list[Placed]) -> dict:
     document = here = _section("report", [{"t": "Str", "c": "Report"}])
     titles = 0
     for place, block in placed:
-        if place == "lesson":
-            here["is_lesson"] = True
-            place = "fold"
         if place != "text":
             (document if place == "aside" else here)[place].append(block)
         elif block.get("heading"):
@@ -392,7 +389,7 @@ def _resolve_links(document: dict, labels: dict[str, str]) -> None:
     ids = {it["id"] for it in everything(document) if "id" in it}
     ids |= {it["c"][1][0] for it in everything(document) if it.get("t") == "Header"}
 
-    captions = {it["id"]: it["caption"] for it in everything(document) if it.get("label")}
+    captions = {it["id"]: it["caption"] for it in everything(document) if it.get("kind") in NUMBERED}
 
     def check(id: str) -> None:
         if id not in ids:

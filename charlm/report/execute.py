@@ -69,13 +69,13 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
         ("1_training", {"cell": "rnn", **training}, {"figure", "table", "results"}),
         ("1_training", {"cell": "lstm", **training}, {"figure", "table", "results"}),
         ("2_loss_comparison", common, {"figure", "table", "finding"}),
-        ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
-        ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
-        ("7_the_cure", {"corpus": corpus}, {"finding"}),
-        *([("8_benchmark", {}, {"finding", "results"})] if corpus == Study.corpus else []),
-        ("5_gradients", common, {"figure", "table", "finding"}),
         ("3_temperature_study", common, {"figure", "table", "samples"}),
         ("9_how_it_works", {"corpus": corpus}, {"figure"}),
+        ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
+        ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
+        ("5_gradients", common, {"figure", "table", "finding"}),
+        ("7_the_cure", {"corpus": corpus}, {"finding"}),
+        *([("8_benchmark", {}, {"finding", "results"})] if corpus == Study.corpus else []),
         ("0_summary", {"results": results}, {"finding", "table"}),
     ]
     return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]

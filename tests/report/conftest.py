@@ -17,7 +17,7 @@ def notebooks(tmp_path_factory):
         '#parameters\ncorpus: str = "default"  # a path\ncell: str = "lstm"  # rnn or lstm',
         "import pandas as pd\nfrom IPython.display import Markdown\nfrom charlm.show import *",
         'Markdown(f"# Training the {cell.upper()}")',
-        "md:#once\n## Told once\n\nProse with $h_t = \\tanh(b)$:\n- an item, as in [Figure](#fig-curve-lstm)\n\n"
+        "md:## Told once\n\nProse with $h_t = \\tanh(b)$:\n- an item, as in [Figure](#fig-curve-lstm)\n\n"
         "$$\\begin{aligned} a &= b \\\\ c &= f \\odot d \\end{aligned}$$",
         "#hide\nprint('not for readers')",
         RUNS,
@@ -29,7 +29,6 @@ def notebooks(tmp_path_factory):
         '#fold\nTable(f"folded-{cell}", pd.DataFrame({"x": [1]}), "Less asked for.")',
         '#fold\nFinding(f"lesser-{cell}", "Less of an answer.", {}, "A lesser heading")',
         '#provenance\nFinding(f"made-{cell}", f"Made once, the {cell}.", {})',
-        "md:#references\n## References\n\n- Zuse, K. (1941). *Z3*.\n- Abel, N. (1824). *Quintics*.",
     )
     notebook(
         folder / "summary.ipynb",
