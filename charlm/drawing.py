@@ -240,4 +240,4 @@ def finish(canvas: Canvas, id: str, caption: str, alt: str, rows: list[dict]) ->
         return Figure(id, as_svg(canvas, f"{id}-narrow"), b"", caption, alt, rows)
     png = io.BytesIO()
     canvas.savefig(png, format="png", dpi=192, metadata={"Software": None})
-    return Figure(id, as_svg(canvas, id), png.getvalue(), caption, alt, rows, wide=canvas.get_figwidth() > TEXT)
+    return Figure(id, as_svg(canvas, id), png.getvalue(), caption, alt, rows, wide=bool(canvas.get_figwidth() > TEXT))

@@ -112,8 +112,8 @@ def test_overfitting_needs_a_wider_gap_and_a_rise(gap, rise, verdict, decides):
     ("low", "high", "verdict"),
     [(-0.001, 0.002, "refuted"), (0.02, 0.03, "confirmed"), (-0.03, -0.02, "refuted"), (-0.02, 0.03, stats.OPEN)],
 )
-def test_the_size_of_the_training_set_is_the_cause_where_it_makes_a_difference(low, high, verdict):
-    (claim,) = claims.gap_cause_claims(results(gap_size_rnn=contrast_facts(low, high)))
+def test_the_size_of_the_training_set_is_the_cause_where_more_text_widens_the_gap(low, high, verdict):
+    (claim,) = claims.gap_cause_claims(results(**{"gap_by-text": contrast_facts(low, high)}))
     assert claim["verdict"] == verdict
 
 
