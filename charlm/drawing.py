@@ -151,7 +151,11 @@ def panels(
 
 def name_axes(canvas: Canvas, x: str, y: str) -> None:
     """What the axes of panels alike are: x below the last panel of each column, y once at their left."""
-    lowest = {ax.get_subplotspec().colspan.start: ax for ax in canvas.axes if ax.get_visible()}  # row after row
+    lowest: dict[int, Axes] = {}
+    for ax in canvas.axes:  # row after row
+        place = ax.get_subplotspec()
+        if place and ax.get_visible():
+            lowest[place.colspan.start] = ax
     for ax in lowest.values():
         ax.set_xlabel(x)
     canvas.supylabel(y, fontsize=10)

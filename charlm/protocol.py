@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from charlm_core import RANGES, CharlmError, Config
+from charlm_core import CELLS, RANGES, CharlmError, Config
 
 MOST_SEEDS = 1000
 # ---------------------------------------------------------------------------------------------------------------------
@@ -11,8 +11,8 @@ MOST_SEEDS = 1000
 
 @dataclass(frozen=True)
 class Study:
-    """The runs behind a report: seeds 0, 1, … of an RNN and an LSTM under the source study's protocol. The defaults are
-    the full study; anything else is a study of its own.
+    """The runs behind a report: seeds 0, 1, … of an RNN and an LSTM, and of every cell that a reader added to CELLS, under the
+    source study's protocol. The defaults are the full study; anything else is a study of its own.
     """
 
     corpus: str = "shakespeare-268k"  # a name in data/corpora.toml, or a path
@@ -29,12 +29,17 @@ class Study:
         """A minute's worth, to see what a report looks like."""
         return cls(seeds=1, epochs=2)
 
+    @property
+    def cells(self) -> list[str]:
+        """All but the GRU, which the source study did not have, in the order of CELLS."""
+        return [cell for cell in CELLS if cell != "gru"]
+
     def of_cell(self, cell: str) -> list[Config]:
         """Configurations of one cell, a list by seed."""
         return [Config(cell=cell, epochs=self.epochs, seed=seed) for seed in range(self.seeds)]
 
     def configurations(self) -> list[Config]:
-        return self.of_cell("rnn") + self.of_cell("lstm")
+        return [config for cell in self.cells for config in self.of_cell(cell)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

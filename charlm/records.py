@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from charlm.protocol import PROTOCOL, PUBLISHED
-from charlm_core import Config
+from charlm_core import CELLS, Config
 
 Record = dict[str, Any]  # a run; what is measured of it is added under names of its own
 Records = Sequence[Record]
@@ -53,11 +53,9 @@ def trained_in(records: Records, precision: str) -> list[Record]:
 
 
 def cells_in(records: Records) -> list[str]:
-    """The cells present, in the order in which everything is shown: rnn, lstm, gru, then any others."""
-    order = ["rnn", "lstm", "gru"]
-    cells = sorted({r["cell"] for r in records})
-    known = [cell for cell in order if cell in cells]
-    return known + [cell for cell in cells if cell not in order]
+    """The cells present, in the order in which everything is shown: that of CELLS, then any that are no longer there."""
+    cells = {r["cell"] for r in records}
+    return [cell for cell in CELLS if cell in cells] + sorted(cells - CELLS.keys())
 
 
 def shared_settings(record: Record) -> tuple:

@@ -112,8 +112,8 @@ def verdict_icon(verdict: str) -> str:
 
 
 def _check_id(id: str) -> None:
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", id):
-        raise ValueError(f"id {id!r}: use lower-case letters, digits and single hyphens")
+    if not re.fullmatch(r"[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*", id):
+        raise ValueError(f"id {id!r}: use Latin letters, digits, underscores and single hyphens")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

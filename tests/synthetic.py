@@ -21,7 +21,7 @@ def make_record(cell="rnn", seed=0, *, epochs=None, shift=0.0, diverged=False, *
     speed = (config["hidden_size"] / 256) * (config["learning_rate"] / 0.001) ** 0.5
     best = max(2, round((23 + seed % 4) / speed))
     ran = min(best + 5, config["max_epochs"] if epochs is None else epochs)
-    low_val, low_train = LOWEST[cell]
+    low_val, low_train = LOWEST.get(cell, LOWEST["gru"])
     wobble = 0.003 * math.sin(5 * seed + len(cell)) + shift
     train = [low_train - 0.012 * (e * speed - 23) + 1.4 * math.exp(-e * speed / 4) for e in range(1, ran + 1)]
     val = [

@@ -16,7 +16,7 @@ import charlm.losses.figures
 from charlm import stats
 from charlm.cards import small_figures
 from charlm.cells.figures import loss_by_learning_rate
-from charlm.drawing import COLOURS, GREY, INK, WIDTH, label_right, panels
+from charlm.drawing import COLOURS, GREY, INK, PANEL, label_right, panels
 from charlm.gradients.figures import gradient_norms
 from charlm.losses.figures import loss_comparison, loss_curves, mean_curve, overfitting_curves
 from charlm.meaning.figures import gap_steps, loss_by_position, ngram_floor
@@ -208,7 +208,7 @@ def test_drawing_changes_no_global_setting():
 
 def test_the_png_has_twice_the_pixels_of_the_page():
     image = matplotlib.image.imread(io.BytesIO(CASES["comparison"]().png))
-    assert image.shape[1] == pytest.approx(WIDTH * 96 * 2, abs=1)
+    assert image.shape[1] == pytest.approx(2 * PANEL * 96 * 2, abs=1)
 
 
 @pytest.mark.parametrize("color", [*COLOURS.values(), INK, GREY])
@@ -437,7 +437,7 @@ def test_cards_have_figures_as_far_as_there_are_numbers():
     for row in results["figures"]["gradient-norms"]["rows"]:
         row["measured"] = "after training"
     figures = small_figures(results)
-    assert set(figures) == {"enough-seeds", "against-counting", "gradients-and-loss", "temperature-closest"}
+    assert set(figures) == {"enough-seeds", "against-counting", "gradients", "temperature-closest"}
     assert "4 differences between two runs, 1 of them below zero" in figures["enough-seeds"].alt
     assert "OWN 1.600, counting 1.520" in figures["against-counting"].alt
 
@@ -445,5 +445,5 @@ def test_cards_have_figures_as_far_as_there_are_numbers():
 def test_cards_beyond_the_study_show_the_loss_beside_the_one_to_beat():
     cure = {"counting": 1.522, "losses": {"gru": 1.505}}
     figures = small_figures(found(cure_and_counting=cure, benchmark={"cell": "GRU", "mean": 1.44, "target": 1.4603}))
-    assert figures["cure-and-counting"].alt.endswith("GRU 1.505, counting 1.522.")
+    assert figures["cure-effect"].alt.endswith("GRU 1.505, counting 1.522.")
     assert figures["benchmark"].alt.endswith("GRU 1.440, quoted 1.460.")

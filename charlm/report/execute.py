@@ -66,8 +66,7 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
     common = {"corpus": corpus, "seeds": study.seeds, "epochs": study.epochs}
     training = common | {name: getattr(Config, name) for name in HYPER_PARAMETERS}
     plan: list[tuple[str, dict, set[str]]] = [
-        ("1_training", {"cell": "rnn", **training}, {"figure", "table", "results"}),
-        ("1_training", {"cell": "lstm", **training}, {"figure", "table", "results"}),
+        *[("1_training", {"cell": cell, **training}, {"figure", "table", "results"}) for cell in study.cells],
         ("2_loss_comparison", common, {"figure", "table", "finding"}),
         ("3_temperature_study", common, {"figure", "table", "samples"}),
         ("9_how_it_works", {"corpus": corpus}, {"figure"}),

@@ -157,7 +157,7 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
         for path in (out / "results.json", *out.glob(f"{HALF_FOLDER}*/*-results.json")):
             with suppress(CharlmError), sound(path, ""):  # none there, or none of ours
                 before.update(json.loads(read_bytes(path, LARGEST_RESULTS))["figures"])
-        return drawings(id for id in before - results["figures"].keys() if re.fullmatch("[a-z0-9-]+", id))
+        return drawings(id for id in before - results["figures"].keys() if re.fullmatch("[A-Za-z0-9_-]+", id))
 
     files = {out / name: stage / name for name in DOCUMENTS}
     files |= {path: stage / "figures" / path.name for path in drawings(results["figures"])}
