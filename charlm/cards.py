@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from charlm.drawing import ACCENT, FAINT, GREY, INK, SMALL, colour, dashes, finish, label_right, styled
+from charlm.drawing import ACCENT, BAND, FAINT, GREY, INK, SMALL, colour, dashes, finish, label_right, styled
 from charlm.show import Figure, finding_values
+from charlm.stats import MARGIN
 
 
 def small_figures(results: dict) -> dict[str, Figure]:
@@ -84,6 +85,7 @@ def _losses_beside(id: str, losses: dict[str, float], other: str, reference: flo
     """A dot for each loss, with a line to that of the other."""
     losses = losses | {other: reference}
     canvas, ax = _panel()
+    ax.axvspan(reference - MARGIN, reference + MARGIN, color=BAND, lw=0)  # what is too little to matter
     for y, (name, loss) in enumerate(losses.items()):
         c = colour(name.lower())
         ax.plot([reference, loss], [y, y], color=c, lw=2)

@@ -82,7 +82,9 @@ def test_runs_that_never_cross_have_no_crossing_epoch(monkeypatch):
     assert [(row["seeds"], row["mean"]) for row in crossing] == [(0, None), (0, None)]
 
 
-@pytest.mark.parametrize(("rise", "said"), [(0.1, "RNN: yes; LSTM: yes"), (0.0, "RNN: no; LSTM: no")])
+@pytest.mark.parametrize(
+    ("rise", "said"), [(0.1, "the larger LSTM overfits"), (0.0, "the larger LSTM does not overfit")]
+)
 def test_overfitting_is_a_wider_gap_and_a_rise_above_the_best(monkeypatch, rise, said):
     _, shown = chapter(NAME, monkeypatch, make_runs(), overfitting(rise))
     assert finding(shown, "overfitting")["heading"].endswith(said)
