@@ -77,7 +77,7 @@ def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
                 ends.append((ratios[-1], float(mean[FAR]), colour(cell)))
             for r in runs:
                 about = {"measured": name, "cell": cell, "seed": r["seed"]}
-                rows += [about | {"steps_back": k, "norm": float(x)} for k, x in enumerate(r["gradient"])]
+                rows += [about | {"steps_back": k, "norm": float(f"{x:.8g}")} for k, x in enumerate(r["gradient"])]
         said.append(f"{name}: {', '.join(ratios) or 'no run finished'}")
         longest = longest or chunk_length
         if longest > chunk_length:

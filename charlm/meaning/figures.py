@@ -237,6 +237,7 @@ def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure:
         mean = stats.seed_estimate(ours, lambda r: r["val_loss_last"] - r["train_loss_last"]).known_mean
         said.append(f"{cell.upper()} {mean:.3f} at the last epoch")
     axes[0].axhline(0, color=GREY, lw=1)
+    axes[0].set_ylim(bottom=-0.1)
     axes[0].set_xlabel("epoch")
     axes[0].grid(axis="y")
     count_axis(axes[0])
@@ -244,12 +245,12 @@ def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure:
     entries = [legend_entry(cell.upper(), colour(cell), ls=dashes(cell), lw=1.5) for cell in cells_in(runs)]
     entries.append(legend_entry("best epoch", GREY, marker="o", ms=5, ls=""))
     legend_below(canvas, entries, 3)
-    caption = "Every run, with its best epoch."
+    caption = "Every run, with its best epoch; the first epochs lie lower."
     if longer:
         axes[0].set_title("by epoch")
         axes[1].set_title("LSTM 512, by characters of text, best epoch")
         said.append(_draw_gap_by_text(axes[1], longer, rows))
-        caption = "Left: every run, with its best epoch. Right: the larger LSTM at its best epoch, by the length of its text; a dot a run."
+        caption = "Left: every run, with its best epoch; the first epochs lie lower. Right: the larger LSTM at its best epoch, by the length of its text; a dot a run."
     seen = "; ".join(said)
     return finish(canvas, "gap-by-epoch", f"{caption} {note}", f"Validation minus training loss: {seen}.", rows)
 

@@ -3,7 +3,7 @@
 The document is a tree of dicts and lists, as JSON has them. In it {"prose": [...]} is Markdown of an author, as pandoc has
 read it, "id" is what links lead to, and "kind" tells a block: prose, a thing that a cell shows, or the code of a cell. The
 document has sections, the chapters, and these have sections. Each of them has id, question, heading and answer, and lists of
-blocks: text, fold and code.
+blocks: before (the answer), text, fold and code.
 """
 
 import re
@@ -96,7 +96,7 @@ def _placed_blocks(
                 blocks = _cell_blocks(cell, job.parameters)
                 placed += [it for it in blocks if it not in earlier]  # executed again, it shows what is new
     facts = make_table("provenance", facts_rows(results), FACTS_CAPTION)
-    placed += [_text("# Provenance"), ("text", shown_block(facts)), *provenance, _text(HOW_TO_RUN)]
+    placed += [_text("# Provenance"), ("fold", shown_block(facts)), *provenance, _text(HOW_TO_RUN)]
     placed += [_text("## How to cite it"), ("text", _citation())]
     return placed
 
@@ -272,16 +272,16 @@ def _citation() -> Block:
 # from blocks to sections
 
 
-def _section(id: str, question: list) -> dict:
+def _section(id: str, question: list, is_chapter: bool) -> dict:
     asked = {"prose": [{"t": "Plain", "c": question}]}
-    section: dict = {"id": id, "question": asked, "heading": asked, "answer": None}
-    return section | {part: [] for part in ("text", "aside", "fold", "code", "sections")}
+    section: dict = {"id": id, "question": asked, "heading": asked, "answer": None, "is_chapter": is_chapter}
+    return section | {part: [] for part in ("before", "text", "aside", "fold", "code", "sections")}
 
 
 def _sections(placed: list[Placed]) -> dict:
     """What stands under the title, with the chapters as its sections. The sections of the summary, which comes first, stand
     beside the chapters that follow it."""
-    document = here = _section("report", [{"t": "Str", "c": "Report"}])
+    document = here = _section("report", [{"t": "Str", "c": "Report"}], is_chapter=False)
     titles = 0
     for place, block in placed:
         if place != "text":
@@ -290,6 +290,7 @@ def _sections(placed: list[Placed]) -> dict:
             if here["answer"]:
                 raise ReportError(f"the section {here['id']} has a second heading")
             here |= {"heading": block["heading"], "answer": block["text"]}
+            here["before"], here["text"] = here["text"], []
             here["id"] = here["id"] if here is document else block["id"]
         elif "text" not in block:
             here["text"].append(block)
@@ -298,7 +299,7 @@ def _sections(placed: list[Placed]) -> dict:
                 if header:
                     level, (id, *_), words = header["c"]
                     titles += level == 1
-                    section = _section(id, words)
+                    section = _section(id, words, is_chapter=level == 1)
                     if level == 1 and titles == 1:
                         document |= {"question": section["question"], "heading": section["heading"]}
                     else:
@@ -324,7 +325,10 @@ def _showing(chapters: list[dict]) -> list[dict]:
     kept = []
     for chapter in chapters:
         sections = [it for it in chapter["sections"] if it["answer"] or it["text"]]
-        if sections or not chapter["sections"]:
+        asked = chapter["sections"] or (
+            chapter["is_chapter"] and chapter["code"]
+        )  # something was to be shown, and not prose alone
+        if sections or chapter["answer"] or not asked or any(it["kind"] != "prose" for it in chapter["text"]):
             kept.append(chapter | {"sections": sections})
     return kept
 
@@ -355,7 +359,7 @@ def _number(document: dict) -> dict[str, str]:
     labels: dict[str, str] = {}
     counts: Counter = Counter()
     for section in sections_in(document):
-        for part, letter in (("text", ""), ("fold", "A")):
+        for part, letter in (("before", ""), ("text", ""), ("fold", "A")):
             for it in everything(section[part]):
                 if it.get("kind") in NUMBERED:
                     series = f"{NUMBERED[it['kind']][1]}\u00a0{letter}"
@@ -367,7 +371,8 @@ def _number(document: dict) -> dict[str, str]:
 
 def _minutes(document: dict) -> int:
     """How long it takes to read what is not folded away."""
-    told = [[it["question"], it["answer"] and it["heading"], it["answer"], it["text"]] for it in sections_in(document)]
+    parts = ("question", "before", "heading", "answer", "text")
+    told = [[it[part] for part in parts] for it in sections_in(document)]
     words = 0
     for it in everything(told):
         words += it.get("t") == "Str"

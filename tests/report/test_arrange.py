@@ -72,6 +72,8 @@ def test_a_section_that_shows_nothing_is_left_out_and_a_chapter_that_has_none_le
         a_cell("# Two\n\nprose of its own\n\n## Not made?"),
         a_cell("folded", "fold"),
         a_cell("# Three\n\nprose alone"),
+        a_cell("# Four\n\nprose before what was not made"),
+        a_cell("code", shows=None, prints=" "),
     )
     found = [(words(it["question"]), [words(b["question"]) for b in it["sections"]]) for it in document["sections"]]
     assert found[:2] == [("One", ["Shown?"]), ("Three", [])] and found[2][0] == "Provenance"
@@ -130,7 +132,7 @@ def test_what_is_shown_is_numbered_and_what_is_folded_apart():
     ]
     document = arranged(a_cell("# T"), *shown, a_cell("## Q?\n\nP."), a_cell("f", "fold", shows=table))
     labels = {it["id"]: it["label"] for it in everything(document) if "label" in it and "kind" in it}
-    assert labels.pop("tbl-provenance") == "Table\u00a01"
+    assert labels.pop("tbl-provenance") == "Table\u00a0A2"
     assert labels == {
         "fig-a": "Figure\u00a01",
         "fig-c": "Figure\u00a02",
