@@ -17,11 +17,14 @@ WHOLE_NUMBERS = {  # the smallest and the largest
     "sampling_seed": (0, 2**32 - 1),
 }
 REAL_NUMBERS = {"learning_rate": RANGES["learning_rate"]}
+TEXTS = ("corpus", "cell", "results")
 
 
-def check_notebook(**given: object) -> None:
+def check_notebook(variables: dict) -> None:
     """Raise CharlmError, naming it, for a parameter of the wrong type or outside its limits, and for one that papermill was
-    given and the notebook does not have: papermill alone would only warn, and go on with the default."""
+    given and the notebook does not have: papermill alone would only warn, and go on with the default. variables: globals()
+    of the notebook, in which parameters are told by their names."""
+    given = {name: variables[name] for name in (*TEXTS, *WHOLE_NUMBERS, *REAL_NUMBERS) if name in variables}
     for name in injected_names():
         if name not in given:
             raise CharlmError(f"no parameter {name!r:.80}: this notebook has {', '.join(given)}")

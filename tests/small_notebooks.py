@@ -69,13 +69,13 @@ def a_cell(source="", *tags, shows=None, prints=""):
     return made
 
 
-def arranged(*cells, play="", subtitle="s"):
-    """The document of one notebook of these executed cells."""
+def arranged(*cells, play="", subtitle="s", times=1):
+    """The document of one notebook of these executed cells, executed so many times."""
     machine = {"python": "3", "torch": "2", "cpu": "a CPU"}
     lists: dict[str, list] = {name: [] for name in ("training_cpu", "device", "precision", "threads", "training_code")}
     results = {"provenance": {"machine": machine, "numpy": "2", "lock_sha256": None, **lists}, "runs": []}
     job = Job(Path("a.ipynb"), {}, frozenset())
-    return arrange([(job, nbformat.v4.new_notebook(cells=list(cells)))], results, subtitle, play)
+    return arrange([(job, nbformat.v4.new_notebook(cells=list(cells)))] * times, results, subtitle, play)
 
 
 STUDY = {"corpus": "c", "corpus_sha256": "0" * 64, "seeds": 2, "epochs": 1}

@@ -114,6 +114,23 @@ def test_sections_of_the_first_notebook_stand_beside_the_chapters_that_follow():
     assert found == [("a", []), ("one", ["gap"]), ("provenance", ["how-to-run-it", "how-to-cite-it"])]
 
 
+def test_what_stands_before_the_answer_is_read_before_it():
+    (found, *_) = arranged(a_cell("# T"), a_cell("## Q?\n\nA term."), a_cell("f", shows=ANSWER), a_cell("More."))[
+        "sections"
+    ]
+    assert words(found["before"]) == "A term." and words(found["text"]) == "More."
+
+
+def test_chapters_and_sections_are_numbered():
+    document = arranged(a_cell("# T\n\n## A\n\nText."), a_cell("# One\n\n## B"), a_cell("f", shows=ANSWER))
+    assert [it.get("number") for it in sections_in(document)] == [None, "1", "2", "2.1", "3", "3.1", "3.2"]
+
+
+def test_what_a_notebook_shows_again_is_there_once():
+    document = arranged(a_cell("# T\n\nSaid."), a_cell("f", shows=a_figure()), times=2)
+    assert kinds(document["text"]) == ["prose", "figure"] and words(document["text"][0]) == "Said."
+
+
 def test_the_time_to_read_counts_what_is_open():
     long = "word " * 2300
     assert arranged(a_cell("# T"), a_cell(f"## Q?\n\n{long}"), a_cell(long, "fold"))["minutes"] == 10
@@ -146,6 +163,8 @@ def test_a_link_to_what_has_a_number_says_it():
         a_cell("# T\n\nSee [Figure](#fig-a) and [below](#q)."), a_cell("f", shows=a_figure()), a_cell("## Q\n\nP.")
     )
     assert words(document["text"][0]) == "See Figure\u00a01 and below."
+    (link, _) = [it["c"] for it in everything(document["text"][0]) if it.get("t") == "Link"]
+    assert link[2] == ["#fig-a", "Falls."]  # and its caption where one points at it
 
 
 @pytest.mark.parametrize(
