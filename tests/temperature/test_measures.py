@@ -12,7 +12,7 @@ from charlm import sampling
 from charlm.ngram import NGram
 from charlm.runs.files import pack, unpack
 from charlm.runs.folder import load_weights
-from charlm.temperature import measures, words
+from charlm.temperature import measures
 from charlm.temperature.measures import TEXT_MEASURES, Measured
 from charlm.temperature.texts import DRAWN, REAL, SHUFFLED, RealText, Way, begin_texts, set_aside
 
@@ -99,17 +99,11 @@ def test_the_closest_temperature_is_where_the_squared_difference_in_standard_dev
     assert (near.best, near.low, near.high, near.learnt) == (0.7, 0.7, 0.7, True)
     assert near.names == list(TEXT_MEASURES)
     assert near.distance[1.7] == pytest.approx((1.0 / measured.unit("judge")) ** 2 / 5, rel=0.1)
-    told = words.what_is_closest(near, [])
-    assert "closest to real text at T = {best:g}" in told.heading and told.values["best"] == 0.7
 
 
 def test_the_range_is_wide_where_texts_differ_more_than_temperatures():
     near = measures.closest_temperature(make(away(0.7), spread=0.5))
     assert near.low < 0.7 < near.high
-    assert (words.what_is_closest(near, []).values["low"], words.what_is_closest(near, []).values["high"]) == (
-        near.low,
-        near.high,
-    )
 
 
 def test_a_measure_on_which_all_real_pieces_agree_or_that_they_lack_is_in_no_distance():
@@ -126,25 +120,18 @@ def test_text_that_lacks_what_real_text_has_is_as_far_as_one_that_has_it_always_
     assert near.distance[2.0] == pytest.approx(near.distance[1.0]) == (0.9 / lacking.unit("headings")) ** 2 / 5
 
 
-def test_text_no_closer_than_shuffled_text_is_said_to_show_nothing_learnt():
+def test_text_no_closer_than_shuffled_text_shows_nothing_learnt():
     near = measures.closest_temperature(make(away(0.7), shuffled=TYPICAL, spread=0.5))
     assert not near.learnt
-    assert "nothing was learnt" in words.what_is_closest(near, []).heading
 
 
 def test_without_any_measure_no_temperature_is_closest():
     nothing = dict.fromkeys(TYPICAL)
     assert measures.closest_temperature(make(real=nothing, shuffled=nothing)) is None
-    assert "no temperature" in words.what_is_closest(None, []).filled
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # top-k and top-p
-
-
-def truncations(words):
-    """Three top-k and top-p settings whose diversity lies around the 0.4 that T = 0.5 has below."""
-    return {(kind, i): {"distinct": x, "words": w} for kind, w in words.items() for i, x in enumerate((0.2, 0.3, 0.6))}
 
 
 def half(t):
@@ -161,20 +148,9 @@ def test_truncation_is_compared_where_it_is_as_diverse_as_half_the_temperature()
     assert top_p["difference"] == pytest.approx(0.11, abs=0.002) and 0 < top_p["low"] < 0.11 < top_p["high"]
 
 
-def test_the_comparison_says_which_is_higher_and_which_cannot_be_told_apart():
-    measured = make(half, truncated=truncations({"top-k": 0.5, "top-p": 0.8}))
-    heading = "At equal diversity top-k gives fewer real words than T = 0.5, top-p cannot be told from it"
-    assert words.what_truncation_does(measured).heading == heading
-    assert "by −30.0 points (95% interval" in words.truncation_numbers(measured)._repr_mimebundle_()[0]["text/plain"]
-    more = make(half, truncated=truncations({"top-k": 0.99}))
-    assert "gives more real words than T = 0.5" in words.what_truncation_does(more).heading
-
-
 def test_a_diversity_that_truncation_does_not_reach_is_not_compared():
     ways = {("top-k", 1): {"distinct": 0.8}, ("top-k", 2): {"distinct": 0.9}}
     assert measures.at_equal_diversity(make(half, truncated=ways), "words") == []
-    assert "no diversity" in words.what_truncation_does(make(half, truncated=ways)).filled
-    assert words.truncation_numbers(make(half, truncated=ways)) is None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
