@@ -21,13 +21,16 @@ from charlm.drawing import (
     INK,
     LEVEL,
     PHONE,
+    WIDE,
     Dashes,
+    drawn_twice,
     finish,
     label_point,
     legend_below,
     legend_entry,
+    name_axes,
+    on_phone,
     panels,
-    styled,
 )
 from charlm.records import counted, span
 from charlm.show import Figure, escape_markdown
@@ -55,37 +58,40 @@ def name_character(c: str) -> str:
     return c if shows else f"U+{ord(c):04X}"
 
 
-@styled
+LEAST_SHOWN = 0.001  # probability
+
+
+@drawn_twice
 def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray], context: str) -> Figure:
     """How the next-character distribution changes with temperature. probabilities: {temperature: (vocabulary,)}, all
     after the text context. Shown are the 15 most probable characters (at the temperature nearest to 1, which orders
-    them as any other does) and the rest as one bar.
+    them as any other does) and the rest as one dot. The axis is logarithmic: on it all are seen at any temperature, and
+    their distances are divided by it.
     """
     temperatures = sorted(probabilities)
     p = {t: np.asarray(probabilities[t], dtype=np.float64) for t in temperatures}
     near_one = min(temperatures, key=lambda t: abs(t - 1))
     order = np.argsort(-p[near_one], kind="stable")
     top, others = order[:15], order[15:]
-    canvas, axes = panels(len(temperatures), 0.52, sharex=True, sharey=True)
-    canvas.set_figheight(0.52 * len(temperatures) + 0.8)
+    canvas, axes = panels(len(temperatures), 0.8 if on_phone() else 1.9, sharex=True, sharey=True)
     x = np.arange(len(top))
     for ax, t in zip(axes, temperatures, strict=True):
-        ax.bar(x, p[t][top], color=ACCENT, width=0.75)
-        ax.bar(len(x) + 0.5, p[t][others].sum(), color=FAINT, width=0.75)
-        ax.set_ylim(0, 1)
-        ax.set_yticks([0, 0.5, 1], ["0", "", "1"])
+        ax.plot(x, p[t][top], "o-", color=ACCENT, ms=4, lw=1)
+        ax.plot(len(x) + 0.5, p[t][others].sum(), "o", color=FAINT, ms=4)
+        ax.set_yscale("log")
+        ax.set_ylim(LEAST_SHOWN, 1)
+        ax.set_yticks([0.01, 0.1, 1], ["0.01", "", "1"])
+        ax.minorticks_off()
         ax.grid(axis="y")
         ax.tick_params(axis="x", length=0)
-        label = f"T = {t:g}: {entropy(p[t]):.2f} nats"
-        # Not at the right edge, where the bar of the rest may be high.
-        ax.text(len(x) - 0.6, 0.94, label, transform=ax.get_xaxis_transform(), ha="right", va="top")
+        ax.set_title(f"T = {t:g}: entropy {entropy(p[t]):.2f} nats")
     names = [name_character(vocab[i]) for i in top]
     if len(others):
         axes[-1].set_xticks([*x, len(x) + 0.5], [*names, counted(len(others), "other")])
     else:
         axes[-1].set_xticks(x, names)
         axes[-1].set_xlim(-0.6, len(x) - 0.4)
-    for tick in axes[-1].get_xticklabels():
+    for tick in [tick for ax in axes for tick in ax.get_xticklabels()]:
         tick.set_rotation(90 if len(tick.get_text()) > 1 else 0)
     canvas.supylabel("probability", fontsize=10)
 
@@ -98,8 +104,11 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
         )
     said = "; ".join(ends)
     after = escape_markdown(repr(context[-20:]))
-    caption = f"The probability of the next character after {after}, and its entropy, from the lowest temperature to the highest."
-    alt = f"Bar charts of {counted(len(vocab), 'character')}, one a temperature: {said}."
+    caption = (
+        f"The probability of the next character after {after}, and its entropy, from the lowest temperature to the highest. "
+        f"The axis is logarithmic, from {LEAST_SHOWN:g} to 1; what is less likely lies below it."
+    )
+    alt = f"Dots of {counted(len(vocab), 'character')}, one a temperature: {said}."
     rows = []
     for t in temperatures:
         rows += [{"temperature": t, "character": vocab[i], "probability": float(p[t][i])} for i in order]
@@ -163,7 +172,7 @@ def _ends_in_words(rows: list[dict], name: str, form: str) -> str:
     return " and ".join(said) or "no drawn text has any"
 
 
-@styled
+@drawn_twice
 def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     """Every measure against temperature, a panel each, with the level of real text as a band. rows and measured are
     those of charlm.temperature.measures. A measure that real text has no value of is left out.
@@ -171,9 +180,10 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     real = measures.values_of_way(measured, REAL)
     shuffled = measures.values_of_way(measured, SHUFFLED)
     names = [name for name in SHOWN if name == "entropy" or real[name] is not None]
-    height = (len(names) + 1) // 2
-    canvas = Canvas(figsize=(PHONE, 1.45 * height + 0.7), layout="constrained")
-    grid = canvas.subplots(height, 2, squeeze=False, sharex=True)
+    width, columns, high = (PHONE, 2, 1.45) if on_phone() else (WIDE, 3, 2.1)
+    height = -(-len(names) // columns)
+    canvas = Canvas(figsize=(width, high * height + 0.7), layout="constrained")
+    grid = canvas.subplots(height, columns, squeeze=False, sharex=True)
     said = []
     for ax, name in zip(grid.flat, names, strict=False):
         title, form = SHOWN[name]
@@ -199,9 +209,9 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     temperature_axis(grid[0, 0], [r["temperature"] for r in rows], (0.1, 0.5, 1, 2, 10))
     for ax in grid.flat[len(names) :]:
         ax.set_visible(False)
-    for ax in (grid[-1, 0], grid.flat[len(names) - 1]):
-        ax.set_xlabel("temperature T")
-        ax.tick_params(labelbottom=True)
+    name_axes(canvas, "temperature T", "")
+    for ax in grid.flat:
+        ax.tick_params(labelbottom=bool(ax.get_xlabel()))
     entries = [
         legend_entry("drawn text", ACCENT, marker="o", ms=3, lw=1.8),
         legend_entry("real text", LEVEL, lw=1.4),
@@ -216,7 +226,7 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     return finish(canvas, "temperature-curves", caption, f"Line charts over temperature. {finding}.", data)
 
 
-@styled
+@drawn_twice
 def temperature_distance(near: Closest | None) -> Figure:
     """The distance of drawn text from real text over temperature, and where it may be smallest."""
     canvas, (ax,) = panels(1, 2.4)
@@ -236,17 +246,17 @@ def temperature_distance(near: Closest | None) -> Figure:
         ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid()
     ax.set_xlabel("temperature T (logarithmic)")
-    ax.set_title("distance from real text (logarithmic)")
+    ax.set_title("distance from real text, standard deviations (logarithmic)")
     entries = [
         legend_entry("drawn text", ACCENT, marker="o", ms=4, lw=2),
         legend_entry("real text, shuffled", GREY, lw=1.2, ls=DOTTED),
     ]
     legend_below(canvas, entries)
     reach = span([near.low, near.high])
-    said = f"Smallest at T = {near.best:g} (95% interval {reach}, shaded)"
+    said = f"Smallest at T = {near.best:g} (in 95% of resamples of the texts {reach}, shaded)"
     caption = (
-        f"{said}. The distance is the mean squared difference from real text in {counted(len(near.names), 'measure')}, in "
-        "standard deviations of real text."
+        f"{said}. The distance is the root mean square difference from real text in {counted(len(near.names), 'measure')}, in "
+        "standard deviations of a real piece."
     )
     data: list[dict] = [{"temperature": t, "distance": d} for t, d in near.distance.items()]
     data.append({"temperature": None, "distance": near.shuffled})
@@ -292,7 +302,7 @@ def _draw_real(ax: Axes, measured: Measured, name: str, diversity: float, qualit
     ax.plot(diversity, quality, "*", color=LEVEL, ms=13, mec="white", mew=0.8, zorder=5)
 
 
-@styled
+@drawn_twice
 def quality_diversity(measured: Measured) -> Figure:
     """Quality against diversity for temperature, top-k and top-p, with real text as a point. Temperatures above 2, where
     diversity stands still, are left out.
@@ -319,7 +329,7 @@ def quality_diversity(measured: Measured) -> Figure:
             sights.append(f"{title} {form.format(quality)}")
         if form.endswith("%}"):
             ax.yaxis.set_major_formatter(PercentFormatter(1, 0))
-    axes[-1].set_xlabel(f"{SHOWN[DIVERSITY][0]} (diversity)")
+    name_axes(canvas, f"{SHOWN[DIVERSITY][0]} (diversity)", "")
     axes[-1].xaxis.set_major_formatter(PercentFormatter(1, 0))
     entries = [legend_entry(label, c, marker=mark, ms=4.5, lw=1.6) for c, mark, label in WAYS.values()]
     entries.append(legend_entry("real text", LEVEL, marker="*", ms=11, ls=""))

@@ -8,7 +8,7 @@ from measured_texts import corpus_of
 
 import charlm_core as core
 from charlm import sampling
-from charlm.temperature import measures, words
+from charlm.temperature import measures
 from charlm.temperature.texts import (
     BEGUN,
     GRID,
@@ -52,9 +52,7 @@ def test_of_a_long_corpus_the_beginning_is_taken_and_said(tiny, tiny_config):
     real = set_aside(tiny, tiny_config, 10, 30, at_most=2000)
     text = decode(tiny.ids[:2000], tiny.vocab)
     assert real.pieces[-1] == text[-30:] and all(passage in text for passage in real.training)
-    assert "evenly spaced over the first 2,000 characters of the corpus and 15.0% of it" in words.what_is_measured(
-        real
-    ).filled.replace("&#44;", ",")
+    assert (real.scope, real.share) == ("the first 2,000 characters of the corpus", 0.15)
 
 
 def test_of_a_short_corpus_a_fifth_is_set_aside_in_fewer_or_shorter_pieces(tmp_path):
@@ -108,7 +106,7 @@ def test_a_text_is_drawn_at_the_temperature_or_truncation_that_it_stands_for(tin
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# tables and sentences
+# how texts begin
 
 
 def test_texts_begin_with_every_prompt_as_often(tiny, tiny_config):
