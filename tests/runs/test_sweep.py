@@ -49,7 +49,7 @@ def test_one_worker_and_two_workers_give_the_same_bits_and_tell_their_steps(
     configs = [replace(tiny_config, cell="rnn", epochs=2), tiny_config]
     names = {Run.of(config, tiny).name for config in configs}
     for workers in (1, 2):
-        heard = set()
+        heard: set[str] = set()
         first = threading.Event()
 
         def tell_step(self, name, step, heard=heard, first=first):
