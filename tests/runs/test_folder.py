@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hostile import WRECKS, directory, flip, loop, pipe, repack, rewrite, ruin
+from hostile import WRECKS, directory, loop, pipe, repack, rewrite, ruin
 from posix_only import posix
 from run_folders import FUZZ, results, silent
 
@@ -31,7 +31,6 @@ from charlm.runs.files import STATE, unpack_state
 from charlm.runs.folder import (
     Run,
     best_record,
-    check_run,
     kept_measurement,
     load_weights,
     run_folders,
@@ -357,25 +356,6 @@ def test_a_measure_that_cannot_be_read_is_made_again(tmp_path):
 def test_what_is_kept_of_a_run_is_known_for_a_file_of_a_run(tmp_path):
     with pytest.raises(ValueError, match="KEPT_NAMES"):
         kept_measurement(tmp_path, "colour", {}, lambda: {"x": torch.ones(1)})
-
-
-def test_what_was_not_changed_is_checked_once_in_a_process(trained, tmp_path, monkeypatch):
-    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
-    read = []
-    read_bytes = charlm.files.read_bytes
-
-    def noted(path, most):
-        read.append(path.name)
-        return read_bytes(path, most)
-
-    monkeypatch.setattr(charlm.files, "read_bytes", noted)
-    monkeypatch.setattr(charlm.runs.files, "read_bytes", noted)
-    check_run(folder)
-    check_run(folder)
-    assert sorted(read) == ["best.safetensors", "last.safetensors", "run.json"]
-    flip(folder / "best.safetensors")
-    with pytest.raises(Damaged, match="best"):
-        check_run(folder)
 
 
 def test_whatever_happens_to_a_run_folder_is_told_in_one_line(
