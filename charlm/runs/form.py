@@ -91,7 +91,7 @@ PAGE_FORM = _object(
     vocab={"type": "string", "minLength": 2},
     models={"type": "object", "maxProperties": 16, "additionalProperties": MODEL_FORM},
 )
-FORMS = {"run": RUN_FORM, "state": STATE_FORM, "study": STUDY_FORM, "page": PAGE_FORM}
+STORED_FORMS = {"run": RUN_FORM, "state": STATE_FORM, "study": STUDY_FORM, "page": PAGE_FORM}
 
 
 @cache
@@ -99,7 +99,7 @@ def _validator(kind: str) -> Callable[[object], object]:
     import fastjsonschema  # in a hundredth of the time that jsonschema takes to import, which generate.py would wait for
 
     draft = {"$schema": "http://json-schema.org/draft-04/schema#"}  # the last in which 3.0 is no integer
-    return fastjsonschema.compile(draft | FORMS[kind])
+    return fastjsonschema.compile(draft | STORED_FORMS[kind])
 
 
 def check_form(about: dict, kind: str) -> None:
