@@ -24,7 +24,7 @@ REPORT = exec $(VENV_PYTHON) -m charlm.report $${SEEDS:+"--seeds=$$SEEDS"} $${EP
 	$${CORPUS:+"--corpus=$$CORPUS"} $${OUT:+"--out=$$OUT"} $${STUDIES:+"--studies=$$STUDIES"} $${OWN_TEXT:+--own-text}
 
 .DELETE_ON_ERROR:
-.PHONY: help report quick pages benchmark test bench tidy lab corpus clean clean-runs lock
+.PHONY: help report quick pages benchmark test types bench tidy lab corpus clean clean-runs lock
 
 help:
 	@echo 'make report      train what is missing, execute the notebooks, write build/report/report.html and report.pdf'
@@ -35,7 +35,8 @@ help:
 	@echo 'make quick       the same on a small scale, a minute or two, into build/'
 	@echo 'make benchmark   one row of the benchmark on all of tiny shakespeare, trained and measured: an LSTM takes about 20 minutes on a core with AMX'
 	@echo '                 CELL=lstm SEED=0: rnn, lstm or gru, and any seed'
-	@echo 'make test        format, lint, types, names that a system lacks, corpus, tests'
+	@echo 'make test        format, lint, types, corpus, tests'
+	@echo 'make types       names of the standard library that macOS or Windows lacks'
 	@echo 'make bench       print how fast it is against the plain way, in a few minutes'
 	@echo 'make tidy        format the code, and clear what running left in the notebooks'
 	@echo 'make lab         JupyterLab in notebooks/'
@@ -64,9 +65,11 @@ test: corpus
 	$(VENV_PYTHON) -m ruff format --check .
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m mypy --platform linux
+	exec env OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto
+
+types: .venv/ready
 	$(VENV_PYTHON) -m mypy --platform darwin --no-site-packages --ignore-missing-imports --cache-dir .mypy_cache/darwin
 	$(VENV_PYTHON) -m mypy --platform win32 --no-site-packages --ignore-missing-imports --cache-dir .mypy_cache/win32
-	exec env OMP_WAIT_POLICY=passive $(VENV_PYTHON) -m pytest -n auto
 
 bench: .venv/ready
 	@exec $(VENV_PYTHON) benchmarks/bench.py

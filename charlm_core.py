@@ -4,9 +4,8 @@ The defaults reproduce a student study of a character-level RNN and LSTM on 268,
 30 characters, 2 layers of 256, Adam at 0.001, batches of 64, at most 50 epochs, stop after 5 without a better
 validation loss. Losses are cross-entropies in nats per character; a loss of an epoch is the mean of its batch means.
 
-Every random choice follows from `Config.seed`: the split, the order of the chunks in each epoch and the initial weights
-have a stream of their own, so an RNN and an LSTM of one seed see the same split and the same order, and an epoch can be
-computed from the state that the epoch before it left, on any machine of the same kind, to the same bits.
+Every random choice has a stream of its own that follows from `Config.seed`. So an RNN and an LSTM of one seed see the same
+split and order of chunks, and an epoch follows from the state before it, on machines of one kind to the same bits.
 """
 
 import math
@@ -45,11 +44,8 @@ class Corpus:
 
 
 def encode(text: str, vocab: str, what: str = "prompt") -> np.ndarray:
-    """The ids (n,) of a text of n characters, in the smallest unsigned integer type that fits the vocabulary.
-
-    Raises CharlmError, naming the characters that are not in the vocabulary and where each is first met
-    (counted from 1); `what` is what the message calls the text.
-    """
+    """The ids (n,) of a text of n characters, in the smallest unsigned integer type that fits the vocabulary. CharlmError
+    names the characters that are not in it, and where each is first met (from 1); `what` is what it calls the text."""
     unknown = len(vocab)
     table = np.full(sys.maxunicode + 1, unknown, np.min_scalar_type(unknown))
     table[code_points(vocab)] = np.arange(len(vocab))
@@ -109,10 +105,7 @@ WARM_UP = 100  # steps in which a cosine schedule's learning rate rises from zer
 
 @dataclass(frozen=True)
 class Config:
-    """One training run; the defaults are the protocol of the source study.
-
-    Raises CharlmError, naming the field and what it takes, when a value makes no sense.
-    """
+    """One training run, by default the source study's. CharlmError names a field whose value makes no sense."""
 
     cell: str = "lstm"  # rnn (tanh), lstm or gru
     hidden_size: int = 256
@@ -296,17 +289,13 @@ def count_parameters(vocabulary_size: int, config: Config) -> int:
 
 @dataclass
 class State:
-    """All that training needs to go on: after epoch n it decides epoch n + 1 to the bit. Tensors are on the CPU.
-
-    `history` has a row for each finished epoch: {"epoch", "train_loss", "val_loss"}. `diverged` is None, or says in
-    which epoch and step (None: in validation) the loss stopped being a finite number.
-    """
+    """All that training needs to go on: after epoch n it decides epoch n + 1 to the bit. Tensors are on the CPU."""
 
     weights: dict[str, Tensor]
     best_weights: dict[str, Tensor]
     moments: dict[str, Tensor] = field(default_factory=dict)  # of Adam: "<parameter>/exp_avg", "/exp_avg_sq", "/step"
-    history: list[dict] = field(default_factory=list)
-    diverged: dict | None = None
+    history: list[dict] = field(default_factory=list)  # a row an epoch: {"epoch", "train_loss", "val_loss"}
+    diverged: dict | None = None  # or the epoch and step (None: in validation) where the loss was no finite number
 
 
 def initial_state(vocabulary_size: int, config: Config) -> State:
@@ -413,11 +402,8 @@ def state_to_go_on_from(after: Memory, forgotten: Tensor) -> Memory:
 
 
 def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
-    """The state one epoch later; `state` itself is left as it was. The configuration must be resolved.
-
-    The training loss is measured while training, so it is that of weights still moving, and under dropout: the study's
-    way.
-    """
+    """The state one epoch later; `state` itself is left as it was. The configuration must be resolved. The training loss
+    is measured while training, so of weights still moving, and under dropout: the study's way."""
     epoch = len(state.history) + 1
     train, validation = split_chunks(count_chunks(len(corpus.ids), config.chunk_length), config)
     order = chunk_order(train, epoch, config)

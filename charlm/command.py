@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial, wraps
+from functools import wraps
+from threading import Timer, get_ident
 from types import FrameType
 
 from charlm.printable import inline
@@ -155,25 +156,15 @@ def _stoppable() -> Iterator[None]:
             stopped.append(time.monotonic())
             raise Stopped(number)
         if time.monotonic() > stopped[0] + PATIENCE:
-            import psutil  # slow to import, and seldom needed
-
-            for child in psutil.Process().children(recursive=True):
-                with suppress(psutil.Error):
-                    child.kill()
             os._exit(128 + number)
 
     def raise_again(lost: "sys.UnraisableHookArgs") -> None:
-        """Where an object is being deleted nothing can be raised: then a little later."""
-        if isinstance(lost.exc_value, Stopped):
-            from threading import Timer, get_ident
-
-            stopped.clear()
-            raise_signal: Callable = signal.raise_signal
-            if sys.platform != "win32" and hasattr(signal, "pthread_kill"):
-                raise_signal = partial(signal.pthread_kill, get_ident())  # wakes the main thread, whatever it waits for
-            Timer(0.01, raise_signal, [lost.exc_value.number]).start()
-        else:
-            hook(lost)
+        """Where an object is being deleted nothing can be raised: then a little later, in this thread, whatever it waits for."""
+        if not isinstance(lost.exc_value, Stopped):
+            return hook(lost)
+        stopped.clear()
+        kill = getattr(signal, "pthread_kill", lambda thread, number: signal.raise_signal(number))
+        Timer(0.2, kill, [get_ident(), lost.exc_value.number]).start()
 
     hook, sys.unraisablehook = sys.unraisablehook, raise_again
     try:

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 from posix_only import make_pipe, posix
 
 import charlm.corpus
-from charlm.corpus import ROOT, corpus_facts, load_corpus
+from charlm.corpus import corpus_facts, load_corpus, main
 from charlm.files import replacing
 from charlm_core import CharlmError, decode, encode
 
@@ -278,7 +277,7 @@ def test_the_same_text_has_the_same_sha256_however_its_lines_end(file):
     assert unix.sha256 == windows.sha256
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 def test_any_unicode_text_comes_back(file, seed):
     rng = random.Random(seed)
     planes = [(0, 0x7F), (0, 0x7FF), (0x800, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x10FFFF)]
@@ -381,19 +380,19 @@ def test_not_utf8_says_where(file, content, where):
     assert f"'my.txt' is not UTF-8: {where}" in message(file(content))
 
 
-PROSE = {
-    "English": "“What’s in a name?”\nA rose by any other name would smell as sweet.\n",
-    "Polish": "Zażółć gęślą jaźń.\n",
-    "Russian": "Быть или не быть, вот в чём вопрос.\n",
-    "Greek": "Να ζει κανείς ή να μη ζει.\n",
-}
+PROSE = [
+    "“What’s in a name?”\nA rose by any other name would smell as sweet.\n",
+    "Zażółć gęślą jaźń.\n",
+    "Быть или не быть, вот в чём вопрос.\n",
+    "Να ζει κανείς ή να μη ζει. 😀😀\n",
+]
 
 
-@pytest.mark.parametrize("prose", PROSE.values(), ids=PROSE)
 @pytest.mark.parametrize("encoding", ["UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"])
-def test_a_text_in_utf16_or_utf32_is_told_so_and_how_to_convert_it(file, encoding, prose):
+def test_a_text_in_utf16_or_utf32_is_told_so_and_how_to_convert_it(file, encoding):
     told = f"looks like {encoding}, not UTF-8: save it as UTF-8 (iconv -f {encoding} -t UTF-8 converts it)"
-    assert told in message(file((prose * 40).encode(encoding)))
+    for prose in PROSE:
+        assert told in message(file((prose * 4000).encode(encoding)[:-2])), prose
 
 
 @pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32"])
@@ -404,6 +403,7 @@ def test_a_byte_order_mark_tells_it_too(file, encoding):
 @pytest.mark.parametrize(
     "text",
     [
+        "a text with NUL at the end of a field: \0" * 50,
         "one\0two\0three and more\0" * 50,
         "abc\0def\0" * 50,
         "ab\n\0" * 50,
@@ -411,7 +411,7 @@ def test_a_byte_order_mark_tells_it_too(file, encoding):
         "\0\0" + "plain text\n" * 50,
         "".join(random.Random(0).choices("ab\n\0\0\0\0", k=400)),
     ],
-    ids=["fields", "records of four", "lines of four", "a gap", "at the start", "half of a text"],
+    ids=["long fields", "fields", "records of four", "lines of four", "a gap", "at the start", "half of a text"],
 )
 def test_a_text_with_nul_in_it_is_a_text(file, text):
     assert text_of(load_corpus(file(text))) == text
@@ -497,20 +497,14 @@ def raise_(error):
 # the command
 
 
-def command(*names):
-    process = [sys.executable, "-m", "charlm.corpus", *map(str, names)]
-    return subprocess.run(process, capture_output=True, encoding="utf-8", cwd=ROOT)
-
-
-def test_the_command_prints_a_line_a_corpus():
-    done = command("shakespeare-268k", "tiny-shakespeare")
-    first, second = done.stdout.splitlines()
+def test_the_command_prints_a_line_a_corpus(capsys):
+    assert main(["shakespeare-268k", "tiny-shakespeare"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("shakespeare-268k: 268,330 characters, 62 distinct, sha256 b8928856")
     assert second.startswith("tiny-shakespeare: 1,115,394 characters, 65 distinct, sha256 86c4e6aa")
-    assert done.returncode == 0
 
 
-def test_the_command_ends_with_2_and_one_line_of_error(tmp_path):
-    done = command(tmp_path / "nowhere.txt")
-    assert done.returncode == 2
-    assert done.stdout == "" and len(done.stderr.splitlines()) == 1
+def test_the_command_ends_with_2_and_one_line_of_error(tmp_path, capsys):
+    assert main([str(tmp_path / "nowhere.txt")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1

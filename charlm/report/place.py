@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from errno import EISDIR
 from pathlib import Path
 from uuid import uuid4
@@ -105,37 +105,39 @@ def place_files(files: dict[Path, Path], stale: Callable[[], Iterable[Path]] = t
         gone = [path for path in stale() if path.is_file()]
         left = [path for folder in {target.parent for target in files} for path in folder.glob(f"{HALF_FOLDER}*")]
         halves: dict[Path, Path] = {}  # beside the targets, so that what counts is no more than changes of names
-        moved: list[Path] = []
+        stuck: list[Path] = []
 
         def half(word: str, target: Path) -> Path:
             return halves[target.parent] / f"{word}-{target.name}"
 
+        def put_back(target: Path) -> None:
+            try:
+                if half("old", target).exists():
+                    os.replace(half("old", target), target)
+                elif target in files and not half("new", target).exists():
+                    target.unlink(missing_ok=True)  # it was not there before
+            except OSError:
+                stuck.append(target)
+
         try:
-            for target in (*files, *gone):
-                if target.is_dir():
-                    raise IsADirectoryError(EISDIR, f"{target.name} is a folder")
-                if target.parent not in halves:
-                    halves[target.parent] = Path(tempfile.mkdtemp(dir=target.parent, prefix=HALF_FOLDER))
-            for target, source in files.items():  # what can run out of room comes first, while nothing has moved
-                shutil.copyfile(source, half("new", target))
-            for target in (*files, *gone):
-                moved.append(target)
-                if target.exists():
-                    os.replace(target, half("old", target))
-                if target in files:
-                    os.replace(half("new", target), target)
+            with ExitStack() as undo:
+                for target in (*files, *gone):
+                    if target.is_dir():
+                        raise IsADirectoryError(EISDIR, f"{target.name} is a folder")
+                    if target.parent not in halves:
+                        halves[target.parent] = Path(tempfile.mkdtemp(dir=target.parent, prefix=HALF_FOLDER))
+                for target, source in files.items():  # what can run out of room comes first, while nothing has moved
+                    shutil.copyfile(source, half("new", target))
+                for target in (*files, *gone):
+                    undo.callback(put_back, target)
+                    if target.exists():
+                        os.replace(target, half("old", target))
+                    if target in files:
+                        os.replace(half("new", target), target)
+                undo.pop_all()
         except BaseException as error:
-            stuck = []
-            for target in moved:
-                try:
-                    if half("old", target).exists():
-                        os.replace(half("old", target), target)
-                    elif target in files and not half("new", target).exists():
-                        target.unlink(missing_ok=True)  # it was not there before
-                except OSError:
-                    stuck.append(target)
             if stuck:
-                kept = " and ".join(str(folder) for folder in halves.values())
+                kept = " and ".join(map(str, halves.values()))
                 raise CharlmError(
                     f"cannot write to {stuck[0]}, nor put back what was there: its files are in {kept}"
                 ) from error

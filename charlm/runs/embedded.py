@@ -10,9 +10,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +19,7 @@ from torch import Tensor
 
 from charlm.corpus import ROOT
 from charlm.files import read_bytes, sound
-from charlm.runs.form import AMOUNT_FORM, CONFIG_FORM, TEXT_FORM, checked_config, skeleton
+from charlm.runs.form import check_form, checked_config, skeleton
 from charlm_core import CharlmError, Config
 
 PAGE = ROOT / "report" / "report.html"  # the report's, which a fresh clone has
@@ -70,21 +68,6 @@ def _checksum(text: str) -> str:
 # read back
 
 
-@cache
-def _validator() -> Callable[[object], object]:
-    import fastjsonschema
-
-    model = {"run": TEXT_FORM, "config": CONFIG_FORM, "val_loss": AMOUNT_FORM, "weights": {"type": "string"}}
-    models = {
-        "type": "object",
-        "maxProperties": 16,
-        "additionalProperties": {"type": "object", "required": [*model], "properties": model},
-    }
-    form = {"vocab": {"type": "string", "minLength": 2}, "models": models}
-    draft = {"$schema": "http://json-schema.org/draft-04/schema#"}
-    return fastjsonschema.compile(draft | {"type": "object", "required": [*form], "properties": form})
-
-
 def read_page(path: Path) -> list[EmbeddedModel]:
     """The models that a page carries, the one with the lowest validation loss first; none where there is no page or it
     carries none. Raises CharlmError where what it carries is not sound."""
@@ -98,11 +81,8 @@ def read_page(path: Path) -> list[EmbeddedModel]:
         if found[1] != _checksum(found[2]):
             raise ValueError("their checksum does not fit")
         content = json.loads(found[2], parse_constant=int)  # NaN and Infinity, which are no integers, are refused
-        _validator()(content)
-        vocab = content["vocab"]
-        if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
-            raise ValueError("its vocabulary is not one of distinct characters in their order")
-        models = [_model(about, vocab, path) for about in content["models"].values()]
+        check_form(content, "page")
+        models = [_model(about, content["vocab"], path) for about in content["models"].values()]
     return sorted(models, key=lambda model: model.val_loss)
 
 

@@ -17,7 +17,6 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -222,26 +221,11 @@ def read_run(folder: Path) -> dict:
 
 def check_run(folder: Path) -> None:
     """Raise Damaged unless the results that a run folder holds are whole and unaltered; where it holds none, only that
-    it can be read. What was read once in this process and has not changed since is not read again."""
+    it can be read."""
     if "run.json" in names_in(folder):
-        files = (folder / name for name in ("run.json", *WEIGHT_FILES))
-        _check_results(folder, tuple(_version(path) for path in files))
-
-
-def _version(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file does; None where there is none."""
-    try:
-        about = path.stat()
-    except OSError:
-        return None
-    return about.st_ino, about.st_size, about.st_mtime_ns
-
-
-@cache
-def _check_results(folder: Path, versions: tuple) -> None:
-    about = read_run(folder)
-    for name in WEIGHT_FILES:
-        _read_weights(folder / name, about)
+        about = read_run(folder)
+        for name in WEIGHT_FILES:
+            _read_weights(folder / name, about)
 
 
 def _read_weights(path: Path, about: dict) -> bytes:
@@ -283,7 +267,7 @@ def run_record(folder: Path) -> dict:
         **vars(config),
         "parameters": core.count_parameters(len(about["vocab"]), config),
         "max_epochs": config.epochs,
-        **_losses(about["history"]),
+        **facts_of_history(about["history"]),
         "diverged": about["diverged"],
         "seconds": round(sum(m["seconds"] for m in about["made"]), 3),
         "code": about["code"],
@@ -292,7 +276,7 @@ def run_record(folder: Path) -> dict:
     }
 
 
-def _losses(history: list[dict]) -> dict:
+def facts_of_history(history: list[dict]) -> dict:
     """What a record says of a history."""
     nothing = {"train_loss": None, "val_loss": None}
     best = core.best_epoch(history)
@@ -330,7 +314,7 @@ def _check_record(record: dict, path: Path) -> None:
     losses = zip(record["train_loss"], record["val_loss"], strict=True)
     history = [{"epoch": n, "train_loss": train, "val_loss": val} for n, (train, val) in enumerate(losses, 1)]
     status = "diverged" if record["diverged"] else "finished"
-    if record | _losses(history) | {"status": status} != record:
+    if record | facts_of_history(history) | {"status": status} != record:
         raise ValueError(f"{record['run_id']} contradicts its own losses")
     known = {f.name: record[f.name] for f in fields(Config) if f.name in record}
     config = checked_config({"config": known | {"epochs": record["max_epochs"]}}, path)

@@ -85,27 +85,37 @@ STUDY_FORM = _object(
 )
 
 
+# What a page says of the models in it: see embedded.py.
+MODEL_FORM = _object(run=TEXT_FORM, config=CONFIG_FORM, val_loss=AMOUNT_FORM, weights={"type": "string"})
+PAGE_FORM = _object(
+    vocab={"type": "string", "minLength": 2},
+    models={"type": "object", "maxProperties": 16, "additionalProperties": MODEL_FORM},
+)
+STORED_FORMS = {"run": RUN_FORM, "state": STATE_FORM, "study": STUDY_FORM, "page": PAGE_FORM}
+
+
 @cache
 def _validator(kind: str) -> Callable[[object], object]:
     import fastjsonschema  # in a hundredth of the time that jsonschema takes to import, which generate.py would wait for
 
     draft = {"$schema": "http://json-schema.org/draft-04/schema#"}  # the last in which 3.0 is no integer
-    return fastjsonschema.compile(draft | {"run": RUN_FORM, "state": STATE_FORM, "study": STUDY_FORM}[kind])
+    return fastjsonschema.compile(draft | STORED_FORMS[kind])
 
 
 def check_form(about: dict, kind: str) -> None:
-    """Raise ValueError unless this is what a finished "run" or a "state" says of itself, or what is kept of a "study"."""
+    """Raise ValueError unless this is what a finished "run" or a "state" says of itself, what is kept of a "study", or what a
+    "page" holds of models."""
     _validator(kind)(about)
-    if kind == "study":
+    vocab = about.get("vocab", "")
+    if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
+        raise ValueError("its vocabulary is not one of distinct characters in their order")
+    if kind not in ("run", "state"):
         return
     epochs = [row["epoch"] for row in about["history"]]
     if epochs != [*range(1, len(epochs) + 1)]:
         raise ValueError("the epochs of its history are not 1, 2, 3 …")
     if len(about["made"]) != len(epochs) + (about["diverged"] is not None):
         raise ValueError("its history and the machines that made it are of different length")
-    vocab = about.get("vocab", "")
-    if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
-        raise ValueError("its vocabulary is not one of distinct characters in their order")
 
 
 # Fields that Config had once, at the values that changed nothing: what was stored with them is read as before.

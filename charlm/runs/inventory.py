@@ -7,7 +7,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-import charlm_core as core
 from charlm.files import Damaged, Unreadable
 from charlm.runs.files import (
     KEPT_NAMES,
@@ -21,7 +20,7 @@ from charlm.runs.files import (
     read_file,
     unpack,
 )
-from charlm.runs.folder import check_run, read_state, run_record
+from charlm.runs.folder import check_run, facts_of_history, read_state, run_record
 from charlm.runs.identity import training_code_hash
 from charlm_core import CharlmError
 
@@ -43,9 +42,7 @@ def run_status(folder: Path, deep: bool = False) -> dict:
             history, made, identity = state["history"], state["made"], state["identity"]
             about |= {
                 "status": "unfinished",
-                "epochs": len(history),
-                "best_epoch": core.best_epoch(history),
-                "val_loss_best": min((row["val_loss"] for row in history), default=None),
+                **{key: facts_of_history(history)[key] for key in ("epochs", "best_epoch", "val_loss_best")},
                 "seconds": round(sum(m["seconds"] for m in made), 3),
                 "code": identity["code"],
                 "machine": made[-1]["machine"],

@@ -1,7 +1,6 @@
-"""How far a sweep has come, and how long it takes: bars in a terminal, a line for each run in JupyterLab, plain lines in a
-pipe and in papermill's log."""
+"""How far a sweep has come, and how long it takes: bars in a terminal and in JupyterLab, plain lines in a pipe and in
+papermill's log."""
 
-import heapq
 import sys
 import time
 from collections import Counter
@@ -10,8 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from statistics import median
-from typing import Any
+from statistics import mean, median
 
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -77,123 +75,80 @@ class Course:
     config: Config
     steps: int  # in an epoch
     seconds: float  # of an epoch, as timed before; as measured once there was one
-    likely: int | None  # epochs that such runs took
+    usual: int | None  # epochs that such runs took
     epoch: int = 0  # the last that is finished
-    least: int = 0  # epochs that it needs, as patience goes
-    step: int = 0  # of the epoch at work
-    state: str = "waits"  # or works, or over
+    step: int | None = None  # of the next; None before this process has begun it
+    best: int = 0  # epoch
     losses: str = ""
     end: str = ""  # why it is over
 
     @property
     def done(self) -> float:
         """Epochs, a begun one in parts."""
-        return self.epoch + min(self.step / self.steps, 0.99)
+        return self.epoch + (self.step or 0) / self.steps
 
     @property
-    def expected(self) -> float:
+    def expected(self) -> int:
         """Epochs in all: those that such runs took, or, where they are not known, the limit."""
-        if self.state == "over":
+        if self.end:
             return self.epoch
-        return min(self.config.epochs, max(self.likely or self.config.epochs, self.least, self.epoch + 1))
+        return min(
+            self.config.epochs,
+            max(self.usual or self.config.epochs, self.best + self.config.patience, self.epoch + 1),
+        )
 
-    def seconds_left(self, epochs: float) -> float:
-        return 0.0 if self.state == "over" else (epochs - self.done) * self.seconds
-
-    def time_left(self) -> str:
-        likely = self.seconds_left(self.expected) if self.likely else None
-        return duration(likely, self.seconds_left(self.config.epochs))
-
-    def begin_step(self, step: int) -> None:
-        self.state = "works"
-        self.step = step
+    @property
+    def seconds_left(self) -> float:
+        return max(0, self.expected - self.done) * self.seconds
 
     def end_epoch(self, state: State, made: Sequence[dict]) -> None:
-        self.state = "over" if core.is_finished(state, self.config) else "works"
         self.epoch = len(state.history)
         self.step = 0
-        self.seconds = sum(m["seconds"] for m in made) / len(made)
-        best = core.best_epoch(state.history) or 0
-        self.least = best + self.config.patience
+        self.seconds = mean(m["seconds"] for m in made)
+        self.best = core.best_epoch(state.history) or 0
         if state.history:
             row = state.history[-1]
             self.losses = f"training {row['train_loss']:.4f}, validation {row['val_loss']:.4f}"
         if state.diverged:
             step = state.diverged["step"]
-            where = f"step {step}" if step else "validation"
             self.end = (
-                f"DIVERGED in epoch {state.diverged['epoch']}, {where}: the loss is not a finite number any more; try a"
-                f" lower learning rate than {self.config.learning_rate:g}"
+                f"DIVERGED in epoch {state.diverged['epoch']}, {f'step {step}' if step else 'validation'}: the loss is not"
+                f" a finite number any more; try a lower learning rate than {self.config.learning_rate:g}"
             )
-        elif self.state == "over":
-            patience = self.epoch >= self.least
-            why = f"{counted(self.config.patience, 'epoch')} without a better validation loss"
-            limit = f"the limit of {counted(self.config.epochs, 'epoch')}"
-            self.end = f"epoch {self.epoch}, {self.losses}, done: {why if patience else limit}; best epoch {best}"
+        elif core.is_finished(state, self.config):
+            why = f"the limit of {counted(self.config.epochs, 'epoch')}"
+            if self.epoch >= self.best + self.config.patience:
+                why = f"{counted(self.config.patience, 'epoch')} without a better validation loss"
+            self.end = f"epoch {self.epoch}, {self.losses}, done: {why}; best epoch {self.best}"
 
     @property
     def text(self) -> str:
-        """Where it is, in a line."""
+        """Where it is, what matters most first: a terminal may be too narrow for all of it."""
         if self.end:
             return self.end
-        if self.state == "waits":
+        if self.step is None:
             return "waits"
-        parts = [f"epoch {self.epoch}", self.losses] if self.epoch else []
-        if self.step:
-            parts.append(f"epoch {self.epoch + 1}: step {self.step} of {self.steps}")
-        return ", ".join([*parts, f"{self.time_left()} left"])
-
-    @property
-    def brief(self) -> str:
-        """The same, what matters most first, for a line that may be too short."""
-        step = f", step {self.step}/{self.steps}" if self.step else ""
-        number, unit = _in_words(self.seconds_left(self.expected))
-        most = "" if self.likely else "at most "
-        return f"epoch {self.epoch + 1}{step}, {most}{number} {unit} left, {self.losses}".removesuffix(", ")
+        where = f"epoch {self.epoch}"
+        if self.step or not self.epoch:
+            where = f"epoch {self.epoch + 1}, step {self.step} of {self.steps}"
+        return f"{where}, {time_left([self])} left, {self.losses}".removesuffix(", ")
 
 
-def steps_in_epoch(config: Config, corpus: Corpus) -> int:
-    """Of the optimizer."""
-    train, _ = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-    return -(-len(core.chunk_order(train, 1, config)) // config.batch_size)
+def time_left(courses: Iterable[Course], workers: int = 1) -> str:
+    """ "about 18 minutes", or "at most" where it is not known how many epochs such runs take. Workers share the work, but no
+    two share a run."""
+    left = [course for course in courses if not course.end]
+    seconds = [course.seconds_left for course in left]
+    word = "about" if all(course.usual for course in left) else "at most"
+    return f"{word} {duration(max([sum(seconds) / workers, *seconds]))}"
 
 
-def seconds_together(seconds: Sequence[float], workers: int) -> float:
-    """Until the last of so many workers is done, each taking the next task when it is free."""
-    ends = [0.0] * workers
-    for taken in seconds:
-        heapq.heapreplace(ends, ends[0] + taken)
-    return max(ends)
-
-
-def seconds_left(courses: Iterable[Course], workers: int) -> tuple[float | None, float]:
-    """Of runs together, to expect and at most; the former is None where that of one of them is not known."""
-    courses = list(courses)
-    likely = seconds_together([c.seconds_left(c.expected) for c in courses], workers)
-    most = seconds_together([c.seconds_left(c.config.epochs) for c in courses], workers)
-    return likely if all(c.likely for c in courses) else None, most
-
-
-def duration(likely: float | None, most: float) -> str:
-    """ "about 18 minutes (at most 40)"; what is likely, in seconds, may not be known, or be the most."""
-    longest, unit = _in_words(most)
-    if likely is None:
-        return f"at most {longest} {unit}"
-    about, its = _in_words(likely)
-    if (about, its) == (longest, unit):
-        return f"about {about} {its}"
-    return f"about {about} {its} (at most {longest}{'' if its.rstrip('s') == unit.rstrip('s') else f' {unit}'})"
-
-
-def _in_words(seconds: float) -> tuple[str, str]:
-    """A number and its unit."""
+def duration(seconds: float) -> str:
     if seconds < 59.5:
-        n, unit = max(1, round(seconds)), "second"
-    elif seconds < 2 * 3600:
-        n, unit = round(seconds / 60), "minute"
-    else:
-        return f"{seconds / 3600:.1f}", "hours"
-    return f"{n}", unit if n == 1 else f"{unit}s"
+        return counted(max(1, round(seconds)), "second")
+    if seconds < 2 * 3600:
+        return counted(round(seconds / 60), "minute")
+    return f"{seconds / 3600:.1f} hours"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -228,6 +183,7 @@ def steps_told(tell: Callable[[int], object]) -> Iterator[None]:
 # how it is shown
 
 MINUTE = 60  # seconds
+BAR = 12  # characters
 
 
 @dataclass
@@ -237,127 +193,102 @@ class Progress(AbstractContextManager):
     courses: dict[str, Course]  # by the names of the runs
     workers: int
     say: Callable[[str], None]
-    said: dict[str, tuple[int, float]] = field(default_factory=dict)  # of each run, the epoch and the time
+    said: dict[str, float] = field(default_factory=dict)  # when a run's last line was
 
     def __exit__(self, *_: object) -> None:
         pass
 
     def tell_step(self, name: str, step: int) -> None:
         course = self.courses[name]
-        if course.state != "over":  # a word may come late
-            course.begin_step(step)
-            self.show(course)
+        if not course.end:  # a word may come late
+            course.step = step
+            self.show(course, news=False)
 
     def tell_epoch(self, name: str, state: State, made: Sequence[dict]) -> None:
         self.courses[name].end_epoch(state, made)
         self.show(self.courses[name])
 
     def tell_end(self, name: str, why: str) -> None:
-        course = self.courses[name]
-        course.state, course.end = "over", why
-        self.show(course)
+        self.courses[name].end = why
+        self.show(self.courses[name])
 
-    def show(self, course: Course) -> None:
-        """Called whenever a run has come on."""
+    def show(self, course: Course, news: bool = True) -> None:
+        """Called whenever a run has come on; a step is no news."""
         now = time.monotonic()
-        epoch, last = self.said.get(course.name, (course.epoch, now))
-        if course.epoch > epoch or course.end or now > last + MINUTE:
+        if news or now > self.said.setdefault(course.name, now) + MINUTE:
             self.say(self.line(course))
-            last = now
-        self.said[course.name] = (course.epoch, last)
+            self.said[course.name] = now
+
+    def over(self) -> int:
+        return sum(bool(course.end) for course in self.courses.values())
 
     def line(self, course: Course) -> str:
-        over = sum(c.state == "over" for c in self.courses.values())
-        return f"[{over}/{len(self.courses)}] {course.name}: {course.text}"
+        return f"[{self.over()}/{len(self.courses)}] {course.name}: {course.text}"
 
-    def time_left(self) -> str:
-        """Of all runs together."""
-        return duration(*seconds_left(self.courses.values(), self.workers))
+    def bars(self, shown: Sequence[Course], full: str = "█", empty: str = "░") -> str:
+        """A line for each of these runs, and one for all."""
+        names = short_names(self.courses)
+        width = max(map(len, names.values()))
+        lines = []
+        for course in shown:
+            n = round(BAR * course.done / max(1, course.expected))
+            lines.append(f"{names[course.name]:{width}}  {(full * n).ljust(BAR, empty)}  {course.text}")
+        if self.over() < len(self.courses) > 1:
+            left = time_left(self.courses.values(), self.workers)
+            lines.append(f"{self.over()} of {len(self.courses)} runs, {left} left")
+        return "\n".join(lines)
 
 
-BAR = 12  # characters
+class TerminalBars(Progress):
+    """The runs at work have bars, below the lines of those that are over."""
 
-
-class Bars(Progress):
-    """In a terminal: a bar for each run at work, and one for all."""
-
-    def __enter__(self) -> "Bars":
+    def __enter__(self) -> "TerminalBars":
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as RichProgress
+        from rich.live import Live
+        from rich.text import Text
 
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(BAR),
-            TextColumn("{task.fields[where]}", markup=False),
-        )
-        self.console = Console(file=getattr(sys, self.say.stream))  # type: ignore[attr-defined]
-        self.bars = RichProgress(*columns, console=self.console, refresh_per_second=2, transient=True)
-        self.tasks: dict[str, Any] = {}
-        self.names = short_names(self.courses)
-        self.all = self.bars.add_task("all", where="")
-        self._update_all()
-        self.bars.start()
+        console = Console(file=getattr(sys, self.say.stream))  # type: ignore[attr-defined]
+        marks = "#-" if console.options.ascii_only else "█░"
+
+        def now() -> Text:
+            at_work = [c for c in self.courses.values() if c.step is not None and not c.end]
+            return Text(self.bars(at_work, *marks), no_wrap=True, overflow="crop")
+
+        self.live = Live(console=console, get_renderable=now, refresh_per_second=2, transient=True)
+        self.live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bars.stop()
+        self.live.stop()
 
-    def show(self, course: Course) -> None:
-        name = course.name
-        if course.state == "over":
-            if name in self.tasks:
-                self.bars.remove_task(self.tasks.pop(name))
+    def show(self, course: Course, news: bool = True) -> None:
+        if course.end:
             self.say(self.line(course))
-        else:
-            if name not in self.tasks:
-                self.tasks[name] = self.bars.add_task(self.names[name], where=course.brief)
-                self.bars.refresh()
-            self._update(self.tasks[name], course.done, course.expected, course.brief)
-        self._update_all()
-
-    def _update_all(self) -> None:
-        courses = self.courses.values()
-        over = sum(c.state == "over" for c in courses)
-        done = sum(c.done * c.seconds for c in courses)
-        work = sum(c.expected * c.seconds for c in courses)
-        self._update(self.all, done, work, f"{over}/{counted(len(courses), 'run')}, {self.time_left()} left")
-
-    def _update(self, task: Any, done: float, total: float, text: str) -> None:
-        room = self.console.width - max(map(len, self.names.values())) - BAR - 2
-        self.bars.update(task, completed=done, total=total, where=text[: max(0, room)])
+        elif course.step == 0:
+            self.live.refresh()
 
 
-def short_names(names: Sequence[str] | dict) -> dict[str, str]:
+class LabBars(Progress):
+    """One output, in which each run has a line that changes."""
+
+    def __enter__(self) -> "LabBars":
+        from IPython.display import display
+
+        self.handle = display(self.content(), raw=True, display_id=True)
+        return self
+
+    def show(self, course: Course, news: bool = True) -> None:
+        self.handle.update(self.content(), raw=True)
+
+    def content(self) -> dict[str, str]:
+        return {"text/plain": self.bars([*self.courses.values()])}
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
     """Names of runs without their hashes, as far as that leaves them different."""
     short = {name: name.rpartition("-")[0] for name in names}
     times = Counter(short.values())
     return {name: s if times[s] == 1 else name for name, s in short.items()}
-
-
-class LabLines(Progress):
-    """In JupyterLab: one output, in which each run has a line that changes."""
-
-    def __enter__(self) -> "LabLines":
-        from IPython.display import display
-
-        self.names = short_names(self.courses)
-        self.handle = display({"text/plain": self.text()}, raw=True, display_id=True)
-        return self
-
-    def show(self, course: Course) -> None:
-        self.handle.update({"text/plain": self.text()}, raw=True)
-
-    def text(self) -> str:
-        lines = []
-        width = max(map(len, self.names.values()))
-        for name, course in self.courses.items():
-            full = round(BAR * course.done / course.expected)
-            lines.append(f"{self.names[name]:{width}}  {'█' * full}{'░' * (BAR - full)}  {course.text}")
-        over = sum(c.state == "over" for c in self.courses.values())
-        if len(self.courses) > 1 and over < len(self.courses):
-            lines.append(f"{over} of {counted(len(self.courses), 'run')}, {self.time_left()} left")
-        return "\n".join(lines)
 
 
 def in_lab() -> bool:
@@ -373,9 +304,10 @@ def in_lab() -> bool:
 
 def progress_display(courses: dict[str, Course], workers: int, say: Callable[[str], None]) -> Progress:
     """What suits the place that `say` prints to."""
+    kind = Progress
     if isinstance(say, Say):
         if in_lab():
-            return LabLines(courses, workers, say)
-        if say.is_terminal():
-            return Bars(courses, workers, say)
-    return Progress(courses, workers, say)
+            kind = LabBars
+        elif say.is_terminal():
+            kind = TerminalBars
+    return kind(courses, workers, say)

@@ -1,4 +1,4 @@
-"""Training one run, and many: the plan, the sweep, its workers here and on other machines."""
+"""Training many runs: what is there of them, which is next, its workers here and on other machines."""
 
 import logging
 import time
@@ -22,98 +22,8 @@ from charlm.runs.files import STATE, pack_state, unpack_state
 from charlm.runs.folder import RUNS, Run, check_run, run_record
 from charlm.runs.identity import machine_facts, run_identity
 from charlm.runs.inventory import run_status
-from charlm.runs.progress import (
-    Course,
-    Progress,
-    UsualEpochs,
-    duration,
-    progress_display,
-    seconds_left,
-    steps_in_epoch,
-    steps_told,
-)
+from charlm.runs.progress import Course, Progress, UsualEpochs, progress_display, steps_told, time_left
 from charlm_core import CharlmError, Config, Corpus, State
-
-# ---------------------------------------------------------------------------------------------------------------------
-# one epoch, the plan, the sweep
-
-
-def train_one_epoch(data: bytes, config: Config, corpus: Corpus) -> bytes:
-    """The packed state one epoch later: the unit of work, here or on any worker that has the same code and torch."""
-    start = time.perf_counter()
-    check_device(config)  # the worker's may be another than where the sweep was asked for
-    identity = run_identity(config, corpus)
-    state, made = unpack_state(data, "the state sent to this worker", identity)
-    state = core.train_epoch(state, corpus, config)
-    made = [*made, {"seconds": time.perf_counter() - start, "machine": machine_facts()}]
-    return pack_state(state, made, identity)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a sweep is going to do: runs to train and found, and the seconds and megabytes to expect here. `likely`: as many
-    epochs as such runs are on record to take, None where none is; `most`: as many as they may take."""
-
-    courses: dict[str, Course]  # of those to train, by name
-    found: int
-    likely: float | None
-    most: float
-    megabytes: float
-
-
-def sweep_plan(configs: Sequence[Config], corpus: Corpus, runs: Path = RUNS, workers: int = 0) -> Plan:
-    """The plan of these runs; seconds are estimated from a few timed steps of each kind of run."""
-    wanted = [Run.of(config, corpus, runs) for config in dict.fromkeys(configs)]
-    todo = [run for run in wanted if not run.is_finished()]
-    usual = UsualEpochs(corpus, runs)
-    size = 0
-    kinds: dict[Config, tuple[int, float, int]] = {}  # steps, seconds, parameters
-    courses = {}
-    for run in todo:
-        kind = replace(run.config, seed=0, split_seed=None, learning_rate=Config.learning_rate)  # which take no longer
-        if kind not in kinds:
-            parameters = core.count_parameters(len(corpus.vocab), kind)
-            kinds[kind] = steps_in_epoch(kind, corpus), _epoch_seconds(kind, corpus), parameters
-        steps, seconds, parameters = kinds[kind]
-        course = Course(run.name, run.config, steps, seconds, usual(run.config))
-        course.epoch = run_status(run.folder).get("epochs", 0)
-        courses[run.name] = course
-        size += 2 * 4 * parameters  # best and last weights, of 4 bytes
-    at_once = count_workers(len(todo), todo[0].config if todo else None, workers)
-    likely, most = seconds_left(courses.values(), at_once)
-    return Plan(courses, len(wanted) - len(todo), likely, most, size / 1e6)
-
-
-def _epoch_seconds(config: Config, corpus: Corpus) -> float:
-    """Seconds an epoch is going to take here, from a few steps on the first chunks of the corpus."""
-    check_device(config)
-    train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-    chunks = len(train) + len(validation)
-    state = core.initial_state(len(corpus.vocab), config)
-    # Such a part of the corpus does not have the characters that these name.
-    config = replace(config, characters=None, validation_characters=None, cut=None)
-    for batches in (5, 20):  # the first pass also sets up the library's kernels
-        few = min(chunks, batches * config.batch_size)
-        part = replace(corpus, ids=corpus.ids[: few * config.chunk_length + 1])
-        start = time.perf_counter()
-        core.train_epoch(state, part, config)
-        seconds = time.perf_counter() - start
-    return seconds * chunks / few
-
-
-def count_workers(n_runs: int, config: Config | None, workers: int = 0) -> int:
-    """Workers for so many runs: as asked, else one for each core that a run's threads leave; one for a GPU."""
-    if config is None or config.device != "cpu":
-        return 1
-    return max(1, min(n_runs, workers or count_cores() // config.threads))
-
-
-def count_cores() -> int:
-    """Cores that this process may use: what its affinity and a container leave it, on any system."""
-    from dask.system import CPU_COUNT  # takes a sixth of a second to import, which generate.py can do without
-
-    return CPU_COUNT
-
 
 SAY = Say()
 
@@ -139,16 +49,28 @@ def train_sweep(
     """
     wanted = [Run.of(config, corpus, runs) for config in configs]
     failures: list[str] = []
-    todo, found = _look(wanted, failures, say)
-    plan = sweep_plan([run.config for run in todo], corpus, runs, workers)
-    todo = [run for run in todo if run.name in plan.courses]  # the others, another process has finished meanwhile
+    todo = _what_lacks(wanted, failures, say)
     if todo:
+        courses = expected_courses(todo, corpus, runs)
+        todo.sort(key=lambda run: -courses[run.name].seconds)  # longest first: no long tail
+        workers = count_workers(len(todo), todo[0].config, workers)
+        found = len(set(wanted)) - len(todo) - len(failures)
+        megabytes = sum(8 * core.count_parameters(len(corpus.vocab), run.config) for run in todo) / 1e6  # best and last
+        where = f"on the workers of {scheduler}" if scheduler else f"{workers} at a time"
         say(
-            f"{corpus.name}: {counted(len(plan.courses), 'run')} to train, {found + plan.found} found;"
-            f" {duration(plan.likely, plan.most)} on this machine, {plan.megabytes:.0f} MB in {runs}"
+            f"{corpus.name}: {counted(len(todo), 'run')} to train, {found} found;"
+            f" {time_left(courses.values(), workers)} on this machine, {megabytes:.0f} MB in {runs}; {where}"
         )
-        todo.sort(key=lambda run: -plan.courses[run.name].seconds)  # longest first: no long tail
-        _train(todo, plan.courses, corpus, workers, scheduler, insecure, failures, say, watch)
+        with _workers(workers, scheduler, insecure) as client:
+            workers = len(client.nthreads()) if client else 1
+            with (
+                progress_display(courses, workers, say) as progress,
+                Queue(deque(todo), progress, failures, say) as queue,
+            ):
+                for run, state, made in _on_workers(queue, corpus, client) if client else _here(queue, corpus):
+                    progress.tell_epoch(run.name, state, made)
+                    if watch:
+                        watch(run.config, state)
     if failures:
         raise CharlmError(
             f"{len(failures)} of {len(set(wanted))} runs failed or cannot be used, the others are done: {'; '.join(failures)}"
@@ -156,8 +78,8 @@ def train_sweep(
     return [run_record(run.folder) for run in wanted]
 
 
-def _look(wanted: Sequence[Run], failures: list[str], say: Callable[[str], None]) -> tuple[list[Run], int]:
-    """The runs that are to be trained, and how many are finished. A damaged one is neither, and noted in `failures`."""
+def _what_lacks(wanted: Sequence[Run], failures: list[str], say: Callable[[str], None]) -> list[Run]:
+    """The runs that are to be trained. A damaged one is not, and noted in `failures`."""
     sound = [run for run in dict.fromkeys(wanted) if _is_sound(run, lambda run: check_run(run.folder), failures, say)]
     todo = [run for run in sound if not run.is_finished()]
     for run in todo:
@@ -166,7 +88,7 @@ def _look(wanted: Sequence[Run], failures: list[str], say: Callable[[str], None]
         if run.is_finished() and (run.folder / STATE).is_file():  # killed while it tidied
             with suppress(OSError):
                 run.tidy()
-    return todo, len(sound) - len(todo)
+    return todo
 
 
 def _is_sound(run: Run, look: Callable[[Run], None], failures: list[str], say: Callable[[str], None]) -> bool:
@@ -180,47 +102,58 @@ def _is_sound(run: Run, look: Callable[[Run], None], failures: list[str], say: C
     return True
 
 
-def _train(
-    todo: list[Run],
-    courses: dict[str, Course],
-    corpus: Corpus,
-    workers: int,
-    scheduler: str,
-    insecure: bool,
-    failures: list[str],
-    say: Callable[[str], None],
-    watch: Callable[[Config, State], None] | None,
-) -> None:
-    """Train the runs, and note of each that failed why."""
-    workers = count_workers(len(todo), todo[0].config, workers)
-    where = f" on the workers of {scheduler}" if scheduler else f", {workers} at a time"
-    say(f"training {counted(len(todo), 'run')}{where}")
-    cluster = _cluster(scheduler, insecure) if scheduler else _local_cluster(workers) if workers > 1 else nullcontext()
-    with cluster as client:
-        workers = len(client.nthreads()) if client else 1
-        with progress_display(courses, workers, say) as progress, Queue(deque(todo), progress, failures, say) as queue:
-            for run, state, made in _on_workers(queue, corpus, client) if client else _here(queue, corpus):
-                progress.tell_epoch(run.name, state, made)
-                if watch:
-                    watch(run.config, state)
+# ---------------------------------------------------------------------------------------------------------------------
+# what is to be expected
+
+
+def expected_courses(todo: Sequence[Run], corpus: Corpus, runs: Path) -> dict[str, Course]:
+    """What to expect of these runs, by name: the seconds of an epoch from a few timed steps of each kind of run."""
+    usual = UsualEpochs(corpus, runs)
+    timed: dict[Config, tuple[int, float]] = {}
+    courses = {}
+    for run in todo:
+        kind = replace(run.config, seed=0, split_seed=None, learning_rate=Config.learning_rate)  # which take no longer
+        if kind not in timed:
+            timed[kind] = time_epoch(kind, corpus)
+        done = run_status(run.folder).get("epochs", 0)
+        courses[run.name] = Course(run.name, run.config, *timed[kind], usual(run.config), done)
+    return courses
+
+
+def time_epoch(config: Config, corpus: Corpus) -> tuple[int, float]:
+    """The optimizer's steps in an epoch, and the seconds that it is going to take here, from a few steps on the first chunks
+    of the corpus."""
+    train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    chunks = len(train) + len(validation)
+    steps = -(-len(core.chunk_order(train, 1, config)) // config.batch_size)
+    state = core.initial_state(len(corpus.vocab), config)
+    # Such a part of the corpus does not have the characters that these name.
+    config = replace(config, characters=None, validation_characters=None, cut=None)
+    for batches in (5, 20):  # the first pass also sets up the library's kernels
+        few = min(chunks, batches * config.batch_size)
+        part = replace(corpus, ids=corpus.ids[: few * config.chunk_length + 1])
+        start = time.perf_counter()
+        core.train_epoch(state, part, config)
+        seconds = time.perf_counter() - start
+    return steps, seconds * chunks / few
+
+
+def count_workers(n_runs: int, config: Config, workers: int = 0) -> int:
+    """Workers for so many runs: as asked, else one for each core that a run's threads leave; one for a GPU."""
+    if config.device != "cpu":
+        return 1
+    return max(1, min(n_runs, workers or count_cores() // config.threads))
+
+
+def count_cores() -> int:
+    """Cores that this process may use: what its affinity and a container leave it, on any system."""
+    from dask.system import CPU_COUNT  # takes a sixth of a second to import, which generate.py can do without
+
+    return CPU_COUNT
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # which run is next
-
-
-def _lock(run: Run, lock: ExitStack) -> bool:
-    """Take the run for this process; False if another has it."""
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        lock.enter_context(FileLock(run.folder / "lock").acquire(timeout=0))
-    except Timeout:
-        return False
-    except OSError as e:
-        raise CharlmError(
-            f"cannot write to {run.folder}: {e.strerror}: make it writable, or name another folder for runs in CHARLM_RUNS"
-        ) from e
-    return True
 
 
 @dataclass
@@ -232,12 +165,12 @@ class Queue(AbstractContextManager):
     progress: Progress
     failures: list[str]
     say: Callable[[str], None]
-    locks: dict[str, ExitStack] = field(default_factory=dict)  # by the names of the runs
+    locks: dict[str, FileLock] = field(default_factory=dict)  # by the names of the runs
     told: set[str] = field(default_factory=set)  # for which runs of other processes this one waits
 
     def __exit__(self, *_: object) -> None:
         for lock in self.locks.values():
-            lock.close()
+            lock.release()
 
     def begin(self, wait: bool) -> tuple[Run, bytes] | None:
         """The next run that no other process trains, and its state to go on from. While others train all that are left,
@@ -245,10 +178,12 @@ class Queue(AbstractContextManager):
         while self.waiting:
             for _ in range(len(self.waiting)):
                 run = self.waiting.popleft()
-                lock = self.locks[run.name] = ExitStack()
-                if not _lock(run, lock):
+                lock = locked_run(run)
+                if lock is None:
                     self.waiting.append(run)
-                elif not _is_sound(run, Run.recover, self.failures, self.say):
+                    continue
+                self.locks[run.name] = lock
+                if not _is_sound(run, Run.recover, self.failures, self.say):
                     self.end(run, "left out")
                 elif run.is_finished():
                     self.end(run, "trained by another process")
@@ -265,15 +200,41 @@ class Queue(AbstractContextManager):
 
     def end(self, run: Run, why: str = "") -> None:
         """Let go of the run."""
-        self.locks.pop(run.name).close()
+        self.locks.pop(run.name).release()
         if why:
             self.progress.tell_end(run.name, why)
+
+
+def locked_run(run: Run) -> FileLock | None:
+    """The lock of a run, taken for this process; None if another has it."""
+    lock = FileLock(run.folder / "lock")
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    except OSError as e:
+        raise CharlmError(
+            f"cannot write to {run.folder}: {e.strerror}: make it writable, or name another folder for runs in CHARLM_RUNS"
+        ) from e
+    return lock
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # where epochs are computed
 
 Epoch = tuple[Run, State, list[dict]]  # what training yields after each epoch
+
+
+def train_one_epoch(data: bytes, config: Config, corpus: Corpus) -> bytes:
+    """The packed state one epoch later: the unit of work, here or on any worker that has the same code and torch."""
+    start = time.perf_counter()
+    check_device(config)  # the worker's may be another than where the sweep was asked for
+    identity = run_identity(config, corpus)
+    state, made = unpack_state(data, "the state sent to this worker", identity)
+    state = core.train_epoch(state, corpus, config)
+    made = [*made, {"seconds": time.perf_counter() - start, "machine": machine_facts()}]
+    return pack_state(state, made, identity)
 
 
 def _here(queue: Queue, corpus: Corpus) -> Iterator[Epoch]:
@@ -285,6 +246,74 @@ def _here(queue: Queue, corpus: Corpus) -> Iterator[Epoch]:
                 data = train_one_epoch(data, run.config, corpus)
             yield run, *run.save(data)
         queue.end(run)
+
+
+STEPS = "charlm-steps"  # Dask's topic under which workers tell how far they are
+
+
+def _train_there(name: str, data: bytes, config: Config, corpus: Corpus) -> bytes:
+    """train_one_epoch() on a Dask worker, which tells how far it is."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    with steps_told(lambda step: worker.log_event(STEPS, [name, step])):
+        return train_one_epoch(data, config, corpus)
+
+
+def _on_workers(queue: Queue, corpus: Corpus, client) -> Iterator[Epoch]:
+    """Train on Dask workers. A task is one epoch, so a lost worker costs an epoch, which is computed again. State and corpus
+    travel with their task, so that the scheduler still has them to give to another worker when one dies."""
+    import dask
+    from distributed import as_completed
+
+    failed: Counter[str] = Counter()
+    running: dict[str, Run] = {}
+    tasks = as_completed(loop=client.loop)
+    numbers = count()
+    at_once = len(client.nthreads()) + 1  # one more than workers: none idles during a save
+
+    def submit(run: Run, data: bytes) -> None:
+        key = f"{run.name}-{next(numbers)}"
+        running[key] = run
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"}):
+            tasks.add(client.submit(_train_there, run.name, data, run.config, corpus, key=key))
+
+    client.subscribe_topic(STEPS, lambda event: queue.progress.tell_step(*event[1]))
+    while True:
+        while len(running) < at_once and (begun := queue.begin(wait=not running)):
+            submit(*begun)
+        if not running:
+            return
+        future = next(tasks)
+        run = running.pop(future.key)
+        try:
+            data = future.result()
+        except (Exception, CancelledError) as e:  # whatever ends a task: once more, from the last stored epoch
+            failed[run.name] += 1
+            if failed[run.name] < 2 and not isinstance(e, CharlmError):
+                submit(run, run.load())
+            else:
+                queue.failures.append(f"{run.name} failed twice ({type(e).__name__}: {short_reason(e)})")
+                queue.end(run)
+            continue
+        failed.pop(run.name, None)
+        state, made = run.save(data)
+        if run.is_finished():
+            queue.end(run)
+        else:
+            submit(run, data)
+        yield run, state, made
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# workers
+
+
+def _workers(n: int, scheduler: str, insecure: bool) -> AbstractContextManager:
+    """A Dask client of so many processes here, or of the user's cluster; None where this process is enough."""
+    if scheduler:
+        return _cluster(scheduler, insecure)
+    return _local_cluster(n) if n > 1 else nullcontext()
 
 
 # Dask has workers give freed memory back to the system at once; then every step of training gets its pages anew, and an
@@ -347,83 +376,3 @@ def _cluster(scheduler: str, insecure: bool):
         if any(n != 1 for n in client.nthreads().values()):
             raise CharlmError(f"scheduler {scheduler!r} has workers with several threads; start them with --nthreads 1")
         yield client
-
-
-PAUSES = (1, 5, 10)  # seconds that workers get to come back, before each further try to reach them
-
-
-def _share(corpus: Corpus, client):
-    """The corpus on every worker. Workers may die while it gets there, and others be on their way."""
-    for pause in PAUSES:
-        try:
-            return client.scatter(corpus, broadcast=True, hash=False)
-        except (Exception, CancelledError) as e:
-            why = f"{type(e).__name__}: {short_reason(e)}"
-            time.sleep(pause)
-    raise CharlmError(
-        f"no worker stays alive ({why}): find out what ends them, memory perhaps; every finished epoch is kept, the same"
-        " command goes on from there"
-    )
-
-
-STEPS = "charlm-steps"  # Dask's topic under which workers tell how far they are
-
-
-def _train_there(name: str, data: bytes, config: Config, corpus: Corpus) -> bytes:
-    """train_one_epoch() on a Dask worker, which tells how far it is."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    with steps_told(lambda step: worker.log_event(STEPS, [name, step])):
-        return train_one_epoch(data, config, corpus)
-
-
-def _on_workers(queue: Queue, corpus: Corpus, client) -> Iterator[Epoch]:
-    """Train on Dask workers. A task is one epoch, so a lost worker costs an epoch, which is computed again."""
-    import dask
-    from distributed import as_completed
-
-    failed: Counter[str] = Counter()
-    running: dict[str, Run] = {}
-    order: dict[str, int] = {}  # of the runs, as they began: the first go first
-    tasks = as_completed(loop=client.loop)
-    # The corpus goes to every worker once. A state travels with its task, so that the scheduler still has it to
-    # give to another worker when one dies.
-    shared = _share(corpus, client)
-    at_once = len(client.nthreads()) + 1  # one more than workers: none idles during a save
-
-    def submit(run: Run, data: bytes) -> None:
-        key = f"{run.name}-{next(numbers)}"
-        running[key] = run
-        priority = -order.setdefault(run.name, len(order))
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"}):
-            made = client.submit(_train_there, run.name, data, run.config, shared, key=key, priority=priority)
-            tasks.add(made)
-
-    numbers = count()
-    client.subscribe_topic(STEPS, lambda event: queue.progress.tell_step(*event[1]))
-    while True:
-        while len(running) < at_once and (begun := queue.begin(wait=not running)):
-            submit(*begun)
-        if not running:
-            return
-        future = next(tasks)
-        run = running.pop(future.key)
-        try:
-            data = future.result()
-        except (Exception, CancelledError) as e:  # whatever ends a task: once more, from the last stored epoch
-            failed[run.name] += 1
-            if failed[run.name] < 2 and not isinstance(e, CharlmError):
-                shared = _share(corpus, client)  # it may be lost with the workers that had it
-                submit(run, run.load())
-            else:
-                queue.failures.append(f"{run.name} failed twice ({type(e).__name__}: {short_reason(e)})")
-                queue.end(run)
-            continue
-        failed.pop(run.name, None)
-        state, made = run.save(data)
-        if run.is_finished():
-            queue.end(run)
-        else:
-            submit(run, data)
-        yield run, state, made

@@ -64,8 +64,7 @@ def focused(page):
 # it loads nothing and fits
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 1024, 390])
+@pytest.mark.parametrize("width, scheme", [(1440, "light"), (1024, "dark"), (390, "light")])
 def test_the_page_says_nothing_asks_for_nothing_and_fits(width, scheme, show):
     page = show(width, scheme)
     page.wait_for_load_state("networkidle")
@@ -74,8 +73,7 @@ def test_the_page_says_nothing_asks_for_nothing_and_fits(width, scheme, show):
     assert page.evaluate("[...document.images].filter(i => !(i.complete && i.naturalWidth)).length") == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width, scheme", [(1440, "light"), (390, "dark")])
 def test_axe_finds_nothing_folds_open(width, scheme, browser):
     context = browser.new_context(
         viewport={"width": width, "height": HEIGHT}, color_scheme=scheme, reduced_motion="reduce"
@@ -192,15 +190,15 @@ def test_a_table_that_scrolls_is_a_stop_and_one_that_fits_is_none(fresh):
     until(page, stops)
 
 
-def test_all_code_shows_at_once(fresh):
-    page = fresh(1440)
+def test_all_code_shows_at_once(show):
+    page = show(1440)
     for state in (True, False):
         page.locator("#all-code").click()
         assert set(page.evaluate("[...document.querySelectorAll('details.code')].map(d => d.open)")) == {state}
 
 
-def test_the_contents_show_where_one_is(fresh):
-    page = fresh(1440)
+def test_the_contents_show_where_one_is(show):
+    page = show(1440)
     target = page.locator("nav li > a").first.get_attribute("href")
     page.evaluate(f"document.querySelector('{target}').scrollIntoView({{behavior: 'instant'}})")
     until(page, "target => document.querySelector('nav [aria-current]')?.hash === target", target)
@@ -213,8 +211,8 @@ def test_a_link_to_a_figures_code_opens_its_fold(fresh):
     until(page, "() => document.querySelectorAll('details.code[open]').length === 1")
 
 
-def test_a_figures_numbers_can_be_had(fresh):
-    page = fresh(1440)
+def test_a_figures_numbers_can_be_had(show):
+    page = show(1440)
     with page.expect_download() as download:
         page.locator("figcaption .links a", has_text="CSV").first.click()
     assert download.value.suggested_filename.endswith(".csv")

@@ -7,7 +7,7 @@ from small_notebooks import Page, notebook
 
 from charlm.report import execute
 from charlm.report.execute import ReportError
-from charlm.report.notebook_pages import write_pages
+from charlm.report.notebook_pages import links_line, write_pages
 
 ADDRESS = "https://github.com/o/r"
 
@@ -27,13 +27,9 @@ def page(tmp_path, monkeypatch):
     return page
 
 
-def test_a_page_has_what_its_notebook_shows_when_it_is_executed(page):
-    made = page("", "md:# A question?", "print(6 * 7)")
-    assert "A question?" in made.text and re.search(r"\b42\b", made.text)
-
-
-def test_a_page_begins_with_links_where_the_address_is_known(page):
-    made = page(ADDRESS, "md:# A question?", "1")
+def test_a_page_has_what_its_notebook_shows_when_it_is_executed_below_links(page):
+    made = page(ADDRESS, "md:# A question?", "print(6 * 7)")
+    assert re.search(r"\b42\b", made.text)
     links = [link for link in made.every("href", "a") if not link.startswith("#")]
     assert links == [
         "index.html",
@@ -43,9 +39,8 @@ def test_a_page_begins_with_links_where_the_address_is_known(page):
     assert made.text.index("the report · this notebook") < made.text.index("A question?")
 
 
-def test_without_an_address_there_is_no_link(page):
-    made = page("", "md:# A question?", "1")
-    assert [link for link in made.every("href", "a") if not link.startswith("#")] == []
+def test_without_an_address_there_is_no_link():
+    assert links_line("1_small.ipynb", "") == ""
 
 
 def test_a_notebook_that_fails_has_no_page(page, tmp_path):

@@ -103,7 +103,7 @@ def test_of_reports_that_are_put_into_one_folder_at_once_one_is_there_whole(tmp_
     for tag in tags:
         stage_report(tmp_path / tag, tag)
     with ProcessPoolExecutor(len(tags)) as pool:
-        for _ in range(20):
+        for _ in range(8):
             list(pool.map(put, [tmp_path / tag for tag in tags], [out] * len(tags)))
             tag = json.loads((out / "results.json").read_text())["tag"]
             whole = {p.relative_to(tmp_path / tag): p.read_text() for p in (tmp_path / tag).rglob("*") if p.is_file()}

@@ -87,7 +87,7 @@ def infinite(content):
 def test_whatever_bit_is_flipped_nothing_is_believed(content, tmp_path):
     block = data_block(content)
     assert block == block_of(block[block.index(">") + 1 : -len("</script>")])
-    for at in range(block.index(">") + 1, block.rindex("<")):
+    for at in range(block.index(">") + 1, block.rindex("<"), 7):
         path = of_block(block[:at] + chr(ord(block[at]) ^ 1) + block[at + 1 :], tmp_path)
         with pytest.raises(CharlmError, match="checksum"):
             read_page(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hostile import WRECKS, directory, flip, loop, pipe, repack, rewrite, ruin
+from hostile import WRECKS, directory, loop, pipe, repack, rewrite, ruin
 from posix_only import posix
 from run_folders import FUZZ, results, silent
 
@@ -31,7 +31,6 @@ from charlm.runs.files import STATE, unpack_state
 from charlm.runs.folder import (
     Run,
     best_record,
-    check_run,
     kept_measurement,
     load_weights,
     run_folders,
@@ -127,7 +126,7 @@ def test_a_diverged_run_is_finished_and_says_where(tiny, tiny_config, tmp_path):
 # damage
 
 
-@pytest.mark.parametrize("name", ["run.json", "best.safetensors", "last.safetensors"])
+@pytest.mark.parametrize("name", ["run.json", "best.safetensors"])
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "foreign", "pickle", "delete"])
 def test_a_damaged_file_is_named_and_never_believed(trained, tmp_path, name, damage):
     folder = tmp_path / trained[0].name
@@ -140,13 +139,11 @@ def test_a_damaged_file_is_named_and_never_believed(trained, tmp_path, name, dam
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "foreign", "pickle", "delete"])
-def test_a_damaged_state_is_named_and_not_gone_on_from(trained, tiny, tiny_config, tmp_path, damage):
-    run = Run.of(tiny_config, tiny, tmp_path)
-    run.save(charlm.runs.sweep.train_one_epoch(run.load(), run.config, tiny))
-    spoil(run.folder / STATE, damage)
+def test_a_damaged_state_is_named_and_not_gone_on_from(begun, trained, tiny, tiny_config, tmp_path, damage):
+    spoil(begun.folder / STATE, damage)
     if damage == "delete":  # nothing to go on from: from the start
         train_sweep([tiny_config], tiny, tmp_path, say=silent)
-        assert results(run.folder) == results(trained[0])
+        assert results(begun.folder) == results(trained[0])
         return
     with pytest.raises(CharlmError, match=r"state\.safetensors"):
         train_sweep([tiny_config], tiny, tmp_path, say=silent)
@@ -205,11 +202,34 @@ def test_a_measure_is_made_again_when_its_file_is_damaged_or_its_code_has_change
 # form: what is read is what this project writes, or is damaged
 
 
+@pytest.fixture(scope="module")
+def other(tiny, tiny_config, tmp_path_factory):
+    """(folder, record) of another finished run."""
+    runs = tmp_path_factory.mktemp("other")
+    (record,) = train_sweep([replace(tiny_config, epochs=1)], tiny, runs, say=silent)
+    return runs / record["run_id"], record
+
+
 @pytest.fixture
-def beside(trained, tiny, tiny_config, tmp_path):
+def beside(trained, other, tmp_path):
     """A copy of the finished run, to be damaged, beside another run that is sound."""
-    (sound,) = train_sweep([replace(tiny_config, epochs=1)], tiny, tmp_path, say=silent)
-    return shutil.copytree(trained[0], tmp_path / trained[0].name), sound
+    shutil.copytree(other[0], tmp_path / other[0].name)
+    return shutil.copytree(trained[0], tmp_path / trained[0].name), other[1]
+
+
+@pytest.fixture(scope="module")
+def first_epoch(tiny, tiny_config, tmp_path_factory):
+    """The folder of a run that has trained an epoch of three."""
+    run = Run.of(tiny_config, tiny, tmp_path_factory.mktemp("begun"))
+    run.save(charlm.runs.sweep.train_one_epoch(run.load(), run.config, tiny))
+    return run.folder
+
+
+@pytest.fixture
+def begun(first_epoch, tiny, tiny_config, tmp_path):
+    """A copy of it."""
+    shutil.copytree(first_epoch, tmp_path / first_epoch.name)
+    return Run.of(tiny_config, tiny, tmp_path)
 
 
 @pytest.mark.parametrize("wreck", WRECKS)
@@ -273,13 +293,11 @@ def test_a_file_a_loop_or_a_link_to_nothing_where_a_run_should_be_is_damaged(tmp
         lambda path: repack(path, lambda tensors, _: tensors.update({"moments/head.bias/step": torch.zeros(3)})),
     ],
 )
-def test_a_state_of_another_form_is_damaged_and_not_gone_on_from(tiny, tiny_config, tmp_path, wreck):
-    run = Run.of(tiny_config, tiny, tmp_path)
-    run.save(charlm.runs.sweep.train_one_epoch(run.load(), run.config, tiny))
-    wreck(run.folder / STATE)
-    assert run_status(run.folder)["status"] == "damaged"
+def test_a_state_of_another_form_is_damaged_and_not_gone_on_from(begun, wreck):
+    wreck(begun.folder / STATE)
+    assert run_status(begun.folder)["status"] == "damaged"
     with pytest.raises(Damaged, match=r"state\.safetensors"):
-        run.load()
+        begun.load()
 
 
 def test_a_state_whose_vocabulary_is_of_another_size_is_not_gone_on_from(tiny, tiny_config, tmp_path):
@@ -311,11 +329,9 @@ def test_a_field_that_is_gone_is_read_at_the_value_that_changed_nothing(trained,
         run_record(folder)
 
 
-def test_a_sound_state_of_another_version_is_told_from_a_damaged_one(tiny, tiny_config, tmp_path):
-    run = Run.of(tiny_config, tiny, tmp_path)
-    run.save(charlm.runs.sweep.train_one_epoch(run.load(), run.config, tiny))
-    repack(run.folder / STATE, lambda _, about: about["identity"]["config"].update(colour="red"))
-    assert run_status(run.folder)["status"] == "of another version"
+def test_a_sound_state_of_another_version_is_told_from_a_damaged_one(begun):
+    repack(begun.folder / STATE, lambda _, about: about["identity"]["config"].update(colour="red"))
+    assert run_status(begun.folder)["status"] == "of another version"
 
 
 def test_a_run_whose_model_was_changed_since_is_of_another_version(trained, tmp_path, monkeypatch):
@@ -342,36 +358,17 @@ def test_what_is_kept_of_a_run_is_known_for_a_file_of_a_run(tmp_path):
         kept_measurement(tmp_path, "colour", {}, lambda: {"x": torch.ones(1)})
 
 
-def test_what_was_not_changed_is_checked_once_in_a_process(trained, tmp_path, monkeypatch):
-    folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
-    read = []
-    read_bytes = charlm.files.read_bytes
-
-    def noted(path, most):
-        read.append(path.name)
-        return read_bytes(path, most)
-
-    monkeypatch.setattr(charlm.files, "read_bytes", noted)
-    monkeypatch.setattr(charlm.runs.files, "read_bytes", noted)
-    check_run(folder)
-    check_run(folder)
-    assert sorted(read) == ["best.safetensors", "last.safetensors", "run.json"]
-    flip(folder / "best.safetensors")
-    with pytest.raises(Damaged, match="best"):
-        check_run(folder)
-
-
-def test_whatever_happens_to_a_run_folder_is_told_in_one_line(trained, tiny, tiny_config, tmp_path, capsys):
-    run = Run.of(tiny_config, tiny, tmp_path / "begun")
-    run.save(charlm.runs.sweep.train_one_epoch(run.load(), run.config, tiny))
+def test_whatever_happens_to_a_run_folder_is_told_in_one_line(
+    trained, first_epoch, tiny, tiny_config, tmp_path, capsys
+):
     statuses = {"finished", "diverged", "unfinished", "damaged", "of another version"}  # and never unreadable
-    for i in range(FUZZ or 60):
+    for i in range(FUZZ or 30):
         seed = random.randrange(2**32) if FUZZ else i
         rng = random.Random(seed)
         start = time.monotonic()
         base = tmp_path / str(seed)
-        folder = base / "runs" / run.name
-        shutil.copytree(rng.choice([trained[0], run.folder]), folder)
+        folder = base / "runs" / first_epoch.name
+        shutil.copytree(rng.choice([trained[0], first_epoch]), folder)
         (base / "outside").write_bytes(b"of weeks")
         done = ruin(folder, rng)
         before = _bytes(folder)
