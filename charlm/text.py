@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Container, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from scipy.special import entr
@@ -36,21 +35,13 @@ def whole_words(text: str) -> list[str]:
     return whole
 
 
-class Share(NamedTuple):
-    """How many of how many, and the rate with its 95% Wilson interval."""
-
-    correct: int
-    total: int
-    rate: float
-    low: float
-    high: float
-
-
-def wilson_share(correct: int, total: int) -> Share:
-    from scipy.stats import binomtest  # takes half a second to import, which most notebooks can do without
-
-    low, high = binomtest(correct, total).proportion_ci(method="wilson")
-    return Share(correct, total, correct / total, float(low), float(high))
+def with_whole_words(text: str, start: int, stop: int) -> str:
+    """text[start:stop], made longer until the words at its ends are whole, with a character that is in no word beyond them."""
+    while start > 0 and _in_word(text[start]):
+        start -= 1
+    while stop < len(text) and _in_word(text[stop - 1]):
+        stop += 1
+    return text[start:stop]
 
 
 def real_words(text: str, lexicon: Container[str]) -> tuple[int, int]:

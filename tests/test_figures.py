@@ -299,6 +299,7 @@ def test_the_distribution_says_its_sharpest_and_flattest():
     assert f"newline, has {p[0.2].max():.3f}" in figure.alt
     assert f"newline, has {p[10].max():.3f}" in figure.alt
     assert len(figure.rows) == 3 * 25
+    assert "logarithmic, from 0.001 to 1" in figure.caption  # on it a share of 25 characters that are alike is seen
     assert sum(r["probability"] for r in figure.rows) == pytest.approx(3)
 
 
@@ -338,7 +339,7 @@ def test_a_measure_that_real_text_lacks_has_no_panel():
 
 def test_the_distance_says_where_it_is_smallest():
     figure = CASES["distance"]()
-    assert figure.caption.startswith("Smallest at T = 0.7 (95% interval 0.7, shaded).")
+    assert figure.caption.startswith("Smallest at T = 0.7 (in 95% of resamples of the texts 0.7, shaded).")
     assert [r["temperature"] for r in figure.rows] == [*GRID, None]
 
 

@@ -92,8 +92,8 @@ charlm.runs charlm.runs.identity charlm.runs.files charlm.runs.form charlm.runs.
 charlm.runs.inventory
 charlm.runs.progress charlm.runs.sweep charlm.runs.__main__
 charlm.losses charlm.losses.measures charlm.losses.words charlm.losses.figures charlm.losses.live
-charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.temperature.measures charlm.temperature.claims
-charlm.temperature.figures
+charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.temperature.measures charlm.temperature.rare
+charlm.temperature.across charlm.temperature.claims charlm.temperature.figures
 charlm.meaning charlm.meaning.measures charlm.meaning.figures
 charlm.gradients charlm.gradients.measures charlm.gradients.figures
 charlm.cells charlm.cells.measures charlm.cells.figures

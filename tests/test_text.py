@@ -14,7 +14,7 @@ from charlm.text import (
     starts_speaker,
     whole_lines,
     whole_words,
-    wilson_share,
+    with_whole_words,
     words,
 )
 
@@ -52,13 +52,12 @@ def test_real_words_are_counted_among_those_that_are_whole(text, found):
     assert real_words(text, {"the", "cat"}) == found
 
 
-def test_the_interval_of_a_share_is_wilsons():
-    k, n, z = 8, 10, 1.959963984540054
-    middle = (k / n + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(k / n * (1 - k / n) / n + z**2 / (4 * n**2))
-    found = wilson_share(k, n)
-    assert (found.correct, found.total, found.rate) == (8, 10, 0.8)
-    assert (found.low, found.high) == pytest.approx((middle - half, middle + half))
+@pytest.mark.parametrize(
+    ("start", "stop", "longer"),
+    [(5, 6, " cat "), (4, 8, " cat "), (3, 4, " "), (0, 2, "The "), (9, 12, " purrs"), (0, 13, "The cat purrs")],
+)
+def test_a_piece_is_made_longer_to_whole_words(start, stop, longer):
+    assert with_whole_words("The cat purrs", start, stop) == longer
 
 
 @pytest.mark.parametrize(

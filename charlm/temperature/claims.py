@@ -2,7 +2,7 @@
 run is measured.
 
 A claim has the fields that charlm.claims reads: claim, measure (of what measured is the number), unit, published, measured, interval,
-of (what the interval is of), n (texts) and verdict. A claim that does not apply to a corpus is left out.
+of (what the interval is of), n (texts, or letters) and verdict. A claim that does not apply to a corpus is left out.
 """
 
 import math
@@ -21,25 +21,26 @@ from charlm.temperature.measures import (
     speaker_shares,
     words_tell,
 )
-from charlm.temperature.texts import STUDY_TEMPERATURES, RealText
+from charlm.temperature.texts import LETTERS, STUDY_TEMPERATURES, RealText
 
-MIN_TEXTS = 40  # fewer are not judged
+MIN_TEXTS, MIN_LETTERS = 40, 5  # fewer at a temperature, or of a case, are not judged
 UPPER_SHARE, LOWER_SHARE = 0.5, 0.1  # of the texts that begin with a speaker
 
 TEXT_CLAIM_RULE = f"""\
-The texts come from one trained run, so the intervals leave out how runs differ; the temperature study shows it where enough
-runs were trained. Each claim is judged from them, on at least {MIN_TEXTS} texts at a temperature or of a case; with fewer
-it is *not judged*. It is *confirmed* where every part of it holds, *refuted* where the opposite of a part holds, otherwise
+The texts come from one trained run, the one with the lowest validation loss, so the intervals leave out how runs differ; the
+temperature study shows it where enough runs were trained. Each claim is judged on at least {MIN_TEXTS} texts at a temperature or
+{MIN_LETTERS} letters of a case; with fewer it is *not judged*. It is *confirmed* where every part of it holds, *refuted* where the opposite of a part holds, otherwise
 *too close to call*. A 95% interval has to lie wholly on one side of a threshold.
 
-- A prompt *gives a speaker* where the share of texts that begin with one, drawn at T = 0.5, is above {UPPER_SHARE:.0%}, and
-  gives none where it is below {LOWER_SHARE:.0%}. The opposites: below {UPPER_SHARE:.0%} after upper case, above {LOWER_SHARE:.0%} after
-  lower case.
+- Letters of a case *give a speaker* where the share of texts that begin with one, drawn at T = 0.5, is above {UPPER_SHARE:.0%}, and
+  give none where it is below {LOWER_SHARE:.0%}. The opposites: below {UPPER_SHARE:.0%} after upper case, above {LOWER_SHARE:.0%} after
+  lower case. One letter differs from the next, so the share is a mean over the letters of a case (all, or the {LETTERS} most
+  frequent), and its interval is over letters (Student's t).
 - Words are *real* where the share of words that the rest of the corpus has is above {AS_REAL:.0%} of the share in real
   text set aside, and *random* where it is below {AS_RANDOM:.0%} of it. Where real text has no larger share than the
   same text with its characters shuffled, words cannot tell and the claim is *not judged*.
 - A range of temperatures is *best* where it holds the whole 95% interval of the temperature at which drawn text is
-  closest to real text; the opposite is that it holds none of it. Where drawn text is no closer than shuffled text,
+  closest to real text, all measures weighing the same; the opposite is that it holds none of it. Where drawn text is no closer than shuffled text,
   the claim is *not judged*."""
 
 
@@ -50,6 +51,7 @@ def text_claim_rule() -> Finding:
         "as_random": AS_RANDOM,
         "upper": UPPER_SHARE,
         "lower": LOWER_SHARE,
+        "min_letters": MIN_LETTERS,
     }
     return Finding("temperature-claim-rule", TEXT_CLAIM_RULE, values)
 
@@ -77,26 +79,24 @@ def _decisive(parts: Sequence[Part]) -> tuple[Part, str]:
 
 
 def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
-    """On the texts begun with each prompt. None where it cannot be asked."""
+    """On the texts begun with each letter. None where it cannot be asked."""
     shares = speaker_shares(begun, real)
     if not shares:
         return None
     upper, lower = shares
-    measure = "texts that begin with a name after {} case"
-    of_upper = (upper.low, upper.high)
-    of_lower = (lower.low, lower.high)
-    part, judged = _decisive(
-        [
-            Part(measure.format("upper"), upper.rate, of_upper, upper.low > UPPER_SHARE, upper.high < UPPER_SHARE),
-            Part(measure.format("lower"), lower.rate, of_lower, lower.high < LOWER_SHARE, lower.low > LOWER_SHARE),
-        ]
-    )
-    n = upper.total + lower.total
-    if min(upper.total, lower.total) < MIN_TEXTS:
+    parts = []
+    for case, share, names in (("upper", upper, True), ("lower", lower, False)):
+        low, high = share.interval or (0.0, 1.0)
+        holds, opposite = (low > UPPER_SHARE, high < UPPER_SHARE) if names else (high < LOWER_SHARE, low > LOWER_SHARE)
+        measure = f"texts that begin with a name after {case} case"
+        parts.append(Part(measure, share.known_mean, (low, high), holds, opposite))
+    part, judged = _decisive(parts)
+    if min(upper.n, lower.n) < MIN_LETTERS:
         judged = "not judged"
     text = "Upper-case prompts give speaker names, lower-case ones do not"
     published = "upper case: names; lower case: prose"
-    return _claim(text, part.measure, "share", published, part.measured, part.interval, "share of texts", n, judged)
+    of, n = "mean over letters", upper.n + lower.n
+    return _claim(text, part.measure, "share", published, part.measured, part.interval, of, n, judged)
 
 
 def claim_words(measured: Measured) -> dict | None:
@@ -159,8 +159,10 @@ def text_claim_table(claims: list[dict]) -> Table:
     for c in claims:
         low, high = c["interval"]
         line = {key: c[key] for key in ("claim", "measure", "unit", "published", "measured")}
-        lines.append(line | {"low": low, "high": high, "of": c["of"], "texts": c["n"], "verdict": c["verdict"]})
-    caption = "The source study's claims about text, and what was measured, with its 95% interval."
+        lines.append(line | {"low": low, "high": high, "of": c["of"], "n": c["n"], "verdict": c["verdict"]})
+    caption = (
+        "The source study's claims about text, and what was measured, with its 95% interval over n texts or letters."
+    )
     return make_table("temperature-claims", lines, caption, formats=dict.fromkeys(("low", "high"), "{:.3f}"))
 
 

@@ -55,11 +55,15 @@ def name_character(c: str) -> str:
     return c if shows else f"U+{ord(c):04X}"
 
 
+LEAST_SHOWN = 0.001  # probability
+
+
 @styled
 def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray], context: str) -> Figure:
     """How the next-character distribution changes with temperature. probabilities: {temperature: (vocabulary,)}, all
     after the text context. Shown are the 15 most probable characters (at the temperature nearest to 1, which orders
-    them as any other does) and the rest as one bar.
+    them as any other does) and the rest as one bar. The axis is logarithmic: on it bars are seen at any temperature, and
+    their differences are divided by it.
     """
     temperatures = sorted(probabilities)
     p = {t: np.asarray(probabilities[t], dtype=np.float64) for t in temperatures}
@@ -72,8 +76,10 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
     for ax, t in zip(axes, temperatures, strict=True):
         ax.bar(x, p[t][top], color=ACCENT, width=0.75)
         ax.bar(len(x) + 0.5, p[t][others].sum(), color=FAINT, width=0.75)
-        ax.set_ylim(0, 1)
-        ax.set_yticks([0, 0.5, 1], ["0", "", "1"])
+        ax.set_yscale("log")
+        ax.set_ylim(LEAST_SHOWN, 1)
+        ax.set_yticks([0.01, 0.1, 1], ["0.01", "", "1"])
+        ax.minorticks_off()
         ax.grid(axis="y")
         ax.tick_params(axis="x", length=0)
         label = f"T = {t:g}: {entropy(p[t]):.2f} nats"
@@ -98,7 +104,10 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
         )
     said = "; ".join(ends)
     after = escape_markdown(repr(context[-20:]))
-    caption = f"The probability of the next character after {after}, and its entropy, from the lowest temperature to the highest."
+    caption = (
+        f"The probability of the next character after {after}, and its entropy, from the lowest temperature to the highest. "
+        f"The axis is logarithmic, from {LEAST_SHOWN:g} to 1; what is less likely has no bar."
+    )
     alt = f"Bar charts of {counted(len(vocab), 'character')}, one a temperature: {said}."
     rows = []
     for t in temperatures:
@@ -236,17 +245,17 @@ def temperature_distance(near: Closest | None) -> Figure:
         ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid()
     ax.set_xlabel("temperature T (logarithmic)")
-    ax.set_title("distance from real text (logarithmic)")
+    ax.set_title("distance from real text, standard deviations (logarithmic)")
     entries = [
         legend_entry("drawn text", ACCENT, marker="o", ms=4, lw=2),
         legend_entry("real text, shuffled", GREY, lw=1.2, ls=DOTTED),
     ]
     legend_below(canvas, entries, 2)
     reach = span([near.low, near.high])
-    said = f"Smallest at T = {near.best:g} (95% interval {reach}, shaded)"
+    said = f"Smallest at T = {near.best:g} (in 95% of resamples of the texts {reach}, shaded)"
     caption = (
-        f"{said}. The distance is the mean squared difference from real text in {counted(len(near.names), 'measure')}, in "
-        "standard deviations of real text."
+        f"{said}. The distance is the root mean square difference from real text in {counted(len(near.names), 'measure')}, in "
+        "standard deviations of a real piece."
     )
     data: list[dict] = [{"temperature": t, "distance": d} for t, d in near.distance.items()]
     data.append({"temperature": None, "distance": near.shuffled})

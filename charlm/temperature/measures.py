@@ -8,10 +8,10 @@ measured beside real text, piece by piece of equal length and number, because mo
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -19,31 +19,26 @@ from torch import Tensor
 
 import charlm_core as core
 from charlm import ngram, sampling, stats, text
-from charlm.records import Records, finished
-from charlm.runs.folder import RUNS, kept_measurement, load_weights
+from charlm.runs.folder import kept_measurement, load_weights
 from charlm.runs.identity import code_hash
-from charlm.stats import MIN_SEEDS, Interval
+from charlm.stats import Estimate, Interval
 from charlm.temperature import texts
 from charlm.temperature.texts import (
     DRAWN,
     GRID,
     REAL,
     SHUFFLED,
-    STUDY_TEMPERATURES,
     RealText,
     Way,
-    begin_texts,
     draw_texts,
     set_aside,
 )
 from charlm.text import (
-    Share,
     distinct_sequences,
     known_headings,
     longest_copies,
     real_words,
     starts_speaker,
-    wilson_share,
 )
 from charlm_core import Config, Corpus, encode
 
@@ -65,10 +60,13 @@ def validation_logits(
     """Logits (time, chunks, vocabulary) and the characters that really follow (time, chunks), on the first validation
     chunks of the run's own split.
     """
+    return sampling.chunk_logits(weights, config, corpus.ids, validation_chunks(config, corpus, at_most))
+
+
+def validation_chunks(config: Config, corpus: Corpus, at_most: int = 300) -> np.ndarray:
     _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
     affordable = MAX_VALIDATION_LOGITS // (config.chunk_length * len(corpus.vocab))
-    few = max(2, min(at_most, affordable))
-    return sampling.chunk_logits(weights, config, corpus.ids, chunks[:few])
+    return chunks[: max(2, min(at_most, affordable))]
 
 
 def distributions(logits: np.ndarray, targets: np.ndarray, temperatures: Sequence[float] = GRID) -> list[dict]:
@@ -195,16 +193,16 @@ def measured_texts(folder: Path, corpus: Corpus, samples: int, length: int, seed
                 tensors[f"{way} {name}"] = torch.from_numpy(values)
         return tensors
 
-    kept = kept_measurement(folder, "texts", _depends_on(samples, length, seed), draw)
+    kept = kept_measurement(folder, "texts", depends_on(samples, length, seed), draw)
     sums = {}
     for way in (REAL, SHUFFLED, *DRAWN):
         sums[way] = {name: kept[f"{way} {name}"].numpy() for name in TEXT_MEASURES}
     return Measured(sums)
 
 
-def _depends_on(samples: int, length: int, seed: int) -> dict:
-    """What the measures of a run's texts depend on beside the run."""
-    code = code_hash(sampling, ngram, text, texts, sys.modules[__name__])
+def depends_on(samples: int, length: int, seed: int, *more: ModuleType) -> dict:
+    """What the measures of a run's texts depend on beside the run, and those that `more` modules take."""
+    code = code_hash(sampling, ngram, text, texts, sys.modules[__name__], *more)
     return {"code": code, "samples": samples, "length": length, "seed": seed}
 
 
@@ -256,13 +254,14 @@ class Closest:
     high: float
     shuffled: float  # the distance of shuffled real text
     learnt: bool  # whether text at the best temperature is closer than shuffled text, in 97.5% of the resamples
+    alone: dict[str, tuple[float, float, float]] = field(default_factory=dict)  # best, low, high by one measure alone
 
 
 def closest_temperature(measured: Measured) -> Closest | None:
-    """The distance is the mean over the measures of ((drawn - real) / sd)², with the sd over real pieces. A measure on
-    which all of these agree has no unit and is left out; where drawn text has nothing to count (no words, no line with a
-    colon), it counts as 0. The range is the 95% bootstrap interval of the temperature
-    with the smallest distance. None where no measure is left.
+    """The distance is the root mean square over the measures of (drawn - real) / sd, with the sd over real pieces: it counts in
+    standard deviations of a real piece. A measure on which all of these agree has no unit and is left out; where drawn text
+    has nothing to count (no words, no line with a colon), it counts as 0. The range is the 95% bootstrap interval of the
+    temperature with the smallest distance. None where no measure is left.
     """
     units = {}
     for name in TEXT_MEASURES:
@@ -271,49 +270,58 @@ def closest_temperature(measured: Measured) -> Closest | None:
     if not units:
         return None
     grid = measured.values("T")
-    distances = {}
-    resampled = {}  # temperature -> (resamples,)
-    for t in grid:
-        distances[t], resampled[t] = _distance(measured, ("T", t), units)
-    nearest = np.argmin(list(resampled.values()), axis=0)  # (resamples,)
-    low, high = np.percentile(np.array(grid)[nearest], [2.5, 97.5], method="nearest")
-    best = min(grid, key=distances.__getitem__)
-    shuffled, shuffled_resampled = _distance(measured, SHUFFLED, units)
-    closer = np.mean(resampled[best] < shuffled_resampled)
-    return Closest(distances, list(units), best, float(low), float(high), shuffled, learnt=bool(closer >= 0.975))
+    # (temperatures, measures, 1 + resamples)
+    differences = np.array([_differences(measured, ("T", t), units) for t in grid])
+    distances = _root_mean_square(differences)  # (temperatures, 1 + resamples)
+    shuffled = _root_mean_square(_differences(measured, SHUFFLED, units))
+    best, low, high = _nearest(grid, distances)
+    alone = {name: _nearest(grid, np.abs(differences[:, i])) for i, name in enumerate(units)}
+    closer = np.mean(distances[grid.index(best), 1:] < shuffled[1:])
+    by_temperature = dict(zip(grid, distances[:, 0].tolist(), strict=True))
+    learnt = bool(closer >= 0.975)
+    return Closest(by_temperature, list(units), best, low, high, float(shuffled[0]), learnt, alone)
 
 
-def _distance(measured: Measured, way: Way, units: dict[str, float]) -> tuple[float, np.ndarray]:
-    """The distance of a way's texts from real text, and that of each resample (resamples,)."""
-    squares = []
-    resampled_squares = []
+def _differences(measured: Measured, way: Way, units: dict[str, float]) -> np.ndarray:
+    """How far a way's texts are from real text in each measure: (measures, 1 + resamples), of the texts and of each resample."""
+    rows = []
     for name, unit in units.items():
-        drawn = measured.value(way, name) or 0.0
-        real = measured.value(REAL, name) or 0.0  # where there is a unit, there is a value
-        squares.append(((drawn - real) / unit) ** 2)
-        drawn_resampled = np.nan_to_num(measured.resampled(way, name))
-        real_resampled = np.nan_to_num(measured.resampled(REAL, name))
-        resampled_squares.append(((drawn_resampled - real_resampled) / unit) ** 2)
-    return float(np.mean(squares)), np.mean(resampled_squares, axis=0)
+        drawn = np.append(measured.value(way, name) or 0.0, np.nan_to_num(measured.resampled(way, name)))
+        real = np.append(measured.value(REAL, name) or 0.0, np.nan_to_num(measured.resampled(REAL, name)))
+        rows.append((drawn - real) / unit)
+    return np.array(rows)
+
+
+def _root_mean_square(differences: np.ndarray) -> np.ndarray:
+    """Over the measures: (..., measures, resamples) gives (..., resamples)."""
+    return np.sqrt(np.mean(differences**2, axis=-2))
+
+
+def _nearest(grid: list[float], distances: np.ndarray) -> tuple[float, float, float]:
+    """The temperature with the smallest of the distances (temperatures, 1 + resamples), and its 95% interval."""
+    nearest = np.array(grid)[distances.argmin(0)]
+    low, high = np.percentile(nearest[1:], [2.5, 97.5], method="nearest")
+    return float(nearest[0]), float(low), float(high)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# top-k and top-p beside temperature
+# quality where texts are equally diverse
 
 DIVERSITY = "distinct"
 
 
-def at_equal_diversity(measured: Measured, name: str, at: float = 0.5) -> list[dict]:
-    """What a measure is with top-k and top-p where they give the diversity of temperature `at`, by linear interpolation
-    between their settings, and how far that lies from its value at this temperature, with a 95% interval.
+def at_equal_diversity(
+    measured: Measured, name: str, here: Way = ("T", 0.5), kinds: Sequence[str] = ("top-k", "top-p")
+) -> list[dict]:
+    """What a measure is in other ways of drawing where they give the diversity of texts that came to be so, by linear
+    interpolation between their settings, and how far that lies from its value here, with a 95% interval.
     """
-    here = ("T", at)
     diversity = measured.value(here, DIVERSITY)
     value_here = measured.value(here, name)
     if diversity is None or value_here is None:
         return []
     rows = []
-    for kind in ("top-k", "top-p"):
+    for kind in kinds:
         ways = [(kind, value) for value in measured.values(kind)]
         x = [measured.value(way, DIVERSITY) for way in ways]
         y = [measured.value(way, name) for way in ways]
@@ -346,23 +354,26 @@ def _interpolate(wanted: float, x: np.ndarray, y: np.ndarray) -> float:
 # what the claims about text are judged from
 
 
-def speaker_shares(begun: dict[str, list[str]], real: RealText) -> tuple[Share, Share] | None:
-    """The share of texts that begin with a speaker, after upper-case and after lower-case prompts. None where the corpus
-    has no speakers, or the prompts not both cases."""
-    upper: list[str] = []
-    lower: list[str] = []
-    for prompt, drawn in begun.items():
-        if prompt[0].isupper():
-            upper += drawn
-        elif prompt[0].islower():
-            lower += drawn
+def speaker_shares(begun: dict[str, list[str]], real: RealText) -> tuple[Estimate, Estimate] | None:
+    """The share of texts that begin with a speaker, after upper-case and after lower-case letters: its mean over letters, since
+    one letter differs from the next. None where the corpus has no speakers, or the letters are not of both cases."""
+    upper: list[float] = []
+    lower: list[float] = []
+    for letter, drawn in begun.items():
+        share = sum(map(starts_speaker, drawn)) / len(drawn)
+        (upper if letter.isupper() else lower).append(share)
     if not real.speakers or not upper or not lower:
         return None
-    return _speaker_share(upper), _speaker_share(lower)
+    return _mean_share(upper), _mean_share(lower)
 
 
-def _speaker_share(texts: list[str]) -> Share:
-    return wilson_share(sum(map(starts_speaker, texts)), len(texts))
+def _mean_share(shares: list[float]) -> Estimate:
+    """Estimate of the mean of shares, its interval cut off at 0 and 1."""
+    e = stats.estimate(dict(enumerate(shares)))
+    if e.interval is None:
+        return e
+    low, high = e.interval
+    return replace(e, interval=(max(low, 0.0), min(high, 1.0)))
 
 
 def relative_words(measured: Measured, t: float) -> tuple[float, float, float] | None:
@@ -382,54 +393,3 @@ def words_tell(measured: Measured) -> bool:
     """Whether real text has more real words than the same text with its characters shuffled."""
     interval = percentiles(measured.resampled(REAL, "words") - measured.resampled(SHUFFLED, "words"))
     return interval is not None and interval[0] > 0
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# whether other runs say the same
-
-
-def claim_measures(folder: Path, corpus: Corpus, samples: int, length: int, seed: int) -> dict[str, Tensor]:
-    """What the claims are judged from, of one run; NaN for what this corpus does not have. closest: the temperature of
-    the text closest to real text. words: real words at the STUDY_TEMPERATURES as a share of those of real text. names:
-    the share of texts that begin with a speaker after upper and after lower case."""
-    weights, config, vocab = load_weights(folder)
-    real = set_aside(corpus, config, samples, length)
-    measured = measured_texts(folder, corpus, samples, length, seed)
-    near = closest_temperature(measured)
-    closest = near.best if near and near.learnt else math.nan
-    words = [math.nan] * len(STUDY_TEMPERATURES)
-    if words_tell(measured):
-        for i, t in enumerate(STUDY_TEMPERATURES):
-            if relative := relative_words(measured, t):
-                words[i] = relative[0]
-    begun = begin_texts(weights, config, vocab, sampling.default_prompts(vocab), seed)
-    shares = speaker_shares(begun, real)
-    names = [share.rate for share in shares] if shares else [math.nan, math.nan]
-    lists = {"closest": [closest], "words": words, "names": names}
-    return {name: torch.tensor(values, dtype=torch.float64) for name, values in lists.items()}
-
-
-def rows_across_runs(
-    records: Records, corpus: Corpus, samples: int, length: int, seed: int = 0, runs: Path = RUNS
-) -> list[dict]:
-    """A row for every finished run; none under MIN_SEEDS of them. What was measured is kept in the runs' folders."""
-    shown = finished(records)
-    if len({r["seed"] for r in shown}) < MIN_SEEDS:
-        return []
-    depends_on = _depends_on(samples, length, seed)
-    rows = []
-    for r in shown:
-        folder = runs / r["run_id"]
-        measure = partial(claim_measures, folder, corpus, samples, length, seed)
-        kept = kept_measurement(folder, "temperature", depends_on, measure)
-        row = {"cell": r["cell"], "seed": r["seed"], "closest": _or_none(kept["closest"][0])}
-        for t, share in zip(STUDY_TEMPERATURES, kept["words"], strict=True):
-            row[f"words_{t:g}"] = _or_none(share)
-        row["upper"], row["lower"] = map(_or_none, kept["names"])
-        rows.append(row)
-    return rows
-
-
-def _or_none(number: Tensor) -> float | None:
-    """A number, or None for NaN, which JSON does not have."""
-    return None if number.isnan() else number.item()

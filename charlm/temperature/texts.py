@@ -26,7 +26,8 @@ MAX_TEXT = 2_000_000  # characters of a corpus, from its beginning, that drawn t
 SET_ASIDE = 0.2  # of the corpus, at most
 MIN_PIECES = 8  # as long as that leaves them any length
 JUDGE_ORDER = 5  # of the n-gram model that judges texts
-BEGUN, FIRST_LINE = 100, 40  # texts for each prompt, and their characters, that show how a text begins
+LETTERS = 26  # of each case, at most, that texts are begun with
+BEGUN, FIRST_LINE = 20, 40  # texts for each of them, and their characters, that show how a text begins
 
 # ---------------------------------------------------------------------------------------------------------------------
 # real text
@@ -146,6 +147,15 @@ def _shuffled(texts: Sequence[str], seed: int) -> list[str]:
         places = order.permutation(len(text))
         shuffled.append("".join(text[i] for i in places))
     return shuffled
+
+
+def letters_of(corpus: Corpus) -> list[str]:
+    """The LETTERS most frequent letters of each case, upper case first; none where the corpus has not both."""
+    counts = np.bincount(corpus.ids, minlength=len(corpus.vocab))
+    by_count = [corpus.vocab[i] for i in np.argsort(-counts, kind="stable")]
+    upper = list(filter(str.isupper, by_count))[:LETTERS]
+    lower = list(filter(str.islower, by_count))[:LETTERS]
+    return upper + lower if upper and lower else []
 
 
 def begin_texts(

@@ -75,30 +75,37 @@ SPEAKING = RealText("Aa", [], "", 0, frozenset(), frozenset(["ANNA:"]), [], None
 SILENT = RealText("Aa", [], "", 0, frozenset(), frozenset(), [], None)
 
 
+def begun_by(upper, lower):
+    """Texts of which a share begins with a speaker, a share for each letter."""
+    letters = dict(zip("ABCDEFGH", upper, strict=False)) | dict(zip("abcdefgh", lower, strict=False))
+    return {c: ["ANNA:\nhello"] * round(20 * k) + ["And so"] * round(20 * (1 - k)) for c, k in letters.items()}
+
+
+ALIKE = [0.75, 0.8, 0.75, 0.8, 0.75, 0.8]
+HARDLY = [0, 0.05, 0, 0.05, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("upper", "lower", "verdict"),
     [
-        (75, 1, "confirmed"),
-        (25, 1, "refuted"),
-        (75, 40, "refuted"),
-        (52, 1, "too close to call"),
-        (75, 9, "too close to call"),
+        (ALIKE, HARDLY, "confirmed"),
+        ([0.25, 0.3, 0.25, 0.3, 0.25], HARDLY, "refuted"),
+        (ALIKE, [0.4, 0.45, 0.4, 0.45, 0.4], "refuted"),
+        ([1, 1, 1, 1, 0.1, 0.1], HARDLY, "too close to call"),  # most letters say one thing, others the opposite
+        (ALIKE, [0, 0.3, 0, 0, 0.1], "too close to call"),
+        ([1] * 4, [0] * 4, "not judged"),  # four letters, however many texts
     ],
 )
-def test_prompts_give_speakers_after_upper_case_over_half_the_time_and_after_lower_case_hardly_ever(
-    upper, lower, verdict
-):
-    claim = claims.claim_speakers(begun(upper, lower), SPEAKING)
-    assert claim["verdict"] == verdict and claim["n"] == 200
-    low_decides = lower == 40 or (lower == 9 and upper == 75)
-    assert claim["measured"] == pytest.approx((lower if low_decides else upper) / 100)
-    assert claim["interval"][0] < claim["measured"] < claim["interval"][1]
+def test_the_letter_is_the_unit_of_the_claim_on_speakers(upper, lower, verdict):
+    claim = claims.claim_speakers(begun_by(upper, lower), SPEAKING)
+    assert claim["verdict"] == verdict and claim["n"] == len(upper) + len(lower)
+    assert claim["interval"][0] <= claim["measured"] <= claim["interval"][1]
+    assert claim["of"] == "mean over letters"
 
 
-def test_few_prompts_are_not_judged_and_one_case_or_a_corpus_without_speakers_makes_no_claim():
-    assert claims.claim_speakers(begun(75, 0, n=20), SPEAKING)["verdict"] == "not judged"
+def test_a_corpus_of_one_case_or_without_speakers_makes_no_claim_on_them():
     assert claims.claim_speakers(begun(75, 1), SILENT) is None
-    assert claims.claim_speakers({"a": ["all:\n"] * 99, "1": ["1"]}, SPEAKING) is None
+    assert claims.claim_speakers({"a": ["all:\n"] * 99, "b": ["1"]}, SPEAKING) is None
     assert claims.claim_speakers({}, SPEAKING) is None
 
 
@@ -127,6 +134,7 @@ def test_the_rule_has_the_thresholds_that_decide():
     rule = claims.text_claim_rule().filled
     for words in (
         f"at least {MIN_TEXTS} texts",
+        "over letters",
         "above 90% of the share",
         "below 50% of it",
         "above 50%, and",

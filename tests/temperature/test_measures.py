@@ -6,15 +6,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from measured_texts import PEAKED, TARGETS, TYPICAL, away, make
+from measured_texts import PEAKED, TARGETS, TYPICAL, away, corpus_of, make
 
-from charlm import sampling
 from charlm.ngram import NGram
 from charlm.runs.files import pack, unpack
-from charlm.runs.folder import load_weights
 from charlm.temperature import measures
 from charlm.temperature.measures import TEXT_MEASURES, Measured
-from charlm.temperature.texts import DRAWN, REAL, SHUFFLED, RealText, Way, begin_texts, set_aside
+from charlm.temperature.texts import DRAWN, REAL, SHUFFLED, RealText, Way, letters_of, set_aside
 
 # ---------------------------------------------------------------------------------------------------------------------
 # the distribution
@@ -93,12 +91,20 @@ def test_the_unit_of_a_mean_is_the_standard_deviation_of_its_texts():
 # the closest temperature
 
 
-def test_the_closest_temperature_is_where_the_squared_difference_in_standard_deviations_is_smallest():
+def test_the_closest_temperature_is_where_the_difference_in_standard_deviations_is_smallest():
     measured = make(away(0.7))
     near = measures.closest_temperature(measured)
     assert (near.best, near.low, near.high, near.learnt) == (0.7, 0.7, 0.7, True)
     assert near.names == list(TEXT_MEASURES)
-    assert near.distance[1.7] == pytest.approx((1.0 / measured.unit("judge")) ** 2 / 5, rel=0.1)
+    assert near.distance[1.7] == pytest.approx(1.0 / measured.unit("judge") / 5**0.5, rel=0.05)
+    assert near.alone["judge"] == (0.7, 0.7, 0.7)
+
+
+def test_each_measure_alone_has_a_temperature_of_its_own():
+    measured = make(lambda t: {"judge": 1.0 + t, "distinct": 0.7 * t, "copied": 25.0 - 10 * t})
+    alone = measures.closest_temperature(measured).alone
+    assert [alone[name][0] for name in ("judge", "distinct", "copied")] == [0.4, 1.0, 0.7]
+    assert all(low <= best <= high for best, low, high in alone.values())
 
 
 def test_the_range_is_wide_where_texts_differ_more_than_temperatures():
@@ -117,7 +123,7 @@ def test_a_measure_on_which_all_real_pieces_agree_or_that_they_lack_is_in_no_dis
 def test_text_that_lacks_what_real_text_has_is_as_far_as_one_that_has_it_always_wrong():
     lacking = make(lambda t: {"headings": None if t > 1 else 0.0})
     near = measures.closest_temperature(lacking)
-    assert near.distance[2.0] == pytest.approx(near.distance[1.0]) == (0.9 / lacking.unit("headings")) ** 2 / 5
+    assert near.distance[2.0] == pytest.approx(near.distance[1.0]) == 0.9 / lacking.unit("headings") / 5**0.5
 
 
 def test_text_no_closer_than_shuffled_text_shows_nothing_learnt():
@@ -153,6 +159,13 @@ def test_a_diversity_that_truncation_does_not_reach_is_not_compared():
     assert measures.at_equal_diversity(make(half, truncated=ways), "words") == []
 
 
+def test_temperature_is_compared_with_real_text_where_it_is_as_diverse():
+    measured = make(lambda t: {"distinct": 0.5 + 0.2 * t, "words": 0.9 - 0.2 * t}, spread=0.001)
+    (row,) = measures.at_equal_diversity(measured, "words", REAL, ("T",))
+    assert row["value"] == pytest.approx(0.7, abs=0.002)
+    assert row["low"] < row["difference"] < row["high"] < 0
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # whether other runs say the same
 
@@ -177,31 +190,25 @@ def test_measures_of_a_runs_texts_are_kept_to_the_bit_and_for_their_settings_alo
     assert measures.measured_texts(folder, tiny, 8, 20, 2).sums[REAL]["judge"].all()
 
 
-def test_what_is_measured_of_a_run_is_what_its_claims_are_judged_from(folder, tiny, monkeypatch):
-    model = load_weights(folder)
-    real = set_aside(tiny, model[1], 8, 20)
-    near = measures.closest_temperature(measures.measured_texts(folder, tiny, 8, 20, 1))
-    assert (
-        measures.claim_measures(folder, tiny, 8, 20, 1)["names"].isnan().all()
-    )  # the first five letters are upper case
-    monkeypatch.setattr(sampling, "default_prompts", lambda vocab: ["B", "u"])
-    found = measures.claim_measures(folder, tiny, 8, 20, 1)
-    assert found["closest"].item() == near.best if near.learnt else math.isnan(found["closest"].item())
-    shares = measures.speaker_shares(begin_texts(*model, ["B", "u"], 1), real)
-    assert found["names"].tolist() == [s.rate for s in shares]
+# ---------------------------------------------------------------------------------------------------------------------
+# prompts
 
 
-def test_runs_are_measured_once_and_only_where_there_are_three(trained, tiny, monkeypatch):
-    folder, record = trained
-    asked = []
-    lists = {"closest": [0.7], "words": [0.9] * 5 + [math.nan], "names": [0.6, 0.1]}
+def test_the_letters_are_the_most_frequent_of_either_case(tmp_path, monkeypatch):
+    corpus = corpus_of("bbb B aa AA c 1Ω ω 你好 ..", tmp_path)
+    assert letters_of(corpus) == ["A", "B", "Ω", "b", "a", "c", "ω"]
+    monkeypatch.setattr("charlm.temperature.texts.LETTERS", 2)
+    assert letters_of(corpus) == ["A", "B", "b", "a"]
+    assert letters_of(corpus_of("no upper case, 123 你好", tmp_path)) == []
 
-    def noted(folder, name, of, measure):
-        asked.append(of)
-        return {name: torch.tensor(values) for name, values in lists.items()}
 
-    monkeypatch.setattr(measures, "kept_measurement", noted)
-    assert measures.rows_across_runs([record] * 9, tiny, 8, 20, runs=folder.parent) == []
-    rows = measures.rows_across_runs([record | {"seed": s} for s in range(3)], tiny, 8, 20, runs=folder.parent)
-    assert len(rows) == 3 == len(asked) and asked[0] == asked[1]
-    assert rows[1]["seed"] == 1 and rows[1]["words_10"] is None and rows[1]["upper"] == pytest.approx(0.6)
+def test_the_share_of_speakers_is_a_mean_over_letters(tiny, tiny_config):
+    real = set_aside(tiny, tiny_config, 8, 20)
+    name, prose = "ANNA:\nhello", "And so"
+    begun = {"A": [name] * 10, "B": [name] * 2 + [prose] * 2, "C": [prose], "a": [prose], "b": [prose]}
+    shares = measures.speaker_shares(begun, real)
+    assert shares
+    upper, lower = shares
+    assert (upper.mean, upper.n, upper.interval) == (0.5, 3, (0.0, 1.0))  # Student's t, cut off at 0 and 1
+    assert (lower.mean, lower.interval) == (0.0, (0.0, 0.0))
+    assert measures.speaker_shares({}, real) is None
