@@ -299,8 +299,17 @@ def test_the_distribution_says_its_sharpest_and_flattest():
     assert f"newline, has {p[0.2].max():.3f}" in figure.alt
     assert f"newline, has {p[10].max():.3f}" in figure.alt
     assert len(figure.rows) == 3 * 25
-    assert "logarithmic, from 0.001 to 1" in figure.caption  # on it a share of 25 characters that are alike is seen
+    assert "logarithmic, from 0.001 to 1" in figure.caption
     assert sum(r["probability"] for r in figure.rows) == pytest.approx(3)
+
+
+def test_bars_of_the_distribution_are_seen_at_every_temperature(monkeypatch):
+    monkeypatch.setattr("charlm.temperature.figures.finish", lambda canvas, *about: canvas)
+    canvas = temperature_distribution(VOCAB, distributions(25, (0.2, 1, 2, 10)), "A")
+    canvas.draw_without_rendering()
+    for ax in canvas.axes:
+        tallest = max(bar.get_window_extent().height for bar in ax.patches[:-1])  # the last one is the rest
+        assert tallest > 0.3 * ax.bbox.height
 
 
 def test_hostile_characters_are_drawn_and_escaped():
