@@ -289,6 +289,15 @@ def test_the_distribution_says_its_sharpest_and_flattest():
     assert sum(r["probability"] for r in figure.rows) == pytest.approx(3)
 
 
+def test_bars_of_the_distribution_are_seen_at_every_temperature(monkeypatch):
+    monkeypatch.setattr("charlm.temperature.figures.finish", lambda canvas, *about: canvas)
+    canvas = temperature_distribution(VOCAB, distributions(25, (0.2, 1, 2, 10)), "A")
+    canvas.draw_without_rendering()
+    for ax in canvas.axes:
+        tallest = max(bar.get_window_extent().height for bar in ax.patches[:-1])  # the last one is the rest
+        assert tallest > 0.3 * ax.bbox.height
+
+
 def test_hostile_characters_are_drawn_and_escaped():
     vocab = "$*<_`漢\u202e\u0301\x00\t\\|^"
     figure = temperature_distribution(vocab, distributions(len(vocab)), "$x^2$ *a* <script>\u202e")
