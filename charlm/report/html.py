@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 from nbconvert import TemplateExporter
 from nbconvert.filters import Highlight2HTML
@@ -14,6 +15,7 @@ from charlm.report.address import read_address, with_address
 from charlm.report.markdown import with_markup
 
 TEMPLATES = Path(__file__).with_name("templates")
+SHORT = "/:=;()-.!*'@$+?[]|^`{}~"  # what stands for itself in an address
 SANS = "system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"  # as in report.css
 DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css
 
@@ -71,12 +73,15 @@ def policy(styles: list[str], scripts: list[str]) -> str:
 
 
 def embedded(file: Path) -> str:
-    """A figure, or the numbers behind it, as an address that holds it all."""
-    if file.suffix == ".svg":
-        kind, content = "image/svg+xml", compact(in_both_schemes(file.read_text("utf-8"))).encode()
-    else:
-        kind, content = "text/csv;charset=utf-8", file.read_bytes()
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    """A figure, or the numbers behind it, as an address that holds it all, and no white space or comma, which would end it in a
+    list of images."""
+    text = file.read_text("utf-8")
+    if file.suffix == ".csv":
+        return f"data:text/csv;charset=utf-8,{quote(text, safe=SHORT + ',')}"
+    svg = compact(in_both_schemes(text))
+    if file.stem.endswith("-narrow"):
+        return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    return f"data:image/svg+xml,{quote(svg, safe=SHORT + ', ')}"
 
 
 def compact(svg: str) -> str:

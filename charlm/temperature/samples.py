@@ -118,5 +118,5 @@ def drawn_items(
     items = []
     for label, prompt, text, t in zip(labels, prompts, texts, each, strict=True):
         whole = to_end_of_line(text, len(prompt) + length)
-        items.append({"label": label, "text": whole, "prompt": prompt, "temperature": t})
+        items.append({"label": label, "text": whole, "prompt": prompt, "temperature": t, "verse": True})
     return items
