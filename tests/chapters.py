@@ -32,6 +32,8 @@ def chapter(
     made = {study: [MADE_ON | r for r in records] for study, records in (made or {}).items()}
     patch.setattr("charlm.runs.sweep.train_sweep", lambda configs, corpus, **options: runs)
     patch.setattr(studies, "read_study", lambda study, corpus: Made(study, corpus.sha256, made.get(study, [])))
+    # What figures look like is for test_figures.py, and takes long.
+    patch.setattr("matplotlib.figure.Figure.savefig", lambda *arguments, **options: None)
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     names: dict = {}
     shown = []

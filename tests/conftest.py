@@ -17,9 +17,7 @@ from charlm_core import Config
 
 # Files whose tests share what takes long to make.
 WHOLE = {
-    "test_bench.py",
     "test_browser.py",
-    "test_house.py",
     "test_lab.py",
     "test_notebooks.py",
     "test_report.py",
