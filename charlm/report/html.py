@@ -43,15 +43,18 @@ def write_html(document: dict, folder: Path, play: dict[str, str] | None = None)
     styles = "".join((TEMPLATES / name).read_text("utf-8") for name in ("report.css", "play.css"))
     script = (TEMPLATES / "report.js").read_text("utf-8")
     page = with_markup(document, "html5") | {"play": play, "styles": styles, "script": script}
-    page["policy"] = policy([styles], [script, *([play["script"]] if play else [])])
+    page["policy"] = (
+        policy([styles], [script, play["script"]], "'wasm-unsafe-eval'") if play else policy([styles], [script])
+    )
     html, _ = PageExporter(folder / "figures").from_notebook_node(new_notebook(metadata={"charlm": page}))
     if address := read_address():
         html = with_address(html, address)
     (folder / "report.html").write_text(html, "utf-8", newline="\n")
 
 
-def policy(styles: list[str], scripts: list[str]) -> str:
-    """Lets the page load nothing, and run no script and take no style but these."""
+def policy(styles: list[str], scripts: list[str], compiled: str = "") -> str:
+    """Lets the page load nothing, and run no script and take no style but these; and, where `compiled` says so, lets the
+    scripts compile WebAssembly, which reaches nothing but the memory that they give it."""
 
     def hashes(parts: list[str]) -> str:
         return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(p.encode()).digest()).decode()}'" for p in parts)
@@ -60,7 +63,7 @@ def policy(styles: list[str], scripts: list[str]) -> str:
         "default-src": "'none'",
         "img-src": "data:",
         "style-src": hashes(styles),
-        "script-src": hashes(scripts),
+        "script-src": f"{hashes(scripts)} {compiled}".strip(),
         "worker-src": "blob:",
         "base-uri": "'none'",
         "form-action": "'none'",

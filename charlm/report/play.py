@@ -25,7 +25,6 @@ from charlm.report.stand_in import reading_figure, stored_samples
 from charlm.runs import folder
 from charlm.runs.embedded import data_block, float16_weights, packed_weights
 from charlm.show import Figure, Samples, escape_markdown, finding_values
-from charlm.text import is_heading
 from charlm_core import CharlmError, CharModel, Config, Corpus, decode, encode
 
 CELLS_SHOWN = ("rnn", "lstm")
@@ -33,7 +32,6 @@ LARGEST_VOCABULARY = 1000  # of a vocabulary
 LARGEST_TEXT = 1_000_000  # bytes of a corpus that is embedded
 LARGEST_PAGE = 6_000_000  # bytes
 MOST_CHUNKS = 3000  # held-out chunks that are read, evenly spaced
-SENTENCE = "To be, or not to be: that is the question."
 
 Split = tuple[np.ndarray, np.ndarray]  # training and validation chunks
 Content = dict[str, Any]
@@ -68,17 +66,18 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None, own_text:
     content: Content = {
         "vocab": corpus.vocab,
         "models": {},
-        "held_out": {},
         "missing": missing,
         "text": _embeddable(corpus, own_text),
         "temperature": temperature_evidence(results),
         "draws": _draws(results),
-        "prompt": first_prompt(corpus),
+        "prompt": sampling.default_prompts(corpus.vocab)[0],
     }
+    pieces = {}  # held-out chunks of each model, and their losses
     for cell, (record, weights, config) in chosen.items():
         training, validation = _split(corpus, config)
+        validation = _some(validation)
         halves = float16_weights(weights)
-        exact, rounded = (held_out_losses(w, config, corpus, _some(validation)) for w in (weights, halves))
+        exact, rounded = (held_out_losses(w, config, corpus, validation) for w in (weights, halves))
         content["models"][cell] = {
             "run": record["run_id"],
             "seed": config.seed,
@@ -89,19 +88,30 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None, own_text:
             "training": _bits(training, corpus, config),
             **packed_weights(halves, config),
         }
-        content["held_out"][cell] = _spread(rounded)
+        pieces[cell] = validation, rounded
     content["chunk_length"] = config.chunk_length
     surprises: dict[str, Callable[[np.ndarray], np.ndarray]]
     surprises = {cell: partial(surprise, weights, config) for cell, (_, weights, config) in chosen.items()}
     order = finding_values(results, "against-counting").get("order")
     if content["text"] is not None and order:
-        training, validation = _split(corpus, config)
         counting = NGram(list(_rows(training, corpus, config)), order, len(corpus.vocab))
-        losses = -counting.log_probabilities(_rows(_some(validation), corpus, config)).mean(axis=1)
-        content |= {"order": order, "held_out": content["held_out"] | {"ngram": _spread(losses)}}
+        losses = -counting.log_probabilities(_rows(validation, corpus, config)).mean(axis=1)
+        pieces["ngram"] = validation, losses
+        content["counting"] = {
+            "cell": cell,
+            "order": order,
+            "occurring": [counts.discount for counts in counting.occurring],
+            "preceding": [counts.discount for counts in counting.preceded],
+        }
         surprises["ngram"] = lambda ids: -counting.log_probabilities(ids)
+    content["held_out"] = {name: _spread(losses) for name, (_, losses) in pieces.items()}
     samples = stored_samples(content, chosen)
-    content["sentence"] = SENTENCE if set(SENTENCE) <= set(corpus.vocab) else samples.items[0]["text"][:60]
+    typical = typical_piece(pieces)
+    if content["text"] is None or typical is None:
+        content["sentence"] = samples.items[0]["text"][:60]
+    else:
+        content["typical"] = True
+        content["sentence"] = decode(_rows(np.array([typical]), corpus, config)[0], corpus.vocab)
     ids = encode(content["sentence"], corpus.vocab)
     by_model = {name: of_ids(ids) for name, of_ids in surprises.items()}
     return Play(content, samples, reading_figure(content["sentence"], by_model))
@@ -157,6 +167,16 @@ def surprise(weights: dict[str, Tensor], config: Config, ids: np.ndarray) -> np.
     return -log_p.gather(-1, torch.from_numpy(targets)[..., None])[:, 0, 0].numpy()
 
 
+def typical_piece(pieces: dict[str, Split]) -> int | None:
+    """Of the chunks that no model was trained on, the one whose losses (of each model chunks and losses) are closest to their
+    means; None where there is no such chunk."""
+    distances = [
+        dict(zip(chunks.tolist(), abs(losses - losses.mean()), strict=True)) for chunks, losses in pieces.values()
+    ]
+    shared = set.intersection(*map(set, distances))
+    return min(sorted(shared), key=lambda chunk: sum(d[chunk] for d in distances), default=None)
+
+
 def _rows(chunks: np.ndarray, corpus: Corpus, config: Config) -> np.ndarray:
     """The characters of each chunk and the one more that is its last target, (chunks, time + 1)."""
     return corpus.ids[chunks[:, None] * config.chunk_length + np.arange(config.chunk_length + 1)]
@@ -209,14 +229,6 @@ def _draws(results: dict) -> Content:
         draws[cell] = [{"seed": r["seed"], "loss": r["val_loss_last"]} for r in records]
     chance = {name: finding_values(results, "enough-seeds").get(name) for name in ("one", "difference", "n")}
     return draws | {"chance": chance}
-
-
-def first_prompt(corpus: Corpus) -> str:
-    """A speaker's name as the text first has one, or else the first of the default prompts."""
-    for line in decode(corpus.ids[:10_000], corpus.vocab).split("\n"):
-        if is_heading(line):
-            return line
-    return sampling.default_prompts(corpus.vocab)[0]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -288,11 +300,14 @@ def _write(content: Content) -> str:
 def _read(content: Content) -> str:
     rows = [cell.upper() for cell in content["models"]]
     text = "How much does each character of a text surprise a model? The colour is its surprise in nats, −ln\u00a0p, "
-    if "order" in content:
-        counted = "LSTM" if "lstm" in content["models"] else rows[0]
-        text += f"under {', '.join(rows)} and a model that only counts (interpolated Kneser-Ney of order {content['order']}, counted by "
-        return text + f"this page on the text that the {counted} learnt from)."
-    return text + f"under {' and '.join(rows)}. The corpus is not in this page, so no counting model stands beside."
+    if "counting" not in content:
+        return text + f"under {' and '.join(rows)}. The corpus is not in this page, so no counting model stands beside."
+    counting = content["counting"]
+    text += f"under {', '.join(rows)} and a model that only counts (interpolated Kneser-Ney of order {counting['order']}, counted by "
+    text += f"this page on the text that the {counting['cell'].upper()} learnt from)."
+    if content.get("typical"):
+        text += " At first a piece stands here that none of them was trained on: the one whose losses are closest to the means."
+    return text
 
 
 def _draw(content: Content) -> str:

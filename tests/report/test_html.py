@@ -49,11 +49,13 @@ def test_the_policy_names_each_script_and_style_by_its_hash(tmp_path):
     write_html(arranged(*cells, play=[Samples("play", [], "Texts.")]), tmp_path, play)
     page = (tmp_path / "report.html").read_text("utf-8")
     policy = re.search('http-equiv="Content-Security-Policy" content="(.*?)"', page)[1]
-    assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy
+    assert policy.startswith("default-src 'none'; ") and "'unsafe" not in policy
     inside = re.findall("<(?:style|script)>(.*?)</(?:style|script)>", page, re.DOTALL)
     assert len(inside) == 3 and play["script"] in inside
     for part in inside:
         assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
+    write_html(arranged(a_cell("# T")), tmp_path)
+    assert "wasm" not in (tmp_path / "report.html").read_text("utf-8")
 
 
 SIGNS = {

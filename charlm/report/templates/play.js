@@ -1,5 +1,5 @@
-// The trained models in the page: a worker that reads, writes and counts, and below it the page's own part. One file, without
-// a library and without the network. Text of readers and models reaches the page as text alone.
+// The trained models in the page: a worker that reads and writes, and below it the page's own part. One file, without a
+// library and without the network. Text of readers and models reaches the page as text alone.
 "use strict";
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -55,115 +55,123 @@ function engine() {
     return floats;
   }
 
-  // out = weights (rows × columns) · x + bias. Eight rows go together, so that a number of x serves eight times.
-  function multiply(weights, bias, x, out) {
-    const rows = out.length, n = x.length, whole = rows - (rows % 8);
-    for (let r = 0; r < whole; r += 8) {
-      const p0 = r * n, p1 = p0 + n, p2 = p1 + n, p3 = p2 + n, p4 = p3 + n, p5 = p4 + n, p6 = p5 + n, p7 = p6 + n;
-      let s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
-      for (let i = 0; i < n; i++) {
-        const v = x[i];
-        s0 += weights[p0 + i] * v;
-        s1 += weights[p1 + i] * v;
-        s2 += weights[p2 + i] * v;
-        s3 += weights[p3 + i] * v;
-        s4 += weights[p4 + i] * v;
-        s5 += weights[p5 + i] * v;
-        s6 += weights[p6 + i] * v;
-        s7 += weights[p7 + i] * v;
-      }
-      out[r] = s0 + bias[r];
-      out[r + 1] = s1 + bias[r + 1];
-      out[r + 2] = s2 + bias[r + 2];
-      out[r + 3] = s3 + bias[r + 3];
-      out[r + 4] = s4 + bias[r + 4];
-      out[r + 5] = s5 + bias[r + 5];
-      out[r + 6] = s6 + bias[r + 6];
-      out[r + 7] = s7 + bias[r + 7];
-    }
-    for (let r = whole; r < rows; r++) {
-      let s = 0;
-      for (let i = 0; i < n; i++) s += weights[r * n + i] * x[i];
-      out[r] = s + bias[r];
-    }
+  // The product that takes most of the time, in WebAssembly, which has two numbers of float64 in one instruction:
+  //
+  //   multiply(weights, x, bias, out, end of out, end of x):   out = weights · x + bias
+  //
+  // for eight rows at a time, whose weights stand column by column. Its variables 0 to 5 are these addresses, 6 is a place in
+  // x, 7 to 10 are the sums of two rows each, and 11 is a number of x twice.
+  function product(memory) {
+    const GET = 0x20, SET = 0x21, CONST = 0x41, ADD = 0x6a, BELOW = 0x49, LOOP = [0x03, 0x40], AGAIN = [0x0d, 0], END = 0x0b;
+    const LOAD = [0xfd, 0x00, 0], LOAD_TWICE = [0xfd, 0x0a, 0], LOAD_TWO_FLOATS = [0xfd, 0x5d, 0], STORE = [0xfd, 0x0b, 0];
+    const AS_DOUBLES = [0xfd, 0x5f], PLUS = [0xfd, 0xf0, 1], TIMES = [0xfd, 0xf2, 1];
+    const forward = (address, ...bytes) => [GET, address, CONST, ...bytes, ADD, SET, address];
+    const SIXTY_FOUR = [0xc0, 0];
+    const sums = (make) => [7, 8, 9, 10].flatMap(make);
+    const code = [2, 1, 0x7f, 5, 0x7b, // variables of its own: one address, five pairs of numbers
+      ...LOOP,
+      ...sums((s, k) => [GET, 2, ...LOAD, 16 * k, SET, s]),
+      GET, 1, SET, 6,
+      ...LOOP,
+      GET, 6, ...LOAD_TWICE, 0, SET, 11,
+      ...sums((s, k) => [GET, s, GET, 0, ...LOAD_TWO_FLOATS, 8 * k, ...AS_DOUBLES, GET, 11, ...TIMES, ...PLUS, SET, s]),
+      ...forward(0, 32), ...forward(6, 8), GET, 6, GET, 5, BELOW, ...AGAIN, END,
+      ...sums((s, k) => [GET, 3, GET, s, ...STORE, 16 * k]),
+      ...forward(2, ...SIXTY_FOUR), ...forward(3, ...SIXTY_FOUR), GET, 3, GET, 4, BELOW, ...AGAIN, END,
+      END];
+    const length = (bytes) => (bytes < 128 ? [bytes] : [(bytes & 127) | 128, bytes >> 7]);
+    const section = (id, bytes) => [id, ...length(bytes.length), ...bytes];
+    const module = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // of one function of six numbers,
+      ...section(1, [1, 0x60, 6, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0]),
+      ...section(2, [1, 1, 0x6d, 1, 0x6d, 2, 0, 1]), // that takes a memory m.m
+      ...section(3, [1, 0]),
+      ...section(7, [1, 1, 0x66, 0, 0]), // and gives a function f
+      ...section(10, [1, ...length(code.length), ...code])));
+    const { f } = new WebAssembly.Instance(module, { m: { m: memory } }).exports;
+    return (weights, x, bias, out) => f(weights.byteOffset, x.byteOffset, bias.byteOffset, out.byteOffset,
+      out.byteOffset + out.byteLength, x.byteOffset + x.byteLength);
   }
 
-  // A trained model that reads one character at a time.
+  const eights = (n) => 8 * Math.ceil(n / 8);
+
+  // A trained model that reads one character at a time. Its state is one array: of each layer the hidden state, then of each
+  // the cell state.
   class Model {
     constructor(about, size) {
-      const { cell, hidden_size: hidden, layers } = about.config;
-      const all = floatsOf(bytesOf(about.weights));
-      let used = 0;
-      const next = (n) => all.subarray(used, (used += n));
+      const { cell, hidden_size: hidden, layers } = about.config, all = floatsOf(bytesOf(about.weights));
+      this.memory = new WebAssembly.Memory({ initial: Math.ceil(all.length / 8192) + 16 }); // 8 bytes a weight, and some more
+      this.used = 0;
+      this.multiply = product(this.memory);
       this.hidden = hidden;
       this.size = size;
       this.gates = cell === "lstm" ? 4 * hidden : hidden;
       this.step = cell === "lstm" ? this.lstm : this.rnn;
-      this.layers = [];
-      for (let layer = 0; layer < layers; layer++) {
-        const below = layer ? hidden : size;
-        const fromBelow = next(this.gates * below), fromOwn = next(this.gates * hidden);
-        const one = next(this.gates), other = next(this.gates);
-        const bias = Float64Array.from(one, (b, i) => b + other[i]);
-        this.layers.push(layer ? this.joined(fromBelow, fromOwn, bias) : this.first(fromBelow, fromOwn, bias));
+      let read = 0;
+      const next = (n) => all.subarray(read, (read += n));
+      this.layers = Array.from({ length: layers }, (_, layer) => {
+        const fromBelow = next(this.gates * (layer ? hidden : size)), fromOwn = next(this.gates * hidden);
+        const one = next(this.gates), other = next(this.gates), bias = Float64Array.from(one, (b, i) => b + other[i]);
+        const x = this.room(Float64Array, (layer ? 2 : 1) * hidden); // the state below, where there is one, and its own
+        if (layer) return { x, biases: [this.vector(bias)], weights: this.matrix(this.gates, fromBelow, fromOwn) };
+        // A matrix times a one-hot vector is a column of the matrix: the first layer looks it up.
+        const column = (id) => this.vector(bias.map((b, row) => b + fromBelow[row * size + id]));
+        return { x, biases: Array.from({ length: size }, (_, id) => column(id)), weights: this.matrix(this.gates, fromOwn) };
+      });
+      this.head = { x: this.room(Float64Array, hidden), weights: this.matrix(size, next(size * hidden)), bias: this.vector(next(size)) };
+      this.sums = this.room(Float64Array, eights(this.gates));
+      this.logits = this.room(Float64Array, eights(size));
+    }
+
+    room(kind, length) {
+      const made = new kind(this.memory.buffer, this.used, length);
+      this.used += eights(made.byteLength);
+      return made;
+    }
+
+    vector(values) {
+      const made = this.room(Float64Array, eights(values.length));
+      made.set(values);
+      return made;
+    }
+
+    // Matrices beside each other as one, in the order of the product.
+    matrix(rows, ...parts) {
+      const n = parts.reduce((columns, part) => columns + part.length / rows, 0);
+      const made = this.room(Float32Array, eights(rows) * n);
+      let left = 0;
+      for (const part of parts) {
+        const columns = part.length / rows;
+        for (let row = 0; row < rows; row++)
+          for (let i = 0; i < columns; i++) made[(row - (row % 8)) * n + (left + i) * 8 + (row % 8)] = part[row * columns + i];
+        left += columns;
       }
-      this.head = { weights: next(size * hidden), bias: Float64Array.from(next(size)) };
-      this.sums = new Float64Array(this.gates);
-      this.logits = new Float64Array(size);
+      return made;
     }
 
-    // A matrix times a one-hot vector is a column of the matrix: the first layer looks it up.
-    first(fromBelow, fromOwn, bias) {
-      const columns = [];
-      for (let id = 0; id < this.size; id++)
-        columns.push(Float64Array.from(bias, (b, row) => b + fromBelow[row * this.size + id]));
-      return { columns, weights: fromOwn };
-    }
-
-    // The layers above read the state below and their own in one product.
-    joined(fromBelow, fromOwn, bias) {
-      const n = this.hidden, weights = new Float32Array(this.gates * 2 * n);
-      for (let row = 0; row < this.gates; row++) {
-        weights.set(fromBelow.subarray(row * n, (row + 1) * n), row * 2 * n);
-        weights.set(fromOwn.subarray(row * n, (row + 1) * n), row * 2 * n + n);
-      }
-      return { weights, bias };
-    }
-
-    // The state before the first character: of each layer its hidden state, that below it beside it, and its cell state.
     zero() {
-      return this.layers.map((layer, i) => {
-        const input = new Float64Array((i ? 2 : 1) * this.hidden);
-        return { input, own: input.subarray(i ? this.hidden : 0), memory: new Float64Array(this.hidden) };
-      });
-    }
-
-    copy(state) {
-      return this.zero().map((layer, i) => {
-        layer.input.set(state[i].input);
-        layer.memory.set(state[i].memory);
-        return layer;
-      });
+      return new Float64Array(2 * this.layers.length * this.hidden);
     }
 
     // Reads a character: changes the state, and gives the logits of the next one (the same array every time).
     read(id, state) {
-      for (let i = 0; i < this.layers.length; i++) {
-        const layer = this.layers[i];
-        if (i) state[i].input.set(state[i - 1].own);
-        multiply(layer.weights, i ? layer.bias : layer.columns[id], state[i].input, this.sums);
-        this.step(this.sums, state[i]);
-      }
-      multiply(this.head.weights, this.head.bias, state[state.length - 1].own, this.logits);
-      return this.logits;
+      const n = this.hidden, depth = this.layers.length;
+      const own = (layer) => state.subarray(layer * n, (layer + 1) * n);
+      this.layers.forEach(({ x, biases, weights }, layer) => {
+        x.set(state.subarray(Math.max(0, layer - 1) * n, (layer + 1) * n));
+        this.multiply(weights, x, biases[layer ? 0 : id], this.sums);
+        this.step(this.sums, own(layer), own(depth + layer));
+      });
+      this.head.x.set(own(depth - 1));
+      this.multiply(this.head.weights, this.head.x, this.head.bias, this.logits);
+      return this.logits.subarray(0, this.size);
     }
 
-    rnn(sums, layer) {
-      for (let i = 0; i < this.hidden; i++) layer.own[i] = Math.tanh(sums[i]);
+    rnn(sums, own) {
+      for (let i = 0; i < own.length; i++) own[i] = Math.tanh(sums[i]);
     }
 
-    lstm(sums, layer) {
-      const n = this.hidden, { own, memory } = layer;
+    lstm(sums, own, memory) {
+      const n = own.length;
       for (let i = 0; i < n; i++) {
         const enter = 1 / (1 + Math.exp(-sums[i])), keep = 1 / (1 + Math.exp(-sums[n + i]));
         const leave = 1 / (1 + Math.exp(-sums[3 * n + i]));
@@ -173,20 +181,75 @@ function engine() {
     }
   }
 
+  // --- the counting model: interpolated Kneser-Ney, as charlm/ngram.py has it. Its state is the characters before, and its
+  // logits are logarithms of probabilities.
+
+  class Counting {
+    constructor(chunks, { order, occurring, preceding }, size) {
+      this.text = Int16Array.from(chunks.flatMap((chunk) => [-1, ...chunk])); // a -1 before each
+      this.discounts = { occurring, preceding }; // by length of the context
+      this.longest = order - 1;
+      this.size = size;
+      this.found = new Map();
+    }
+
+    // Where a character stands after this context.
+    places(context) {
+      if (!context.length) return Int32Array.from(this.text.keys()).filter((place) => this.text[place] >= 0);
+      return this.after(context.slice(1)).places.filter((place) => this.text[place - context.length] === context[0]);
+    }
+
+    // What stands after a context: how often each character occurs there, and how many different characters (or the start of
+    // a chunk) stand before the context and it.
+    after(context) {
+      const key = context.join();
+      if (!this.found.has(key)) {
+        const places = this.places(context), occurring = new Float64Array(this.size), preceding = new Float64Array(this.size);
+        const pairs = new Set();
+        for (const place of places) {
+          const id = this.text[place];
+          occurring[id]++;
+          pairs.add((this.text[place - context.length - 1] + 1) * this.size + id);
+        }
+        for (const pair of pairs) preceding[pair % this.size]++;
+        this.found.set(key, { places, occurring, preceding });
+      }
+      return this.found.get(key);
+    }
+
+    zero() {
+      return [];
+    }
+
+    read(id, state) {
+      state.push(id);
+      if (state.length > this.longest) state.shift();
+      let p = new Float64Array(this.size).fill(1 / this.size);
+      for (let length = 0; length <= state.length; length++) {
+        const kind = length === state.length ? "occurring" : "preceding", discount = this.discounts[kind][length];
+        const counts = this.after(state.slice(state.length - length))[kind];
+        const total = sum(counts), spare = discount * counts.filter(Boolean).length;
+        if (total) p = p.map((below, c) => (Math.max(0, counts[c] - discount) + spare * below) / total);
+      }
+      return p.map(Math.log);
+    }
+  }
+
   // --- from logits to a character, as charlm/sampling.py has it
 
   function likeliestFirst(values) {
     return Array.from(values.keys()).sort((a, b) => values[b] - values[a] || a - b);
   }
 
-  const sum = (values) => values.reduce((a, b) => a + b, 0);
+  function sum(values) {
+    return values.reduce((a, b) => a + b, 0);
+  }
 
   // The distribution that temperature, top-k (0: all) and top-p (1: all) make of the logits. Temperature 0: the likeliest.
   function distribution(logits, temperature, topK = 0, topP = 1) {
-    let top = 0;
-    for (let i = 1; i < logits.length; i++) if (logits[i] > logits[top]) top = i;
-    if (temperature === 0) return Float64Array.from(logits, (_, i) => (i === top ? 1 : 0));
-    const weights = Float64Array.from(logits, (z) => Math.exp((z - logits[top]) / temperature));
+    const top = logits.reduce((best, z, i) => (z > logits[best] ? i : best), 0);
+    if (temperature === 0) return logits.map((_, i) => (i === top ? 1 : 0));
+    const weights = logits.map((z) => Math.exp((z - logits[top]) / temperature));
     const all = sum(weights);
     if (topP >= 1 && !(topK > 0 && topK < weights.length)) return weights.map((w) => w / all);
     const order = likeliestFirst(weights);
@@ -214,150 +277,42 @@ function engine() {
   }
 
   function surpriseOf(logits, id) { // in nats
-    const top = logits.reduce((a, b) => Math.max(a, b));
-    let total = 0;
-    for (const z of logits) total += Math.exp(z - top);
-    return Math.log(total) - (logits[id] - top);
-  }
-
-  // --- the counting model: interpolated Kneser-Ney, as charlm/ngram.py has it
-
-  class Counting {
-    constructor(sequences, order, size) {
-      this.order = order;
-      this.size = size;
-      const room = 1 << Math.ceil(Math.log2(2 + 2 * order * sequences.reduce((n, s) => n + s.length, 0)));
-      this.slots = new Int32Array(room); // of a hash table: number of a gram + 1, or 0
-      const most = room / 2;
-      this.context = new Int32Array(most); // of each gram: the gram without its last character,
-      this.last = new Int32Array(most); // that character,
-      this.length = new Uint8Array(most);
-      this.occurs = new Int32Array(most); // how often it occurs,
-      this.precedes = new Int32Array(most); // and how many different characters (or starts) stand before it
-      this.grams = 1; // the empty one is number 0
-      this.count(sequences);
-      this.sumUp();
-    }
-
-    // The number of a gram that is one character longer, -1 where there is none, a new one where `make` says so.
-    find(context, id, make) {
-      const mask = this.slots.length - 1;
-      let slot = (Math.imul(context, 0x9e3779b1) ^ Math.imul(id + 1, 0x85ebca6b)) & mask;
-      for (let gram; (gram = this.slots[slot] - 1) >= 0; slot = (slot + 1) & mask)
-        if (this.context[gram] === context && this.last[gram] === id) return gram;
-      if (!make) return -1;
-      this.context[this.grams] = context;
-      this.last[this.grams] = id;
-      this.length[this.grams] = this.length[context] + 1;
-      this.slots[slot] = this.grams + 1;
-      return this.grams++;
-    }
-
-    count(sequences) {
-      const started = new Set();
-      for (const ids of sequences) {
-        let shorter = [0]; // by length, the gram that ends at the character before
-        for (let t = 0; t < ids.length; t++) {
-          const here = [0];
-          for (let length = 1; length <= this.order && length <= t + 1; length++) {
-            const known = this.grams;
-            const gram = this.find(shorter[length - 1], ids[t], true);
-            this.occurs[gram]++;
-            if (gram === known && length > 1) this.precedes[here[length - 1]]++;
-            if (length === t + 1 && !started.has(gram)) {
-              started.add(gram);
-              this.precedes[gram]++;
-            }
-            here.push(gram);
-          }
-          shorter = here;
-        }
-      }
-    }
-
-    // For every length a discount, and for every context what its grams add up to; once for how often grams occur, once for
-    // what stands before them.
-    sumUp() {
-      this.tables = [this.occurs, this.precedes].map((counts) => {
-        const ones = new Float64Array(this.order + 1), twos = new Float64Array(this.order + 1);
-        for (let gram = 1; gram < this.grams; gram++) {
-          if (counts[gram] === 1) ones[this.length[gram]]++;
-          if (counts[gram] === 2) twos[this.length[gram]]++;
-        }
-        const discount = ones.map((n, i) => (n && twos[i] ? n / (n + 2 * twos[i]) : 0.5));
-        const total = new Float64Array(this.grams), spare = new Float64Array(this.grams);
-        for (let gram = 1; gram < this.grams; gram++) {
-          total[this.context[gram]] += counts[gram];
-          spare[this.context[gram]] += discount[this.length[gram]];
-        }
-        return { counts, discount, total, spare };
-      });
-    }
-
-    interpolated(table, context, gram, below) {
-      if (context < 0 || !(table.total[context] > 0)) return below;
-      const seen = gram < 0 ? 0 : table.counts[gram] - table.discount[this.length[gram]];
-      return (seen + table.spare[context] * below) / table.total[context];
-    }
-
-    // The distribution of the character after these.
-    next(ids) {
-      const longest = Math.min(this.order - 1, ids.length);
-      const contexts = []; // by length
-      for (let length = 0; length <= longest; length++) {
-        let gram = 0;
-        for (let i = ids.length - length; i < ids.length && gram >= 0; i++) gram = this.find(gram, ids[i], false);
-        contexts.push(gram);
-      }
-      const [occurring, preceding] = this.tables;
-      return Float64Array.from({ length: this.size }, (_, id) => {
-        let p = 1 / this.size;
-        for (let length = 0; length <= longest; length++) {
-          const gram = contexts[length] < 0 ? -1 : this.find(contexts[length], id, false);
-          p = this.interpolated(length === longest ? occurring : preceding, contexts[length], gram, p);
-        }
-        return p;
-      });
-    }
+    const top = Math.max(...logits);
+    return Math.log(sum(logits.map((z) => Math.exp(z - top)))) - (logits[id] - top);
   }
 
   // --- the text that the models learnt from
 
-  class Source {
-    constructor(text, ids, chunk) {
-      this.text = text;
-      this.ids = ids;
-      this.chunk = chunk;
-      this.words = new Set(wordsIn(text).map(({ word }) => word));
-      this.headings = new Set(text.split("\n").filter((line) => /^[^.,;:!?-]+:$/.test(line)));
-    }
+  const COPY = 20; // characters of a passage that is marked
+  const HEADING = /^[^.,;:!?\n-]*\p{L}[^.,;:!?\n-]*:$/gmu; // a speaker's name as plays print it
 
-    isTraining(bits) {
-      const bytes = bytesOf(bits);
-      return (i) => (bytes[i >> 3] >> (i & 7)) & 1;
-    }
+  function isTraining(bits) {
+    const bytes = bytesOf(bits);
+    return (chunk) => (bytes[chunk >> 3] >> (chunk & 7)) & 1;
+  }
 
-    // The training chunks of a run, each with the one character more that is its last target.
-    chunks(bits) {
-      const training = this.isTraining(bits), found = [];
-      for (let i = 0; (i + 1) * this.chunk < this.ids.length; i++)
-        if (training(i)) found.push(this.ids.subarray(i * this.chunk, (i + 1) * this.chunk + 1));
-      return found;
-    }
+  // The training chunks of a run as ids, each with the one character more that is its last target.
+  function trainingChunks(ids, length, bits) {
+    const training = isTraining(bits), found = [];
+    for (let i = 0; (i + 1) * length < ids.length; i++)
+      if (training(i)) found.push(ids.slice(i * length, (i + 1) * length + 1));
+    return found;
+  }
 
-    // The same as one text: chunks that follow each other run on, and a character that no text has stands between others.
-    trainingText(bits, between) {
-      const training = this.isTraining(bits), passages = [];
-      const characters = Array.from(this.text);
-      for (let i = 0; (i + 1) * this.chunk < characters.length; i++) {
-        if (!training(i)) continue;
-        let end = i + 1;
-        while ((end + 1) * this.chunk < characters.length && training(end)) end++;
-        passages.push(characters.slice(i * this.chunk, end * this.chunk + 1).join(""));
-        i = end;
-      }
-      return passages.join(between);
-    }
+  // The same as one text: chunks that follow each other run on, and a character that no text has stands between others.
+  function trainingText(characters, length, bits) {
+    const training = isTraining(bits);
+    let text = "";
+    for (let i = 0; (i + 1) * length < characters.length; i++)
+      text += training(i) ? characters.slice(i * length, (i + 1) * length + (training(i + 1) ? 0 : 1)).join("") : "\uffff";
+    return text;
+  }
+
+  // A number for the COPY characters before `end`: most passages that are looked for need no search.
+  function hash(text, end) {
+    let number = 0;
+    for (let i = end - COPY; i < end; i++) number = Math.imul(number, 0x01000193) ^ text.charCodeAt(i);
+    return Math.imul(number ^ (number >>> 15), 0x85ebca6b) >>> 10;
   }
 
   // The words of a text, case-folded, with where they begin and end: letters, their marks, and apostrophes inside.
@@ -366,94 +321,69 @@ function engine() {
     for (const match of text.matchAll(/[\p{L}\p{M}'’]+/gu)) {
       const whole = match[0].replaceAll("’", "'");
       const bare = whole.replace(/^'+|'+$/g, "");
-      if (bare) found.push({ word: bare.toLowerCase(), begin: match.index + whole.indexOf(bare), end: match.index + whole.indexOf(bare) + bare.length });
+      const begin = match.index + whole.indexOf(bare);
+      if (bare) found.push({ word: bare.toLowerCase(), begin, end: begin + bare.length });
     }
     return found;
   }
 
   // --- what is asked of the worker
 
-  const COPY = 20; // characters of a passage that is marked
   const SLICE = 40; // milliseconds of work after which others get their turn
-  let vocab, ids, order, models = {}, trainingBits = {}, source = null, counting = null;
-  const trainingTexts = {}; // by cell: the text that its run learnt from, and marks of its passages of COPY characters
+  const models = {}, trainingTexts = {}, marks = {}; // by cell; marks of the passages of COPY characters in a training text
+  let vocab, ids, corpus, words, headings;
+  let writings = []; // the texts that are being written, at a temperature each
 
   function begin(content) {
     vocab = Array.from(content.vocab);
     ids = new Map(vocab.map((c, i) => [c, i]));
-    for (const [cell, about] of Object.entries(content.models)) {
-      models[cell] = new Model(about, vocab.length);
-      trainingBits[cell] = about.training;
+    corpus = content.text;
+    for (const [cell, about] of Object.entries(content.models)) models[cell] = new Model(about, vocab.length);
+    if (corpus === null) return;
+    const characters = Array.from(corpus), { chunk_length: length, models: given, counting } = content;
+    for (const [cell, { training }] of Object.entries(given)) {
+      const text = (trainingTexts[cell] = trainingText(characters, length, training));
+      marks[cell] = new Uint8Array(2 ** 22);
+      for (let end = COPY; end <= text.length; end++) marks[cell][hash(text, end)] = 1;
     }
-    if (content.text !== null) {
-      const all = Int32Array.from(content.text, (c) => ids.get(c));
-      source = new Source(content.text, all, content.chunk_length);
-    }
-    order = content.order;
+    words = new Set(wordsIn(corpus).map(({ word }) => word));
+    headings = new Set(corpus.match(HEADING));
+    if (!counting) return;
+    const chunks = trainingChunks(characters.map((c) => ids.get(c)), length, given[counting.cell].training);
+    models.ngram = new Counting(chunks, counting, vocab.length);
   }
 
-  function count() { // when it is first needed
-    if (!counting && source && order) {
-      const cell = "lstm" in models ? "lstm" : "rnn";
-      counting = new Counting(source.chunks(trainingBits[cell]), order, vocab.length);
-    }
-    return counting;
-  }
-
-  // A number for the COPY characters before `end`.
-  function hash(characters, end) {
-    let number = 0;
-    for (let i = end - COPY; i < end; i++) number = Math.imul(number, 0x01000193) ^ characters.charCodeAt(i);
-    return Math.imul(number ^ (number >>> 15), 0x85ebca6b) >>> 10;
-  }
-
-  function trainingText(cell) {
-    if (!trainingTexts[cell]) {
-      const text = source.trainingText(trainingBits[cell], "\uffff"), marks = new Uint8Array(2 ** 22);
-      for (let end = COPY; end <= text.length; end++) marks[hash(text, end)] = 1;
-      trainingTexts[cell] = { text, marks };
-    }
-    return trainingTexts[cell];
-  }
-
-  const writing = {}; // the text that is being written
-
-  function start({ cell, prompt, temperature, topK, topP, seed }) {
-    const model = models[cell], state = model.zero();
-    const text = Array.from(prompt, (c) => ids.get(c));
+  function start({ cell, prompt, temperatures, topK, topP, seed }) {
+    const model = models[cell], state = model.zero(), read = Array.from(prompt, (c) => ids.get(c));
     let logits;
-    for (const id of text) logits = model.read(id, state);
-    Object.assign(writing, { cell, model, state, text, temperature, topK, topP, seed, prompt: text.length });
-    writing.next = distribution(logits, temperature, topK, topP);
-    writing.copies = { begin: 0, end: 0, found: [] };
+    for (const id of read) logits = model.read(id, state);
+    writings = temperatures.map((temperature) => {
+      const next = distribution(logits, temperature, topK, topP), copies = { begin: prompt.length, end: prompt.length, found: [] };
+      return { cell, state: state.slice(), prompt, begun: read.length, ids: read.slice(), next, temperature, topK, topP, seed, copies };
+    });
   }
 
-  function write(most) {
-    const w = writing, since = performance.now();
-    let written = 0;
-    while (written < most) {
-      const id = draw(w.next, uniform(w.seed, 0, w.text.length));
-      w.text.push(id);
-      w.next = distribution(w.model.read(id, w.state), w.temperature, w.topK, w.topP);
-      written++;
-      if (performance.now() - since > SLICE) break;
-    }
-    return { written, milliseconds: performance.now() - since };
+  function writeOne(w) {
+    const id = draw(w.next, uniform(w.seed, 0, w.ids.length));
+    w.ids.push(id);
+    w.next = distribution(models[w.cell].read(id, w.state), w.temperature, w.topK, w.topP);
   }
 
   function likeliest(probabilities, n) {
     return likeliestFirst(probabilities).slice(0, n).map((id) => [vocab[id], probabilities[id]]);
   }
 
-  // Passages of COPY characters and more that stand in the training text, as [begin, end]. What was looked at once is not
-  // looked at again: `copies` is how far it came.
-  function copied(w, written) {
-    const { text, marks } = trainingText(w.cell), c = w.copies;
-    while (c.end < written.length) { // the longest passage that ends at each character
+  const textOf = (w) => w.ids.map((id) => vocab[id]).join("");
+
+  // Passages of COPY characters and more, behind the prompt, that stand in the training text, as [begin, end]. What was looked
+  // at once is not looked at again: `copies` is how far it came.
+  function copied(w, text) {
+    const training = trainingTexts[w.cell], c = w.copies;
+    while (c.end < text.length) { // the longest passage that ends at each character
       c.end++;
       if (c.end - c.begin < COPY) continue;
-      if (marks[hash(written, c.end)] && text.includes(written.slice(c.end - COPY, c.end)))
-        while (!text.includes(written.slice(c.begin, c.end))) c.begin++;
+      if (marks[w.cell][hash(text, c.end)] && training.includes(text.slice(c.end - COPY, c.end)))
+        while (!training.includes(text.slice(c.begin, c.end))) c.begin++;
       else c.begin = c.end - COPY + 1;
       if (c.end - c.begin < COPY) continue;
       const last = c.found.at(-1);
@@ -463,82 +393,83 @@ function engine() {
     return c.found;
   }
 
-  // The text, and what is marked in it: words that the corpus does not have, copies. All places are of a JavaScript string.
+  // What is left of passages between headings, where it is long enough.
+  function betweenHeadings(passages, text) {
+    const lines = Array.from(text.matchAll(HEADING), ({ 0: line, index }) => [index, index + line.length]);
+    return passages.flatMap(([begin, end]) => {
+      const edges = [begin, ...lines.filter(([from, to]) => from < end && to > begin).flat(), end];
+      return edges.flatMap((edge, i) => (i % 2 || edges[i + 1] - edge < COPY ? [] : [[edge, edges[i + 1]]]));
+    });
+  }
+
+  const wholeWords = (text) => wordsIn(text).filter(({ end }) => end < text.length); // the last one may go on
+
+  // A text, and what is marked in it: words that the corpus does not have, copies. All places are of a JavaScript string.
   function looked(w) {
-    const text = w.text.map((id) => vocab[id]).join("");
-    if (!source) return { text };
-    const prompt = w.text.slice(0, w.prompt).map((id) => vocab[id]).join("").length;
-    const isNew = ({ word }) => !source.words.has(word);
-    const whole = wordsIn(text).filter(({ end }) => end < text.length); // the last one may go on
-    const own = whole.filter(({ begin }) => begin >= prompt);
-    return { text, prompt, unknown: whole.filter(isNew).map(({ begin, end }) => [begin, end]), words: own.length,
-      unknownWords: own.filter(isNew).length, copied: copied(w, text) };
+    const text = textOf(w);
+    const found = { text, length: w.ids.length - w.begun, temperature: w.temperature, next: likeliest(w.next, 12) };
+    if (corpus === null) return found;
+    const unknown = wholeWords(text).filter(({ word }) => !words.has(word)).map(({ begin, end }) => [begin, end]);
+    return { ...found, unknown, copied: betweenHeadings(copied(w, text), text) };
+  }
+
+  // Of a text behind its prompt: the share of words that the corpus has, the longest passage of its end that stands in the
+  // training text, and of the lines that end in a colon the share of speakers that the corpus has. No share is of nothing.
+  function measured(w, length) {
+    const own = textOf(w).slice(w.prompt.length), end = own.slice(-length), training = trainingTexts[w.cell];
+    let copy = 0;
+    for (let a = 0, b = 1; b <= end.length; b++) {
+      while (a < b && !training.includes(end.slice(a, b))) a++;
+      copy = Math.max(copy, b - a);
+    }
+    const lines = own.split("\n").slice(1, -1).filter((line) => line.endsWith(":")), share = (all, known) => all.filter(known).length / all.length;
+    const whole = wholeWords(textOf(w)).filter(({ begin }) => begin >= w.prompt.length);
+    return { copy, words: share(whole, ({ word }) => words.has(word)), headings: share(lines, (line) => headings.has(line)) };
   }
 
   // --- reading: the surprise at each character, and what was expected in its place. What did not change is not read again.
 
   const reading = {};
 
-  function read(cell, text, until) {
-    const model = models[cell] ?? null, was = (reading[cell] ??= { text: [], places: [], states: [] });
+  function read(cell, text) {
+    const model = models[cell], was = (reading[cell] ??= { text: [], places: [], states: [] });
     let same = 0;
     while (same < text.length && same < was.places.length && text[same] === was.text[same]) same++;
     was.text = text;
     was.places.length = was.states.length = same;
     let { state, logits } = same ? was.states[same - 1] : {};
-    state = state && model ? model.copy(state) : null;
+    state = state?.slice();
     for (let i = same; i < text.length; i++) {
       const id = ids.get(text[i]);
       let place = null; // of a character that no model knows, and of the first after it, which nothing stands before
-      if (id === undefined) state = logits = null;
-      else if (model) {
+      if (id === undefined) state = logits = undefined;
+      else {
         if (logits) place = [surpriseOf(logits, id), likeliest(distribution(logits, 1), 5)];
         state ??= model.zero();
-        logits = Float64Array.from(model.read(id, state));
-      } else {
-        let from = i;
-        while (from > 0 && ids.has(text[from - 1])) from--;
-        if (from < i) {
-          const p = count().next(Array.from(text.slice(Math.max(from, i - order + 1), i), (c) => ids.get(c)));
-          place = [-Math.log(p[id]), likeliest(p, 5)];
-        }
+        logits = model.read(id, state).slice();
       }
       was.places.push(place);
-      was.states.push({ state: state && model.copy(state), logits });
-      if (performance.now() > until) break;
+      was.states.push({ state: state?.slice(), logits });
     }
-    return was.places.length === text.length;
+    return was.places;
   }
 
   const answers = {
     begin,
     start(settings) {
       start(settings);
-      return answers.more({ most: 0 });
+      return writings.map(looked);
     },
     more({ most }) {
-      const done = write(most);
-      return { ...done, ...looked(writing), next: likeliest(writing.next, 12), length: writing.text.length - writing.prompt };
+      const until = performance.now() + SLICE;
+      for (let n = 0; n < most && performance.now() < until; n++) writings.forEach(writeOne);
+      return writings.map(looked);
     },
-    // Of the text's end: the longest passage that stands in the training text, and of the lines that end in a colon the
-    // speakers that the corpus has, and all.
-    measure({ length }) {
-      const w = writing, { text } = looked(w), end = Array.from(text).slice(-length).join("");
-      const training = trainingText(w.cell).text;
-      let copy = 0;
-      for (let a = 0, b = 1; b <= end.length; b++) {
-        while (a < b && !training.includes(end.slice(a, b))) a++;
-        copy = Math.max(copy, b - a);
-      }
-      const lines = text.split("\n").slice(1, -1).filter((line) => line.endsWith(":"));
-      return { copy, headings: [lines.filter((line) => source.headings.has(line)).length, lines.length] };
-    },
-    // Until all is read, the answer says so, and the page asks again: so a newer text is never kept waiting.
+    measure: ({ length }) => writings.map((w) => measured(w, length)),
     read({ text }) {
-      const characters = Array.from(text), until = performance.now() + SLICE;
-      const cells = [...Object.keys(models), ...(source && order ? ["ngram"] : [])];
-      const done = cells.every((cell) => read(cell, characters, until));
-      return { done, rows: done ? Object.fromEntries(cells.map((cell) => [cell, reading[cell].places])) : null };
+      const rows = Object.fromEntries(Object.keys(models).map((cell) => [cell, read(cell, Array.from(text))]));
+      const learnt = Object.keys(trainingTexts).filter((cell) => trainingTexts[cell].includes(text));
+      return { rows, learnt, inCorpus: Boolean(corpus?.includes(text)) };
     },
   };
 
@@ -577,10 +508,18 @@ function play() {
     return made;
   }
 
+  function table(caption, head, rows) {
+    const top = head.map((text) => (text ? element("th", { scope: "col" }, text) : element("td")));
+    const body = rows.map(([name, ...values]) =>
+      element("tr", {}, element("th", { scope: "row" }, name), ...values.map((value) => element("td", {}, value))));
+    return element("table", {}, element("caption", {}, caption), element("thead", {}, element("tr", {}, ...top)),
+      element("tbody", {}, ...body));
+  }
+
   // Characters that act instead of showing are written as their numbers.
+  const number = (c) => `U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
   const visible = (text) =>
-    text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) =>
-      "\n\t\u200c\u200d".includes(c) ? c : `⟨U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+    text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (c) => ("\n\t\u200c\u200d".includes(c) ? c : `⟨${number(c)}⟩`));
   const inline = (text) => visible(text).replaceAll("\n", "↵").replaceAll("\t", "⇥");
   const quoted = (c) => ({ " ": "space", "\n": "end of line" })[c] ?? `“${inline(c)}”`;
   const glyph = (c) => ({ " ": "␣", "\n": "↵" })[c] ?? inline(c);
@@ -589,13 +528,13 @@ function play() {
   function unknownIn(text) {
     const first = new Map();
     Array.from(text).forEach((c, i) => vocabulary.has(c) || first.has(c) || first.set(c, i + 1));
-    const named = Array.from(first, ([c, i]) => `“${inline(c)}” (U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}) at position ${i}`);
+    const named = Array.from(first, ([c, i]) => `“${inline(c)}” (${number(c)}) at position ${i}`);
     return named.slice(0, 5).join(", ") + (named.length > 5 ? ` and ${named.length - 5} more` : "");
   }
 
   // --- the worker, which answers in the order in which it is asked
 
-  const PATIENCE = 30_000; // milliseconds; what takes longest, to count the text, takes seconds
+  const PATIENCE = 30_000; // milliseconds
   const waiting = [];
   let worker;
 
@@ -630,57 +569,52 @@ function play() {
 
   // --- settings: each with what it takes, from the address or from a field
 
-  const STEPS = [0.1, 0.11, 0.12, 0.13, 0.14, 0.15, 0.16, 0.18, 0.2, 0.22, 0.24, 0.26, 0.28, 0.3, 0.33, 0.36, 0.4, 0.45, 0.5,
-    0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.8, 2, 2.2, 2.4, 2.6, 2.8, 3, 3.3, 3.6,
-    4, 4.5, 5]; // of the slider, about as far from each other on a logarithmic scale
-  const whole = (low, high) => (text) => (/^\d{1,10}$/.test(text) && +text >= low && +text <= high ? +text : null);
-  const real = (good) => (text) => (/^\d*\.?\d+$/.test(text) && text.length < 20 && good(+text) ? +text : null);
+  const DECADE = [10, 11, 12, 13, 14, 15, 16, 18, 20, 22, 24, 26, 28, 30, 33, 36, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95];
+  const STEPS = [0, ...DECADE.map((n) => n / 100), ...DECADE.map((n) => n / 10), 10]; // of the slider
+  const MOST_PROMPT = 1000, MOST_READ = 2000; // characters
+  const FIELDS = ["second", "third", "seed", "top-k", "top-p", "length"]; // numbers; the elements know what they take
+
+  const field = (name) => (text) => {
+    const { min, max, step } = at(name);
+    const good = /^\d*\.?\d+$/.test(text) && text.length < 20 && +text >= min && +text <= max && (step !== "1" || Number.isInteger(+text));
+    return good ? +text : null;
+  };
+  const oneMore = (text) => (text ? field("second")(text) : "");
+  const upTo = (most) => (text) => (Array.from(text).length <= most ? text : null);
   const TAKES = {
     cell: (text) => (cells.includes(text) ? text : null),
-    prompt: (text) => (text && Array.from(text).length <= 1000 ? text : null),
-    temperature: real((t) => t === 0 || (t >= STEPS[0] && t <= STEPS.at(-1))),
-    seed: whole(0, 2 ** 32 - 1),
-    "top-k": whole(0, vocabulary.size),
-    "top-p": real((p) => p > 0 && p <= 1),
-    length: whole(1, 5000),
-    written: whole(0, 5000), // so many characters of it, and what is read, and what is looked at: of the address alone
-    text: (text) => (Array.from(text).length <= 2000 ? text : null),
+    prompt: (text) => upTo(MOST_PROMPT)(text) || null,
+    temperature: field("second"),
+    ...Object.fromEntries(FIELDS.map((name) => [name, field(name)])),
+    second: oneMore,
+    third: oneMore,
+    written: (text) => (text === "0" ? 0 : field("length")(text)), // and what is read, and what is looked at: of the address alone
+    text: upTo(MOST_READ),
     look: (text) => (["write", "read", "draw"].includes(text) ? text : null),
   };
-  const NEEDS = {
-    seed: "Seed: needs a whole number from 0 to 4294967295.",
-    "top-k": `Top-k: needs a whole number from 0 to ${vocabulary.size}.`,
-    "top-p": "Top-p: needs a number above 0 and at most 1.",
-    length: "Characters: needs a whole number from 1 to 5000.",
-  };
-  const closest = content.temperature.closest.best;
-  const DEFAULTS = { cell: cells.at(-1), prompt: content.prompt, temperature: TAKES.temperature(String(closest)) ?? 0.5, seed: 0,
-    "top-k": 0, "top-p": 1, length: 300, written: 0, text: content.sentence, look: "write" };
+  const DEFAULTS = { cell: cells.at(-1), prompt: content.prompt, temperature: content.temperature.closest.best ?? 0.7,
+    second: "", third: "", seed: 0, "top-k": 0, "top-p": 1, length: 300, written: 300, text: content.sentence, look: "write" };
   const settings = { ...DEFAULTS };
-  let warm = settings.temperature || 0.5; // the slider's, also while greedy has its place
+  const temperatures = () => [settings.temperature, settings.second, settings.third].filter((t) => t !== "");
 
   function place(t) { // of a temperature on the slider, from 0 to 1
-    const next = STEPS.findIndex((step) => step >= t);
-    if (next < 0) return 1;
-    if (next === 0) return 0;
-    const low = Math.log(STEPS[next - 1]), high = Math.log(STEPS[next]);
-    return (next - 1 + (Math.log(t) - low) / (high - low)) / (STEPS.length - 1);
+    const next = STEPS.findIndex((step) => step >= t), low = Math.log(STEPS[next - 1]), high = Math.log(STEPS[next]);
+    const back = STEPS[next] === t ? 0 : (high - Math.log(t)) / (high - low);
+    return (next - back) / (STEPS.length - 1);
   }
 
   function showSettings() {
     for (const input of at("cells").querySelectorAll("input")) input.checked = input.value === settings.cell;
     at("prompt").value = settings.prompt;
-    at("greedy").checked = settings.temperature === 0;
-    at("temperature").value = Math.round(place(warm) * (STEPS.length - 1));
-    for (const name of ["seed", "top-k", "top-p", "length"]) at(name).value = settings[name];
+    at("temperature").value = Math.round(place(settings.temperature) * (STEPS.length - 1));
+    for (const name of FIELDS) at(name).value = settings[name];
     showTemperature();
   }
 
   function showTemperature() {
-    const greedy = settings.temperature === 0;
-    at("temperature").disabled = greedy;
-    at("temperature-shown").textContent = greedy ? "0" : String(warm);
-    at("temperature").setAttribute("aria-valuetext", String(warm));
+    const t = settings.temperature, said = t ? String(t) : "0, greedy: always the likeliest";
+    at("temperature-shown").textContent = said;
+    at("temperature").setAttribute("aria-valuetext", said);
   }
 
   // --- the slider's evidence
@@ -691,7 +625,7 @@ function play() {
       made.style.left = `${100 * left}%`;
       scale.append(made);
     };
-    for (const t of [0.1, 0.2, 0.5, 1, 2, 5]) {
+    for (const t of [0, 0.2, 0.5, 1, 2, 5, 10]) {
       put(place(t), element("span", { class: "play-tick" }));
       put(place(t), element("span", { class: "play-number" }, String(t)));
     }
@@ -714,114 +648,134 @@ function play() {
 
   // --- Write
 
-  let written = null; // the worker's last answer
+  let texts = null; // the worker's last answer, a text for each temperature
   let turn = 0; // a new one with every new beginning: what an older one still awaits comes too late
+  let busy = false; // begins, or writes on
   let playing = false;
+  let hurry = false; // without a reader's pace
+  let wanted = 0; // characters that a new text is to have before it rests or plays on
   const PACE = 45; // characters a second
+  const isOver = () => texts[0].length >= settings.length;
 
-  function showText() {
-    const verse = at("verse"), { text, unknown = [], copied = [] } = written, given = Array.from(settings.prompt).join("").length;
-    const edges = new Set([0, given, text.length, ...unknown.flat(), ...copied.flat()]);
-    const places = Array.from(edges).sort((a, b) => a - b);
+  function showTexts() {
+    at("texts").replaceChildren(...texts.map(sheet));
+    at("texts").classList.toggle("play-several", texts.length > 1);
+    at("play").textContent = playing ? "Pause" : "Play";
+    at("step").disabled = isOver() || playing;
+    at("end").disabled = isOver();
+    at("summary").setAttribute("aria-live", playing ? "off" : "polite"); // only of a text at rest a screen reader is told
+    at("summary").textContent = written();
+  }
+
+  const written = () => `${counted(texts[0].length, "character")} written.`;
+
+  // A text with its marks, and the likeliest next characters.
+  function sheet({ text, temperature, next, unknown = [], copied = [] }) {
+    const given = settings.prompt.length;
+    const places = Array.from(new Set([0, given, text.length, ...unknown.flat(), ...copied.flat()])).sort((a, b) => a - b);
     const inside = (ranges, a) => ranges.some(([begin, end]) => begin <= a && a < end);
-    const parts = [];
-    for (let i = 0; i + 1 < places.length; i++) {
-      const [a, b] = [places[i], places[i + 1]];
+    const parts = places.slice(1).map((b, i) => {
+      const a = places[i];
       let part = document.createTextNode(visible(text.slice(a, b)));
       if (inside(unknown, a)) part = element("u", {}, part);
       if (inside(copied, a)) part = element("mark", {}, part);
-      if (a < given) part = element("span", { class: "play-given" }, part);
-      parts.push(part);
-    }
-    verse.replaceChildren(...parts);
-    at("bars").replaceChildren(...written.next.slice(0, 10).filter(([, p]) => p > 0).map(([c, p]) => {
+      return a < given ? element("span", { class: "play-given" }, part) : part;
+    });
+    const bars = next.slice(0, 10).filter(([, p]) => p > 0).map(([c, p]) => {
       const bar = element("i", { "aria-hidden": "true" });
       bar.style.width = `${100 * p}%`;
       return element("li", {}, element("b", { title: quoted(c) }, glyph(c)), bar, element("span", {}, percent(p)));
-    }));
-    const over = written.length >= settings.length;
-    at("play").textContent = playing ? "Pause" : "Play";
-    at("step").disabled = at("end").disabled = over || playing;
-    at("play").disabled = over && !playing;
-  }
-
-  function summary() {
-    const said = [`${counted(written.length, "character")} written`];
-    if (written.unknown && written.length) {
-      const { words, unknownWords, copied } = written, own = copied.filter(([, end]) => end > written.prompt).length;
-      said.push(`${unknownWords} of ${counted(words, "word")} ${unknownWords === 1 ? "is" : "are"} not in the corpus`);
-      said.push(`${own ? counted(own, "passage") : "no passage"} of 20 characters and more from the training text`);
-    }
-    return `${said.join("; ")}.`;
+    });
+    const title = texts.length > 1 ? [element("h4", {}, `T = ${temperature}`)] : [];
+    return element("div", { class: "play-sheet" },
+      element("div", { class: "play-text" }, ...title, element("p", { class: "play-verse", dir: "auto" }, ...parts)),
+      element("div", { class: "play-next" }, element("h4", {}, "Next character"), element("ol", {}, ...bars)));
   }
 
   // What the worker is asked for a new text.
   function request() {
-    const { cell, prompt, temperature, seed } = settings;
-    return { cell, prompt, temperature, seed, topK: settings["top-k"], topP: settings["top-p"] };
+    const { cell, prompt, seed } = settings;
+    return { cell, prompt, temperatures: temperatures(), seed, topK: settings["top-k"], topP: settings["top-p"] };
   }
 
   async function more(most, mine) {
     const answer = await ask("more", { most });
     if (mine !== turn) return false;
-    written = answer;
-    showText();
+    texts = answer;
+    showTexts();
     return true;
+  }
+
+  function faultOf(prompt) {
+    const unknown = unknownIn(prompt), length = Array.from(prompt).length;
+    if (!length) return "Give at least one character to start from.";
+    if (length > MOST_PROMPT) return `The prompt has ${length} characters, of ${MOST_PROMPT} at most: nothing is written.`;
+    return unknown && `Not in the vocabulary of ${vocabulary.size} characters: ${unknown}. The models cannot read them.`;
   }
 
   // The text from its beginning, and then as many characters as there were.
   async function begin(keep) {
-    const mine = ++turn, unknown = unknownIn(settings.prompt);
-    const said = !settings.prompt ? "Give at least one character to start from."
-      : unknown && `Not in the vocabulary of ${vocabulary.size} characters: ${unknown}. The models cannot read them.`;
+    const mine = ++turn, said = faultOf(settings.prompt);
+    wanted = keep;
+    busy = !said;
     at("prompt-said").textContent = said;
     at("prompt").setAttribute("aria-invalid", Boolean(said));
-    at("verse").setAttribute("aria-busy", !said);
-    for (const name of ["play", "step", "end", "again", "other"]) at(name).disabled = Boolean(said);
+    at("texts").setAttribute("aria-busy", busy);
+    for (const name of ["play", "step", "end", "other"]) at(name).disabled = Boolean(said);
     if (said) {
       playing = false;
       return;
     }
     const answer = await ask("start", request());
     if (mine !== turn) return;
-    written = answer;
-    showText();
+    texts = answer;
+    showTexts();
     const end = Math.min(keep, settings.length);
-    while (written.length < end) if (!(await more(end - written.length, mine))) return;
+    while (texts[0].length < end) if (!(await more(end - texts[0].length, mine))) return;
     if (playing) await run();
     else rest();
   }
 
   // Writes at the pace of a reader or at once, until it is paused or at the end.
-  async function run(atOnce = still.matches) {
-    const mine = turn, from = written.length, since = performance.now();
-    playing = true;
-    at("verse").setAttribute("aria-busy", true);
-    showText();
-    while (playing && written.length < settings.length) {
-      const due = atOnce ? settings.length : from + 1 + Math.floor(((performance.now() - since) / 1000) * PACE);
-      const most = Math.min(due, settings.length) - written.length;
+  async function run() {
+    const mine = turn, from = texts[0].length, since = performance.now();
+    busy = playing = true;
+    wanted = 0;
+    at("texts").setAttribute("aria-busy", true);
+    showTexts();
+    while (playing && !isOver()) {
+      const due = from + 1 + Math.floor(((performance.now() - since) / 1000) * PACE);
+      const most = Math.min(hurry ? settings.length : due, settings.length) - texts[0].length;
       if (most > 0 && !(await more(most, mine))) return;
-      if (!atOnce) await new Promise(requestAnimationFrame);
+      if (!hurry) await new Promise(requestAnimationFrame);
       if (mine !== turn) return;
     }
     rest();
   }
 
-  async function step() {
-    const expected = new Map(written.next);
-    if (!(await more(1, turn))) return;
-    const c = Array.from(written.text).at(-1);
-    rest(`${quoted(c)}, ${expected.has(c) ? percent(expected.get(c)) : "one of the rare ones"}.`);
+  function start(atOnce) {
+    hurry = atOnce;
+    playing = true;
+    if (!busy) run(); // or else what is at work goes on to it
   }
 
-  // Writing has come to rest: only now a screen reader is told of it.
-  function rest(said) {
-    playing = false;
-    showText();
-    at("summary").textContent = said ?? summary();
-    at("command").replaceChildren(...command().flatMap((part, i) => [i ? " " : "", element("span", {}, part)]));
-    at("verse").setAttribute("aria-busy", false);
+  async function step() {
+    const before = texts;
+    if (busy || !(await more(1, turn))) return;
+    const said = texts.map((text, i) => {
+      const c = Array.from(text.text).at(-1), expected = new Map(before[i].next);
+      return `${quoted(c)}, ${expected.has(c) ? percent(expected.get(c)) : "one of the rare ones"}`;
+    });
+    rest();
+    at("summary").textContent = `${said.join("; ")}. ${written()}`;
+  }
+
+  function rest() {
+    busy = playing = false;
+    wanted = 0;
+    showTexts();
+    at("command").textContent = command();
+    at("texts").setAttribute("aria-busy", false);
     showMeasures();
     keepAddress();
   }
@@ -831,7 +785,14 @@ function play() {
     settings[name] = value;
     settings.look = "write";
     if (name === "temperature") showTemperature();
-    begin(written ? written.length : 0);
+    begin(Math.max(wanted, texts?.[0].length ?? 0)); // though the last change be still at work
+  }
+
+  function again() {
+    settings.look = "write";
+    hurry = still.matches;
+    playing = true;
+    begin(0);
   }
 
   function listenToSettings() {
@@ -843,122 +804,111 @@ function play() {
     at("settings").addEventListener("submit", (event) => event.preventDefault());
     at("prompt").addEventListener("input", () => changed("prompt", at("prompt").value));
     at("temperature").max = STEPS.length - 1;
-    at("temperature").addEventListener("input", () => {
-      warm = STEPS[at("temperature").value];
-      changed("temperature", warm);
-    });
-    at("greedy").addEventListener("change", () => changed("temperature", at("greedy").checked ? 0 : warm));
-    for (const name of ["seed", "top-k", "top-p", "length"])
+    at("temperature").addEventListener("input", () => changed("temperature", STEPS[at("temperature").value]));
+    for (const name of FIELDS)
       at(name).addEventListener("input", () => {
-        const value = TAKES[name](at(name).value.trim());
+        const { min, max, step, labels, validity } = at(name), value = validity.badInput ? null : TAKES[name](at(name).value.trim());
         at(name).setAttribute("aria-invalid", value === null);
-        if (value === null) at("summary").textContent = NEEDS[name];
-        else changed(name, value);
+        if (value !== null) return changed(name, value);
+        at("summary").textContent = `${labels[0].textContent}: needs a ${step === "1" ? "whole " : ""}number from ${min} to ${max}.`;
       });
     at("play").addEventListener("click", () => {
       if (playing) playing = false;
-      else run();
+      else if (isOver()) again();
+      else start(still.matches);
     });
     at("step").addEventListener("click", step);
-    at("end").addEventListener("click", () => run(true));
-    at("again").addEventListener("click", () => again());
+    at("end").addEventListener("click", () => start(true));
     at("other").addEventListener("click", () => {
       settings.seed = (settings.seed + 1) % 2 ** 32;
       at("seed").value = settings.seed;
       again();
     });
-    at("copy").addEventListener("click", () => copy(command().join(" "), "The command"));
+    at("copy").addEventListener("click", () => copy(command(), "The command"));
     at("copy-address").addEventListener("click", () => {
-      if (writeAddress()) copy(location.href, "The address");
+      writeAddress();
+      copy(location.href, "The address");
     });
-  }
-
-  function again() {
-    settings.look = "write";
-    playing = true;
-    begin(0);
   }
 
   // --- the text's measures, beside those of the study
 
   async function showMeasures() {
-    const { drawn, real: of, length } = content.temperature;
-    if (!written.unknown || !written.length || !of || !drawn.length) return at("measures").replaceChildren();
-    const mine = turn, { copy: longest, headings } = await ask("measure", { length });
+    const { drawn, real: of, length, cell } = content.temperature;
+    if (!texts[0].unknown || !texts[0].length || !of || !drawn.length) return at("measures").replaceChildren();
+    const mine = turn, measured = await ask("measure", { length });
     if (mine !== turn) return;
-    const t = settings.temperature;
-    const near = drawn.reduce((a, b) => (Math.abs(b.temperature - t) < Math.abs(a.temperature - t) ? b : a));
-    const share = (p) => (p === null ? "–" : percent(p));
+    const distance = (row) => Math.abs(row.temperature - settings.temperature);
+    const near = drawn.reduce((a, b) => (distance(b) < distance(a) ? b : a));
+    const share = (p) => (p === null || Number.isNaN(p) ? "–" : percent(p));
     const size = (n) => (n === null ? "–" : n.toFixed(1));
     const rows = [
-      ["real words", written.words ? percent(1 - written.unknownWords / written.words) : "–", share(near.words), share(of.words)],
-      [`longest copy in the last ${length} characters`, String(longest), size(near.copied), size(of.copied)],
-      ["of the lines that end in a colon, known speakers", headings[1] ? percent(headings[0] / headings[1]) : "–", share(near.headings), share(of.headings)],
+      ["real words", ...measured.map((m) => share(m.words)), share(near.words), share(of.words)],
+      [`longest copy in the last ${length} characters`, ...measured.map((m) => String(m.copy)), size(near.copied), size(of.copied)],
+      ["of the lines that end in a colon, known speakers", ...measured.map((m) => share(m.headings)), share(near.headings), share(of.headings)],
     ];
-    const head = ["", "this text", `measured at T = ${near.temperature}`, "real text"].map((text, i) =>
-      i ? element("th", { scope: "col" }, text) : element("td", {}));
-    const body = rows.map(([name, ...values]) => element("tr", {}, element("th", { scope: "row" }, name), ...values.map((v) => element("td", {}, v))));
-    at("measures").replaceChildren(element("table", {},
-      element("caption", {}, `This text's measures, beside those that the temperature study took of many texts of the ${content.temperature.cell}, nothing cut off, and of real text. There words and speakers were looked up in the rest of the corpus; here in all of it.`),
-      element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...body)));
+    const own = texts.map((text) => (texts.length > 1 ? `T = ${text.temperature}` : "this text"));
+    at("measures").replaceChildren(table(
+      `Measures, beside those that the temperature study took of many texts of the ${cell}, nothing cut off, and of real text. There words and speakers were looked up in the rest of the corpus; here in all of it.`,
+      ["", ...own, `study, T = ${near.temperature}`, "real text"], rows));
   }
 
   // --- Send it
 
   const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`; // for a POSIX shell
 
-  function command() { // in parts, within which no line is broken where it can be helped
-    const parts = ["python generate.py", "--weights float16", `--run ${content.models[settings.cell].run}`, `--prompt=${shell(settings.prompt)}`,
-      `--length ${written?.length || settings.length}`, `--temperature ${settings.temperature}`];
+  function command() {
+    const parts = ["python generate.py --weights float16", `--run ${content.models[settings.cell].run}`, `--prompt=${shell(settings.prompt)}`,
+      `--length ${texts?.[0].length || settings.length}`, ...temperatures().map((t) => `--temperature ${t}`)];
     if (settings["top-k"]) parts.push(`--top-k ${settings["top-k"]}`);
     if (settings["top-p"] < 1) parts.push(`--top-p ${settings["top-p"]}`);
-    return [...parts, `--seed ${settings.seed}`];
+    return [...parts, `--seed ${settings.seed}`].join(" ");
   }
 
   async function copy(text, what) {
     try {
       await navigator.clipboard.writeText(text);
       at("copied").textContent = `${what} is copied.`;
-    } catch { // a page opened from a file may not, in some browsers
-      at("copied").textContent = copyBySelecting(text) ? `${what} is copied.` : "This browser does not let a page copy: select the text and copy it.";
+    } catch {
+      at("copied").textContent = "This browser does not let a page copy: select the text and copy it.";
     }
   }
 
-  function copyBySelecting(text) {
-    const field = element("textarea", { class: "play-hidden" }, text), focused = document.activeElement;
-    live.append(field);
-    field.select();
-    const done = document.execCommand("copy");
-    field.remove();
-    focused?.focus();
-    return done;
-  }
+  // --- the address, which holds all settings and what is looked at
 
   const PREFIX = "#play?";
+  let held = ""; // what the browser's history holds of its present entry
   let keeping = 0;
-
-  function keepAddress() { // browsers allow only so many changes in a while
-    clearTimeout(keeping);
-    if (touched) keeping = setTimeout(writeAddress, 300);
-  }
-
   let touched = false; // before the reader does anything, the address stays as it is
   live.addEventListener("input", () => (touched = true), true);
   live.addEventListener("click", () => (touched = true), true);
 
   // It ends in a word of its own: mail and chat drop a full stop from an address's end, and a part that is cut off is missed.
+  function addressOf() {
+    const read = Array.from(at("sentence").value).slice(0, MOST_READ).join("");
+    const all = new URLSearchParams({ ...settings, written: texts?.[0].length ?? 0, text: read });
+    return PREFIX + all.toString().replaceAll("+", "%20");
+  }
+
+  function keepAddress() { // what follows in quick order is one step back; and browsers allow only so many changes in a while
+    clearTimeout(keeping);
+    if (touched) keeping = setTimeout(writeAddress, 700);
+  }
+
+  // Back undoes what was set, but does not take back text that was only written on.
   function writeAddress() {
     clearTimeout(keeping);
-    const all = new URLSearchParams({ ...settings, written: written?.length ?? 0, text: at("sentence").value });
-    let kept = true;
+    const now = addressOf(), bare = (address) => address.replace(/&(written|look)=\w*/g, "");
     try {
-      history.replaceState(null, "", PREFIX + all.toString().replaceAll("+", "%20"));
+      if (bare(now) !== bare(held)) {
+        history.replaceState(held, "");
+        history.pushState(now, "", now);
+      } else history.replaceState(now, "", now);
+      held = now;
     } catch { // in a frame a page may not, in some browsers
-      kept = false;
+      at("kept").textContent = "In this frame the page may not change its address, so none holds the settings: open the page by itself.";
+      at("copy-address").disabled = true;
     }
-    at("kept").hidden = at("copy-address").disabled = !kept;
-    at("not-kept").hidden = kept;
-    return kept;
   }
 
   function decoded(text) { // null where it cannot be read: a bare plus may have been a space or a plus
@@ -969,22 +919,21 @@ function play() {
     }
   }
 
-  // What the address asks for; what cannot be read in it, or was cut off, is named, and the default stands.
-  function readAddress() {
-    if (!location.hash.startsWith(PREFIX)) return false;
-    const parts = location.hash.slice(PREFIX.length).split("&").filter(Boolean), bad = new Set();
-    if (parts.length && !parts.some((part) => part.startsWith("look="))) bad.add("look");
+  // What an address asks for; what cannot be read in it, or was cut off, is named, and the default stands.
+  function readAddress(address) {
     Object.assign(settings, DEFAULTS);
+    at("address").hidden = true;
+    if (!address.startsWith(PREFIX)) return;
+    const parts = address.slice(PREFIX.length).split("&").filter(Boolean), bad = new Set();
+    if (parts.length && !parts.some((part) => part.startsWith("look="))) bad.add("look");
     for (const part of parts) {
       const name = part.split("=")[0], text = decoded(part.slice(name.length + 1)), known = Object.hasOwn(TAKES, name);
       const value = known && text !== null ? TAKES[name](text) : null;
       if (value === null) bad.add(known ? name : "a name that is not known");
       else settings[name] = value;
     }
-    if (settings.temperature > 0) warm = settings.temperature;
     at("address").hidden = !bad.size;
     at("address").textContent = bad.size ? `Not all of the address can be read (${Array.from(bad).join(", ")}): the default stands in its place.` : "";
-    return true;
   }
 
   // --- Read
@@ -993,135 +942,106 @@ function play() {
   let sentence = [];
   let reading = 0;
   const MOST_NATS = 6; // the strongest colour
+  const named = (keys) => keys.map((key) => NAMES[key]).join(" and ");
 
   async function readSentence() {
-    const mine = ++reading, text = at("sentence").value, unknown = unknownIn(text);
+    const mine = ++reading, whole = Array.from(at("sentence").value), text = whole.slice(0, MOST_READ).join("");
+    const unknown = unknownIn(text), said = [];
     at("rows").setAttribute("aria-busy", true);
-    at("sentence-said").textContent = unknown ? `Not in the vocabulary of ${vocabulary.size} characters: ${unknown}. There the models stop, and begin anew after it.` : "";
-    let answer;
-    do answer = await ask("read", { text });
-    while (mine === reading && !answer.done);
+    if (whole.length > MOST_READ) said.push(`The text has ${whole.length} characters: only the first ${MOST_READ} are read.`);
+    if (unknown) said.push(`Not in the vocabulary of ${vocabulary.size} characters: ${unknown}. There the models stop, and begin anew after it.`);
+    at("sentence-said").textContent = said.join(" ");
+    const answer = await ask("read", { text });
     if (mine !== reading) return;
     sentence = Array.from(text);
     readings = answer.rows;
-    showRows();
+    at("trained").textContent = trainedOn(answer);
+    showReading();
     showMeans();
     at("rows").setAttribute("aria-busy", false);
   }
 
-  function showRows() {
-    const probe = element("span", { role: "gridcell" }, "m"), header = element("span", { role: "rowheader" }, NAMES.ngram);
-    at("rows").replaceChildren(element("div", { class: "play-line" }, element("div", { role: "row" }, header, probe)));
-    const free = at("rows").clientWidth - header.getBoundingClientRect().width;
-    const room = Math.max(8, Math.floor(free / Math.max(6, probe.getBoundingClientRect().width)));
-    const lines = [];
-    for (let start = 0; start < sentence.length; start += room) {
-      const end = Math.min(sentence.length, start + room);
-      const rows = Object.entries(readings).map(([cell, places]) =>
-        element("div", { role: "row" }, element("span", { role: "rowheader" }, NAMES[cell]),
-          ...sentence.slice(start, end).map((c, i) => cellOf(cell, start + i, c, places[start + i]))));
-      lines.push(element("div", { class: "play-line", role: "grid", "aria-label": `Surprise, characters ${start + 1} to ${end}` }, ...rows));
-    }
-    at("rows").replaceChildren(...lines);
-    const first = at("rows").querySelector("[role=gridcell]");
+  function trainedOn({ learnt, inCorpus }) {
+    if (content.text === null || !sentence.length) return "";
+    if (!inCorpus) return "The corpus does not have this text: no model was trained on it as a whole.";
+    const others = cells.filter((cell) => !learnt.includes(cell)), said = ["The corpus has this text."];
+    if (learnt.length) said.push(`Trained on it: ${named(learnt)}.`);
+    if (others.length) said.push(`Held out, at least in part, from ${named(others)}.`);
+    return said.join(" ");
+  }
+
+  function showReading() {
+    const names = Object.keys(readings).map((cell) => element("span", {}, NAMES[cell]));
+    at("rows").replaceChildren(element("div", { class: "play-names", "aria-hidden": "true" }, ...names),
+      element("div", { role: "listbox", "aria-label": "Surprise, character by character", "aria-orientation": "horizontal" }, ...sentence.map(columnOf)));
+    const first = at("rows").querySelector("[role=option]");
     if (first) first.tabIndex = 0;
     at("expected").replaceChildren(element("p", {}, sentence.length > 1 ? "Point at a character, or go there with the arrow keys: what was expected?" : ""));
   }
 
-  function cellOf(cell, i, c, place) {
-    const known = vocabulary.has(c);
-    const said = place ? `${place[0].toFixed(2)} nats` : known ? "the first, nothing stands before it" : "not in the vocabulary";
-    const made = element("span", { role: "gridcell", tabindex: -1, "aria-label": `${NAMES[cell]}: ${quoted(c)}, ${said}` }, c === " " ? "\u00a0" : glyph(c));
-    made.dataset.cell = cell;
-    made.dataset.place = i;
-    if (!known) made.classList.add("play-unread");
-    if (place) made.style.setProperty("--play-level", Math.min(1, place[0] / MOST_NATS).toFixed(3));
+  // A character under each model.
+  function columnOf(c, i) {
+    const known = vocabulary.has(c), made = element("span", { role: "option", tabindex: -1, "aria-describedby": "play-expected" });
+    const said = [];
+    for (const [cell, places] of Object.entries(readings)) {
+      const nats = places[i]?.[0], under = element("span", { "data-cell": cell }, c === " " ? "\u00a0" : glyph(c));
+      if (!known) under.classList.add("play-unread");
+      if (nats !== undefined) under.style.setProperty("--play-level", Math.min(1, nats / MOST_NATS).toFixed(3));
+      if (nats !== undefined) said.push(`${NAMES[cell]} ${nats.toFixed(2)}`);
+      made.append(under);
+    }
+    const surprise = said.length ? `${said.join(", ")} nats` : known ? "the first, nothing stands before it" : "not in the vocabulary";
+    made.setAttribute("aria-label", `${quoted(c)}: ${surprise}`);
     return made;
   }
 
-  const cellAt = (cell, i) => at("rows").querySelector(`[data-cell="${cell}"][data-place="${i}"]`);
-
   function lookAt(i) {
-    for (const made of at("rows").querySelectorAll(".play-here")) made.classList.remove("play-here");
     const before = sentence.slice(Math.max(0, i - 24), i).join("");
     const parts = [element("p", {}, i ? `After “${i > 24 ? "…" : ""}${inline(before)}” comes ${quoted(sentence[i])}.` : `The text begins with ${quoted(sentence[0])}.`)];
     for (const [cell, places] of Object.entries(readings)) {
-      cellAt(cell, i)?.classList.add("play-here");
       if (!places[i]) continue;
       const [nats, likely] = places[i];
-      parts.push(element("p", {}, element("span", {}, `${NAMES[cell]}: ${nats.toFixed(2)} nats (${percent(Math.exp(-nats))}). Expected: `),
+      parts.push(element("p", {}, `${NAMES[cell]}: ${nats.toFixed(2)} nats (${percent(Math.exp(-nats))}). Expected: `,
         ...likely.flatMap(([c, p], k) => [k ? ", " : "", element("b", {}, glyph(c)), ` ${percent(p)}`])));
     }
     if (parts.length === 1) parts.push(element("p", {}, vocabulary.has(sentence[i]) ? "Nothing stands before it, so no model expects anything." : "No model knows this character."));
     at("expected").replaceChildren(...parts);
   }
 
-  let telling = 0;
-
   function listenToReading() {
+    const rows = at("rows"), all = () => Array.from(rows.querySelectorAll("[role=option]"));
+    const optionOf = (event) => event.target.closest("[role=option]");
     at("sentence").addEventListener("input", () => {
       settings.look = "read";
       readSentence();
       keepAddress();
     });
-    const rows = at("rows"), cellIn = (event) => event.target.closest?.("[role=gridcell]");
-    rows.addEventListener("mouseover", (event) => cellIn(event) && lookAt(+cellIn(event).dataset.place));
-    rows.addEventListener("click", (event) => cellIn(event)?.focus());
+    rows.addEventListener("mouseover", (event) => optionOf(event) && lookAt(all().indexOf(optionOf(event))));
+    rows.addEventListener("click", (event) => optionOf(event)?.focus());
     rows.addEventListener("focusin", (event) => {
-      const cell = cellIn(event);
-      if (!cell) return;
-      for (const other of rows.querySelectorAll('[tabindex="0"]')) other.tabIndex = -1;
-      cell.tabIndex = 0;
-      lookAt(+cell.dataset.place);
-      clearTimeout(telling); // a reader who hurries through the text is not told of every character
-      telling = setTimeout(() => (at("expected-said").textContent = at("expected").innerText), 700);
+      const options = all();
+      for (const option of options) option.tabIndex = option === event.target ? 0 : -1;
+      lookAt(options.indexOf(event.target));
     });
     rows.addEventListener("keydown", (event) => {
-      const cell = cellIn(event);
-      if (!cell) return;
-      const all = Object.keys(readings), row = all.indexOf(cell.dataset.cell), i = +cell.dataset.place;
-      const goals = { ArrowLeft: [row, i - 1], ArrowRight: [row, i + 1], ArrowUp: [row - 1, i], ArrowDown: [row + 1, i], Home: [row, 0], End: [row, sentence.length - 1] };
-      const goal = goals[event.key] && cellAt(all[goals[event.key][0]], goals[event.key][1]);
-      if (!goals[event.key]) return;
+      const options = all(), i = options.indexOf(event.target), last = options.length - 1;
+      const goal = { ArrowLeft: i - 1, ArrowRight: i + 1, Home: 0, End: last }[event.key];
+      if (goal === undefined) return;
       event.preventDefault();
-      goal?.focus();
+      options[Math.max(0, Math.min(last, goal))].focus();
     });
-    let width = 0;
-    new ResizeObserver(() => {
-      if (readings && rows.clientWidth !== width) {
-        width = rows.clientWidth;
-        showRows();
-      }
-    }).observe(rows);
   }
 
   function showMeans() {
-    const means = Object.entries(readings).map(([cell, places]) => {
-      const nats = places.filter(Boolean).map(([n]) => n);
-      return [cell, nats.length ? nats.reduce((a, b) => a + b) / nats.length : null, content.held_out[cell]];
+    const rows = Object.entries(readings).map(([cell, places]) => {
+      const nats = places.filter(Boolean).map(([n]) => n), usual = content.held_out[cell];
+      const mean = nats.length ? (nats.reduce((a, b) => a + b) / nats.length).toFixed(2) : "–";
+      return [NAMES[cell], mean, usual.mean.toFixed(2), `${usual.low.toFixed(2)} to ${usual.high.toFixed(2)}`];
     });
-    const most = Math.ceil(Math.max(4, ...means.flatMap(([, mean, usual]) => [mean, usual.high])));
-    const parts = [], inStrip = (x) => `${(100 * x) / most}%`;
-    for (const [cell, mean, usual] of means) {
-      const band = element("span", { class: "play-usual" }), middle = element("span", { class: "play-middle" });
-      band.style.left = inStrip(usual.low);
-      band.style.width = inStrip(usual.high - usual.low);
-      middle.style.left = inStrip(usual.mean);
-      const strip = element("div", { class: "play-strip", "aria-hidden": "true" }, band, middle);
-      if (mean !== null) {
-        const own = element("span", { class: "play-own" });
-        own.style.left = inStrip(mean);
-        strip.append(own);
-      }
-      parts.push(element("div", { class: "play-mean" }, element("span", {}, NAMES[cell]),
-        element("span", {}, mean === null ? "–" : `${mean.toFixed(2)} nats`), strip));
-    }
-    const usual = Object.values(content.held_out)[0];
-    const all = Object.entries(content.held_out).filter(([cell]) => readings[cell]);
-    parts.push(element("p", { class: "play-note" },
-      `The dot is your text's mean surprise for each character, from 0 to ${most} nats. Beside it the ${usual.pieces.toLocaleString("en")} held-out pieces of ${content.chunk_length} characters: the line is their mean, and 95% of them lie in the band (`
-      + all.map(([cell, u]) => `${NAMES[cell]} ${u.mean.toFixed(2)}, ${u.low.toFixed(2)} to ${u.high.toFixed(2)}`).join("; ") + ")."));
-    at("means").replaceChildren(...parts);
+    const { pieces } = Object.values(content.held_out)[0];
+    at("means").replaceChildren(table(
+      `Mean surprise for each character, in nats, beside that of the ${pieces.toLocaleString("en")} held-out pieces of ${content.chunk_length} characters.`,
+      ["", "your text", "held-out pieces", "95% of them"], rows));
   }
 
   // --- Draw two runs
@@ -1143,21 +1063,31 @@ function play() {
       }
       const drawn = `RNN, seed ${a.seed}: ${a.loss.toFixed(4)}. LSTM, seed ${b.seed}: ${b.loss.toFixed(4)}.`;
       at("two-said").textContent = `${drawn} Here ${verdict}. After ${counted(draws, "draw")}: RNN ${wins.rnn}, LSTM ${wins.lstm}.`;
-      at("two-all").prepend(element("li", { value: draws }, `seeds ${a.seed} and ${b.seed}: ${verdict}`));
       keepAddress();
     });
   }
 
   // --- all of it
 
-  async function open() {
-    const given = readAddress();
+  async function open(address) {
+    clearTimeout(keeping);
+    readAddress(address);
     showSettings();
     at("sentence").value = settings.text;
+    playing = false;
     await begin(settings.written);
     await readSentence();
-    const goal = at("address").hidden ? settings.look : "address";
-    if (given) at(goal).scrollIntoView({ behavior: "instant" }); // now all of it has its height
+    held = addressOf();
+  }
+
+  // What an address asks for is looked at, now that all of it has its height.
+  function goThere() {
+    at(at("address").hidden ? settings.look : "address").scrollIntoView({ behavior: "instant" });
+  }
+
+  async function follow({ state }) { // Back and Forward, which scroll by themselves, or an address that was typed
+    if (state) await open(state);
+    else if (location.hash.startsWith(PREFIX)) await open(location.hash).then(goThere);
   }
 
   async function prepare() {
@@ -1170,8 +1100,9 @@ function play() {
     listenToDraws();
     startWorker();
     await ask("begin", content);
-    await open();
-    addEventListener("hashchange", () => location.hash.startsWith(PREFIX) && open());
+    await open(location.hash);
+    if (location.hash.startsWith(PREFIX)) goThere();
+    addEventListener("popstate", follow);
     live.dataset.ready = "true";
   }
 
