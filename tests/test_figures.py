@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
@@ -305,7 +306,7 @@ def test_the_distribution_says_its_sharpest_and_flattest():
 
 def test_bars_of_the_distribution_are_seen_at_every_temperature(monkeypatch):
     monkeypatch.setattr("charlm.temperature.figures.finish", lambda canvas, *about: canvas)
-    canvas = temperature_distribution(VOCAB, distributions(25, (0.2, 1, 2, 10)), "A")
+    canvas: Any = temperature_distribution(VOCAB, distributions(25, (0.2, 1, 2, 10)), "A")
     canvas.draw_without_rendering()
     for ax in canvas.axes:
         tallest = max(bar.get_window_extent().height for bar in ax.patches[:-1])  # the last one is the rest
