@@ -19,7 +19,7 @@ def results_of(records):
         "temperature-closest": {"best": 0.7, "low": 0.6, "high": 0.8},
         "temperature-words": {"low": 1.6, "high": 0.5},
         "temperature-texts": {"length": 64},
-        "enough-seeds": {"one": 0.54, "difference": 0.0057, "n": 10},
+        "enough-seeds": {"pairs": 100, "lower": 5, "n": 10},
     }
     return {
         "runs": records,

@@ -221,14 +221,14 @@ def temperature_evidence(results: dict) -> Content:
 
 
 def _draws(results: dict) -> Content:
-    """The last epoch's validation loss of every finished run, {cell: [{"seed", "loss"}]}, and how often chance alone makes
-    a difference as large as the published one between two runs."""
+    """The last epoch's validation loss of every finished run, {cell: [{"seed", "loss"}]}, and of the pairs of the study with the
+    most seeds in how many the LSTM is lower."""
     draws: Content = {}
     for cell in CELLS_SHOWN:
         records = finished(of_cell(results["runs"], cell))
         draws[cell] = [{"seed": r["seed"], "loss": r["val_loss_last"]} for r in records]
-    chance = {name: finding_values(results, "enough-seeds").get(name) for name in ("one", "difference", "n")}
-    return draws | {"chance": chance}
+    most = {name: finding_values(results, "enough-seeds").get(name) for name in ("pairs", "lower", "n")}
+    return draws | {"most_seeds": most}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -325,10 +325,7 @@ def _chance(draws: Content) -> str:
         wins = sum(a < b for a, b in pairs)
         text = f"Of all {len(pairs)} pairs that can be drawn the RNN has the lower loss in {wins} and the LSTM in "
         text += f"{sum(a > b for a, b in pairs)}."
-    chance = draws["chance"]
-    if chance["one"] is not None:
-        text += (
-            f" Measured with {chance['n']} seeds a model: between one run and one run without a shared split, chance alone makes a "
-            f"difference of {chance['difference']:.4f} nats, the published one, or more in {chance['one']:.0%} of the cases."
-        )
+    most = draws["most_seeds"]
+    if most["pairs"] is not None:
+        text += f" With {most['n']} seeds a model, made for this question, the LSTM is lower in {most['lower']} of {most['pairs']} pairs."
     return text.strip()

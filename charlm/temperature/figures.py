@@ -246,7 +246,7 @@ def temperature_distance(near: Closest | None) -> Figure:
         ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid()
     ax.set_xlabel("temperature T (logarithmic)")
-    ax.set_title("distance from real text, standard deviations (logarithmic)")
+    ax.set_title("distance from real text (sd, logarithmic)")
     entries = [
         legend_entry("drawn text", ACCENT, marker="o", ms=4, lw=2),
         legend_entry("real text, shuffled", GREY, lw=1.2, ls=DOTTED),

@@ -275,7 +275,10 @@ def closest_temperature(measured: Measured) -> Closest | None:
     distances = _root_mean_square(differences)  # (temperatures, 1 + resamples)
     shuffled = _root_mean_square(_differences(measured, SHUFFLED, units))
     best, low, high = _nearest(grid, distances)
-    alone = {name: _nearest(grid, np.abs(differences[:, i])) for i, name in enumerate(units)}
+    alone = {}
+    for i, name in enumerate(units):
+        if np.ptp(differences[:, i, 0]):  # what is the same at every temperature, such as no heading, speaks for none
+            alone[name] = _nearest(grid, np.abs(differences[:, i]))
     closer = np.mean(distances[grid.index(best), 1:] < shuffled[1:])
     by_temperature = dict(zip(grid, distances[:, 0].tolist(), strict=True))
     learnt = bool(closer >= 0.975)

@@ -97,7 +97,7 @@ def test_the_closest_temperature_is_where_the_difference_in_standard_deviations_
     assert (near.best, near.low, near.high, near.learnt) == (0.7, 0.7, 0.7, True)
     assert near.names == list(TEXT_MEASURES)
     assert near.distance[1.7] == pytest.approx(1.0 / measured.unit("judge") / 5**0.5, rel=0.05)
-    assert near.alone["judge"] == (0.7, 0.7, 0.7)
+    assert near.alone == {"judge": (0.7, 0.7, 0.7)}  # the others are the same at every temperature
 
 
 def test_each_measure_alone_has_a_temperature_of_its_own():
