@@ -342,15 +342,13 @@ def by_cell(
     at_once: bool = True,
 ) -> dict[str, Contrast]:
     """The same contrast in every cell that has runs on both sides, {cell: contrast} with the keys "<key>/<cell>"; one family,
-    unless each is judged alone. In `words`, {cell} is the cell's name."""
+    unless each is judged alone. What is compared is told with the cell's name."""
     cells = [cell for cell in cells_in(first) if second is None or of_cell(second, cell)]
     each = []
     for cell in cells:
         other = None if second is None else of_cell(second, cell)
-        told = words.format(cell=cell.upper())
-        each.append(
-            contrast(f"{key}/{cell}", of_cell(first, cell), other, quantity, names=names, words=told, unit=unit)
-        )
+        c = contrast(f"{key}/{cell}", of_cell(first, cell), other, quantity, names=names, words=words, unit=unit)
+        each.append(replace(c, quantity=f"{cell.upper()}, {c.quantity}"))
     return dict(zip(cells, family(*each) if at_once else each, strict=True))
 
 

@@ -486,7 +486,7 @@ def test_two_runs_are_drawn_and_the_tally_grows(visit, runs):
     assert f"the {'LSTM' if difference > 0 else 'RNN'} wins by {abs(difference):.4f} nats" in said
     wins = re.search(r"After 2 draws: RNN (\d), LSTM (\d)", said).groups()
     assert sum(map(int, wins)) == 2
-    assert "in 54% of the cases" in page.text_content("#play")
+    assert "the LSTM is lower in 5 of 100 pairs" in page.text_content("#play")
 
 
 def test_what_is_looked_at_lives_in_the_address_and_comes_back(visit):
