@@ -31,7 +31,7 @@ A *number* comes from one run of the study. It is *reproduced* where it lies in 
 ± t · s · √(1 + 1/n) over n seeds), and *not reproduced* where it lies outside. All numbers are one family: the intervals have
 Holm's levels. Where another set of stored runs says the opposite, it is *too close to call*. A *statement* on losses is judged by
 [the rule of verdicts](#verdict-rule): *confirmed* or *refuted* where the difference has a side; both parts have to hold where it
-has two. Several statements come from one remark: those on the larger models, and the two on which cell is better."""
+has two. Several statements come from one remark: those on the larger models (512 units, learning rate 0.002), and the two on which cell is better."""
 
 
 def read_results(given: str | Path) -> dict:
@@ -110,13 +110,9 @@ def overfitting_claims(results: dict) -> list[dict]:
             weaker, measure = gap, f"gap to training, {LARGER_MINUS}"
         else:
             weaker, measure = rise, "rise above its best, nats"
-        claims.append(
-            _of_contrast(
-                f"{name} with 512 units, learning rate 0.002: overfits", measure, "overfits", weaker, stats.HIGHER
-            )
-        )
+        claims.append(_of_contrast(f"Larger {name}: overfits", measure, "overfits", weaker, stats.HIGHER))
         for epoch in ("last", "best"):
-            text = f"{name} with 512 units, learning rate 0.002: the higher validation loss, {epoch} epoch"
+            text = f"Larger {name}: higher validation loss, {epoch} epoch"
             c = contrasts[f"overfitting/{epoch}/{cell}"]
             claims.append(_of_contrast(text, LARGER_MINUS, "higher", c, stats.HIGHER))
     return claims
