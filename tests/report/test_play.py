@@ -258,10 +258,16 @@ def test_to_the_end_hurries_a_text_that_is_playing_and_quick_changes_lose_nothin
     write_all(page, 4000)
     rest(page)
     page.evaluate("""() => {
-        for (const seed of [1, 2, 3]) {
-            document.querySelector("#play-seed").value = seed;
-            document.querySelector("#play-seed").dispatchEvent(new Event("input"));
-        }
+        const seeds = [1, 2, 3], field = document.querySelector("#play-seed");
+        const next = () => {
+            if (seeds.length && document.querySelector(".play-verse").textContent.length < 4000) set();
+        };
+        const set = () => {
+            field.value = seeds.shift();
+            field.dispatchEvent(new Event("input"));
+        };
+        new MutationObserver(next).observe(document.querySelector("#play-texts"), { childList: true });
+        set();
     }""")
     until(
         page,

@@ -655,6 +655,7 @@ function play() {
   let hurry = false; // without a reader's pace
   let wanted = 0; // characters that a new text is to have before it rests or plays on
   const PACE = 45; // characters a second
+  const length = () => Math.max(wanted, texts?.[0].length ?? 0); // also while a change is still at work
   const isOver = () => texts[0].length >= settings.length;
 
   function showTexts() {
@@ -774,7 +775,7 @@ function play() {
     busy = playing = false;
     wanted = 0;
     showTexts();
-    at("command").textContent = command();
+    at("command").replaceChildren(...command().flatMap((part, i) => [i ? " " : "", element("span", {}, part)]));
     at("texts").setAttribute("aria-busy", false);
     showMeasures();
     keepAddress();
@@ -785,7 +786,7 @@ function play() {
     settings[name] = value;
     settings.look = "write";
     if (name === "temperature") showTemperature();
-    begin(Math.max(wanted, texts?.[0].length ?? 0)); // though the last change be still at work
+    begin(length());
   }
 
   function again() {
@@ -824,7 +825,7 @@ function play() {
       at("seed").value = settings.seed;
       again();
     });
-    at("copy").addEventListener("click", () => copy(command(), "The command"));
+    at("copy").addEventListener("click", () => copy(command().join(" "), "The command"));
     at("copy-address").addEventListener("click", () => {
       writeAddress();
       copy(location.href, "The address");
@@ -857,12 +858,12 @@ function play() {
 
   const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`; // for a POSIX shell
 
-  function command() {
+  function command() { // in parts, within which no line is broken where it can be helped
     const parts = ["python generate.py --weights float16", `--run ${content.models[settings.cell].run}`, `--prompt=${shell(settings.prompt)}`,
       `--length ${texts?.[0].length || settings.length}`, ...temperatures().map((t) => `--temperature ${t}`)];
     if (settings["top-k"]) parts.push(`--top-k ${settings["top-k"]}`);
     if (settings["top-p"] < 1) parts.push(`--top-p ${settings["top-p"]}`);
-    return [...parts, `--seed ${settings.seed}`].join(" ");
+    return [...parts, `--seed ${settings.seed}`];
   }
 
   async function copy(text, what) {
@@ -886,7 +887,7 @@ function play() {
   // It ends in a word of its own: mail and chat drop a full stop from an address's end, and a part that is cut off is missed.
   function addressOf() {
     const read = Array.from(at("sentence").value).slice(0, MOST_READ).join("");
-    const all = new URLSearchParams({ ...settings, written: texts?.[0].length ?? 0, text: read });
+    const all = new URLSearchParams({ ...settings, written: length(), text: read });
     return PREFIX + all.toString().replaceAll("+", "%20");
   }
 
