@@ -150,7 +150,7 @@ def test_the_page_is_self_contained_with_links_that_arrive_and_alternative_texts
         assert [
             a for a in page.every(attribute) if not a.startswith(("#", "data:", "report.pdf", "results.json"))
         ] == []
-    assert re.findall(r"@import|url\((?!['\"]?(?:data:|#))", html) == []
+    assert re.findall(r"@import|url\((?!['\"]?(?:data:|#|%23))", html) == []
     ids = page.every("id")
     assert len(ids) == len(set(ids))
     assert {h[1:] for h in page.every("href") if h.startswith("#")} <= set(ids)

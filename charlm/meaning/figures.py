@@ -250,7 +250,7 @@ def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure:
         axes[0].set_title("by epoch")
         axes[1].set_title("LSTM 512, by characters of text, best epoch")
         said.append(_draw_gap_by_text(axes[1], longer, rows))
-        caption = "Left: every run, with its best epoch; the first epochs lie lower. Right: the larger LSTM at its best epoch, by the length of its text; a dot a run."
+        caption = "Left: every run; the first epochs lie lower. Right: the larger LSTM at its best epoch, by the length of its text."
     seen = "; ".join(said)
     return finish(canvas, "gap-by-epoch", f"{caption} {note}", f"Validation minus training loss: {seen}.", rows)
 

@@ -15,7 +15,7 @@ from charlm.report.address import read_address, with_address
 from charlm.report.markdown import with_markup
 
 TEMPLATES = Path(__file__).with_name("templates")
-SHORT = "/:=;()-.!*'@$+?[]|^`{}~"  # what stands for itself in an address
+AS_IS = "/:=;()-.!*'@$+?[]|^`{}~"  # what stands for itself in an address
 SANS = "system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"  # as in report.css
 DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css
 
@@ -80,11 +80,11 @@ def embedded(file: Path) -> str:
     list of images."""
     text = file.read_text("utf-8")
     if file.suffix == ".csv":
-        return f"data:text/csv;charset=utf-8,{quote(text, safe=SHORT + ',')}"
+        return f"data:text/csv;charset=utf-8,{quote(text, safe=AS_IS + ',')}"
     svg = compact(in_both_schemes(text))
     if file.stem.endswith("-narrow"):
         return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
-    return f"data:image/svg+xml,{quote(svg, safe=SHORT + ', ')}"
+    return f"data:image/svg+xml,{quote(svg, safe=AS_IS + ', ')}"
 
 
 def compact(svg: str) -> str:
