@@ -15,7 +15,7 @@ from charlm import stats
 from charlm.corpus import find_file
 from charlm.files import read_bytes, sound
 from charlm.protocol import PUBLISHED
-from charlm.records import cells_in, published_numbers
+from charlm.records import cells_in, listed, published_numbers
 from charlm.show import Finding, Table
 from charlm.tables import make_table
 
@@ -145,7 +145,11 @@ def what_became_of_them(claims: list[dict]) -> Finding:
     hold = sum(c["verdict"] == "confirmed" for c in statements)
     fall = sum(c["verdict"] == "refuted" for c in statements)
     values: dict[str, Any] = {"back": back, "numbers": len(numbers), "hold": hold, "fall": fall, "all": len(statements)}
-    text = "Of {all} statements that can be asked here, {hold} hold, {fall} do not, and the others are open."
+    alike = sum(c["verdict"] == stats.SAME for c in statements)
+    values |= {"alike": alike, "open": len(statements) - hold - fall - alike}
+    said = ["{hold} hold", "{fall} do not", "in {alike} the difference is too small to matter", "{open} are open"]
+    said = [words for words, n in zip(said, (1, 1, alike, values["open"]), strict=True) if n]
+    text = f"Of {{all}} statements that can be asked here, {listed(said)}."
     if not numbers:
         return Finding("claims-judged", text, values, "Of {all} claims that can be asked of this text, {hold} hold")
     heading = "{back} of the study's {numbers} numbers are reproduced; its statements fare worse"

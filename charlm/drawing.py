@@ -138,10 +138,11 @@ def panels(
     n: int, height: float, sharex: bool = False, sharey: bool = False, columns: int = 3
 ) -> tuple[Canvas, list[Axes]]:
     """A canvas with n axes, each so many inches high: side by side, as many as columns at most, and for a phone below each
-    other."""
+    other and less high."""
     columns = 1 if on_phone() else min(n, columns)
     rows = math.ceil(n / columns)
     width = PHONE if on_phone() else TEXT if columns == 1 else min(WIDE, columns * PANEL)
+    height *= 0.8 if on_phone() and n > 1 else 1
     canvas = Canvas(figsize=(width, rows * height), layout="constrained")
     axes = canvas.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey).ravel()
     for unused in axes[n:]:

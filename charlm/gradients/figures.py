@@ -60,7 +60,7 @@ def _draw_norms(ax: Axes, cell: str, runs: Records) -> np.ndarray:
 @drawn_twice
 def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
     """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: runs}."""
-    canvas, axes = panels(len(measured), 1.65 if on_phone() else 2.8)
+    canvas, axes = panels(len(measured), 2.0 if on_phone() else 2.8)
     said, rows = [], []
     for ax, (name, records) in zip(axes, measured.items(), strict=True):
         ax.set_yscale("log")

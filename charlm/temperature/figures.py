@@ -73,7 +73,7 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
     near_one = min(temperatures, key=lambda t: abs(t - 1))
     order = np.argsort(-p[near_one], kind="stable")
     top, others = order[:15], order[15:]
-    canvas, axes = panels(len(temperatures), 0.8 if on_phone() else 1.9, sharex=True, sharey=True)
+    canvas, axes = panels(len(temperatures), 1.0 if on_phone() else 1.9, sharex=True, sharey=True)
     x = np.arange(len(top))
     for ax, t in zip(axes, temperatures, strict=True):
         ax.plot(x, p[t][top], "o-", color=ACCENT, ms=4, lw=1)
