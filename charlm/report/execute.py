@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -205,7 +205,8 @@ def execute_together(
 ) -> list[NotebookNode]:
     """The executed notebooks, in the order of jobs. The last job, which takes longest, starts first; a job that fails is
     the last to start."""
-    with ThreadPoolExecutor(count_cores()) as pool:
+    # papermill changes the folder of the whole process, and of several at once the last one may leave it in another.
+    with chdir("."), ThreadPoolExecutor(count_cores()) as pool:
         running = {pool.submit(execute, job): job for job in reversed(jobs)}
         try:
             for future in as_completed(running):

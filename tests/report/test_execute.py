@@ -151,3 +151,16 @@ def test_what_a_lesson_prints_is_read_in_it_alone(tmp_path, capsys):
     executed = execute.execute_notebook(Job(path, {}, frozenset()), tmp_path)
     assert executed.cells[0].outputs[0].text == "one step\n"
     assert "one step" not in capsys.readouterr().out
+
+
+def test_notebooks_executed_together_leave_the_process_in_its_folder(tmp_path, monkeypatch):
+    here = Path.cwd()
+    monkeypatch.chdir(here)  # which it is put back to, whatever is found
+    jobs = [Job(tmp_path / f"{name}.ipynb", {}, frozenset()) for name in "ab"]
+
+    def leave(job: Job) -> nbformat.NotebookNode:
+        os.chdir(tmp_path)  # as papermill does, whose threads do not wait for each other
+        return nbformat.v4.new_notebook()
+
+    execute.execute_together(jobs, leave, lambda job: None)
+    assert Path.cwd() == here
