@@ -156,6 +156,11 @@ def _stoppable() -> Iterator[None]:
             stopped.append(time.monotonic())
             raise Stopped(number)
         if time.monotonic() > stopped[0] + PATIENCE:
+            import psutil  # slow to import, and seldom needed
+
+            for child in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    child.kill()
             os._exit(128 + number)
 
     def raise_again(lost: "sys.UnraisableHookArgs") -> None:

@@ -134,12 +134,10 @@ def dashes(cell: str) -> Dashes:
 # parts
 
 
-def panels(
-    n: int, height: float, sharex: bool = False, sharey: bool = False, columns: int = 3
-) -> tuple[Canvas, list[Axes]]:
-    """A canvas with n axes, each so many inches high: side by side, as many as columns at most, and for a phone below each
-    other and less high."""
-    columns = 1 if on_phone() else min(n, columns)
+def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) -> tuple[Canvas, list[Axes]]:
+    """A canvas with n axes, each so many inches high: side by side, three at most, and for a phone below each other and less
+    high."""
+    columns = 1 if on_phone() else min(n, 3)
     rows = math.ceil(n / columns)
     width = PHONE if on_phone() else TEXT if columns == 1 else min(WIDE, columns * PANEL)
     height *= 0.8 if on_phone() and n > 1 else 1

@@ -17,10 +17,10 @@ import charlm.losses.figures
 from charlm import stats
 from charlm.cards import small_figures
 from charlm.cells.figures import loss_by_learning_rate
-from charlm.drawing import COLOURS, GREY, INK, PANEL, label_right, panels
+from charlm.drawing import COLOURS, GREY, INK, PANEL, PHONE, label_right, panels
 from charlm.gradients.figures import gradient_norms
 from charlm.losses.figures import loss_comparison, loss_curves, mean_curve, overfitting_curves
-from charlm.meaning.figures import gap_steps, loss_by_position, ngram_floor
+from charlm.meaning.figures import gap_by_epoch, gap_steps, half_and_half, loss_by_position, ngram_floor
 from charlm.records import of_cell
 from charlm.report.stand_in import reading_figure
 from charlm.show import Figure
@@ -76,6 +76,10 @@ def curve_rows(texts):
         | values_of_way(texts, ("T", t))
         for t in GRID
     ]
+
+
+def by_length():
+    return [r | {"characters": n} for n in (1000, 2000) for r in big()]
 
 
 def norms(*cells, seeds=3, length=30, ratio=0.8):
@@ -159,6 +163,12 @@ CASES = {
     "gap of one run": lambda: gap_steps(make_measured(["gru"], 1)),
     "gap, diverged": lambda: gap_steps([*make_measured(["lstm"]), DIVERGED]),
     "gap of nothing finished": lambda: gap_steps([DEAD]),
+    "gap by epoch": lambda: gap_by_epoch(make_measured()),
+    "gap by epoch and text": lambda: gap_by_epoch(make_measured(), by_length()),
+    "gap by epoch, diverged": lambda: gap_by_epoch([*make_measured(["lstm"]), DIVERGED]),
+    "gap by epoch of nothing finished": lambda: gap_by_epoch([DEAD], by_length()),
+    "half and half": lambda: half_and_half(make_measured()),
+    "half and half of nothing finished": lambda: half_and_half([DEAD]),
 }
 
 
@@ -196,6 +206,14 @@ def test_drawing_changes_no_global_setting():
 def test_the_png_has_twice_the_pixels_of_the_page():
     image = matplotlib.image.imread(io.BytesIO(CASES["comparison"]().png))
     assert image.shape[1] == pytest.approx(2 * PANEL * 96 * 2, abs=1)
+
+
+def test_a_phone_has_the_panels_below_each_other():
+    figure = CASES["comparison"]()
+    page, phone = (ElementTree.fromstring(svg) for svg in (figure.svg, figure.narrow))
+    inches = [float(root.get("width", "").removesuffix("pt")) / 72 for root in (page, phone)]
+    assert inches == pytest.approx([2 * PANEL, PHONE], abs=0.01) and figure.wide
+    assert float(phone.get("height", "").removesuffix("pt")) > float(page.get("height", "").removesuffix("pt"))
 
 
 @pytest.mark.parametrize("color", [*COLOURS.values(), INK, GREY])
@@ -368,6 +386,14 @@ def test_the_gap_gives_every_loss_of_every_run():
     assert validation == [r["last_validation"] for r in runs]
     assert f"validation {np.mean(validation):.4f}" in figure.alt
     assert len(figure.rows) == 4 * 2
+
+
+@pytest.mark.parametrize(("gaps", "lower"), [([-0.5, 0.1, 0.2], True), ([-0.5, -0.4], False)])
+def test_gaps_that_lie_low_leave_the_panel_only_where_others_are_seen(gaps, lower):
+    curves = {"train_loss": [2.0] * len(gaps), "val_loss": [2.0 + gap for gap in gaps], "best_epoch": 2}
+    figure = gap_by_epoch([r | curves for r in make_measured(["rnn"], 2)])
+    assert ("first epochs lie lower" in figure.caption) == lower
+    assert [row["gap"] for row in figure.rows] == pytest.approx(2 * gaps)
 
 
 def test_gradients_say_the_ratio_of_each_cell_and_carry_every_norm():

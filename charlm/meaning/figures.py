@@ -30,6 +30,7 @@ from charlm.stats import MARGIN
 
 EVERY_ORDER = range(1, ORDERS + 1)
 NGRAM_DASHES: Dashes = (0, (1, 1))
+LOWEST_GAP = -0.1  # nats: where the panel of gaps begins
 
 
 @drawn_twice
@@ -237,7 +238,9 @@ def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure:
         mean = stats.seed_estimate(ours, lambda r: r["val_loss_last"] - r["train_loss_last"]).known_mean
         said.append(f"{cell.upper()} {mean:.3f} at the last epoch")
     axes[0].axhline(0, color=GREY, lw=1)
-    axes[0].set_ylim(bottom=-0.1)
+    begun = any(row["gap"] > LOWEST_GAP for row in rows)  # else nothing would be seen
+    if begun:
+        axes[0].set_ylim(bottom=LOWEST_GAP)
     axes[0].set_xlabel("epoch")
     axes[0].grid(axis="y")
     count_axis(axes[0])
@@ -245,12 +248,14 @@ def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure:
     entries = [legend_entry(cell.upper(), colour(cell), ls=dashes(cell), lw=1.5) for cell in cells_in(runs)]
     entries.append(legend_entry("best epoch", GREY, marker="o", ms=5, ls=""))
     legend_below(canvas, entries, 3)
-    caption = "Every run, with its best epoch; the first epochs lie lower."
+    lower = "; the first epochs lie lower" if begun else ""
+    caption = f"Every run, with its best epoch{lower}."
     if longer:
         axes[0].set_title("by epoch")
-        axes[1].set_title("LSTM 512, by characters of text, best epoch")
+        larger = f"{longer[0]['cell'].upper()} {longer[0]['hidden_size']}"
+        axes[1].set_title(f"{larger}, by characters of text, best epoch")
         said.append(_draw_gap_by_text(axes[1], longer, rows))
-        caption = "Left: every run; the first epochs lie lower. Right: the larger LSTM at its best epoch, by the length of its text."
+        caption = f"Left: every run{lower}. Right: {larger} at its best epoch, by the length of its text."
     seen = "; ".join(said)
     return finish(canvas, "gap-by-epoch", f"{caption} {note}", f"Validation minus training loss: {seen}.", rows)
 

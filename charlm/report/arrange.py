@@ -325,10 +325,9 @@ def _showing(chapters: list[dict]) -> list[dict]:
     kept = []
     for chapter in chapters:
         sections = [it for it in chapter["sections"] if it["answer"] or it["text"]]
-        asked = chapter["sections"] or (
-            chapter["is_chapter"] and chapter["code"]
-        )  # something was to be shown, and not prose alone
-        if sections or chapter["answer"] or not asked or any(it["kind"] != "prose" for it in chapter["text"]):
+        was_to_show = chapter["sections"] or (chapter["is_chapter"] and chapter["code"])  # more than prose
+        shows = sections or chapter["answer"] or any(it["kind"] != "prose" for it in chapter["text"])
+        if shows or not was_to_show:
             kept.append(chapter | {"sections": sections})
     return kept
 
@@ -371,8 +370,10 @@ def _number(document: dict) -> dict[str, str]:
 
 def _minutes(document: dict) -> int:
     """How long it takes to read what is not folded away."""
-    parts = ("question", "before", "heading", "answer", "text")
-    told = [[it[part] for part in parts] for it in sections_in(document)]
+    told = [
+        [it["question"], it["before"], it["answer"] and it["heading"], it["answer"], it["text"]]
+        for it in sections_in(document)
+    ]
     words = 0
     for it in everything(told):
         words += it.get("t") == "Str"

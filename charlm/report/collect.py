@@ -36,7 +36,6 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
         "provenance": {},
     }
     origin: dict[str, str] = dict.fromkeys(results.keys() - {"runs"}, "charlm.report")
-
     earlier: dict[tuple[Path, str, str], dict] = {}
 
     def claim(what: str, name: str) -> None:
@@ -60,11 +59,9 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                         claim(key, job.name)
                         results[key] = value
                 continue
-            if (
-                earlier.setdefault((job.notebook, kind, id), shown) is not shown
-                and earlier[job.notebook, kind, id] == shown
-            ):
+            if earlier.get((job.notebook, kind, id)) == shown:
                 continue  # of a notebook that is executed again
+            earlier[job.notebook, kind, id] = shown
             claim(f"{kind} {id}", job.name)
             if kind == "finding":
                 results["findings"][id] = shown

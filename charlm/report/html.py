@@ -76,8 +76,8 @@ def policy(styles: list[str], scripts: list[str], compiled: str = "") -> str:
 
 
 def embedded(file: Path) -> str:
-    """A figure, or the numbers behind it, as an address that holds it all, and no white space or comma, which would end it in a
-    list of images."""
+    """A figure, or the numbers behind it, as an address that holds it all. That of a drawing for a phone stands in a list of
+    images, in which a space or a comma would end it."""
     text = file.read_text("utf-8")
     if file.suffix == ".csv":
         return f"data:text/csv;charset=utf-8,{quote(text, safe=AS_IS + ',')}"
