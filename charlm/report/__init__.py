@@ -15,7 +15,7 @@ report. What cells' tags do there:
     fold        what the cell shows is folded away at the end of its section, a heading as a bold line; in the PDF it goes to the
                 appendix
     lesson      its code folds in its place, with what it prints
-    aside       a box beside the title
+    aside       a side note: what a term of the section means
     play        the place of the models that can be tried
     provenance  what the cell shows stands in the report's last chapter
 """

@@ -285,7 +285,7 @@ def _sections(placed: list[Placed]) -> dict:
     titles = 0
     for place, block in placed:
         if place != "text":
-            (document if place == "aside" else here)[place].append(block)
+            here[place].append(block)
         elif block.get("heading"):
             if here["answer"]:
                 raise ReportError(f"the section {here['id']} has a second heading")
