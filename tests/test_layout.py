@@ -102,8 +102,7 @@ charlm.benchmark charlm.benchmark.measures charlm.benchmark.figures
 charlm.claims charlm.studies charlm.ways charlm.cards charlm.benchmark.__main__
 charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.markdown
 charlm.report.arrange charlm.report.html charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place
-charlm.report.make charlm.report.notebook_pages
-charlm.report.__main__
+charlm.report.make charlm.report.__main__
 generate
 """.split()
 

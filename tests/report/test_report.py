@@ -30,7 +30,7 @@ SHOWN_HOSTILE = HOSTILE.replace("\0", "⟨U+0000⟩").replace("\u202e", "⟨U+20
 @pytest.fixture(autouse=True)
 def no_training(monkeypatch):
     """What is refused here is refused before any training, and what is made here needs none."""
-    monkeypatch.setattr(charlm.report.make, "train_missing", lambda *arguments: pytest.fail("it began to train"))
+    monkeypatch.setattr(charlm.report.make, "train_sweep", lambda *arguments: pytest.fail("it began to train"))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
