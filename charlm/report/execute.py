@@ -183,14 +183,12 @@ def execute_together(
             for future in as_completed(running):
                 future.result()
                 done(running[future])
-        except KeyboardInterrupt:  # it reaches this thread alone: without their kernels, the others end too
-            for kernel in psutil.Process().children():
-                kernel.kill()
-            pool.shutdown(cancel_futures=True)
-            for job in jobs:
-                (BUILD / f"partial-{job.notebook.name}").unlink(missing_ok=True)
-            raise
-        except Exception:
+        except BaseException as error:
+            if isinstance(
+                error, KeyboardInterrupt
+            ):  # it reaches this thread alone: without their kernels, the others end too
+                for kernel in psutil.Process().children():
+                    kernel.kill()
             pool.shutdown(cancel_futures=True)
             raise
         return [future.result() for future in reversed(running)]
