@@ -56,7 +56,8 @@ quick: .venv/ready
 	@$(REPORT) --quick
 
 pages: .venv/ready
-	@exec $(VENV_PYTHON) -m charlm.report.notebook_pages "$${OUT:-build/pages}"
+	@exec $(VENV_PYTHON) -m nbconvert --execute --to html --output-dir "$${OUT:-build/pages}" \
+		--HTMLExporter.require_js_url= --HTMLExporter.jquery_url= notebooks/*.ipynb
 
 benchmark: .venv/ready
 	@exec $(VENV_PYTHON) -m charlm.benchmark $${CELL:+"--cell=$$CELL"} $${SEED:+"--seed=$$SEED"}

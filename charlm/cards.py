@@ -51,39 +51,33 @@ def pairs_figure(results: dict) -> Figure | None:
     return finish(canvas, "card-seeds", "", alt, [{"difference": d} for d in differences])
 
 
-@styled
 def counting_figure(results: dict) -> Figure | None:
     """The losses of the cells and of the counting model."""
     values = finding_values(results, "against-counting")
     cells = [name.removesuffix("_mean") for name in values if name.endswith("_mean")]
-    if not cells:
-        return None
-    losses = {cell.upper(): values["floor"] + values[f"{cell}_mean"] for cell in cells}
-    return _losses_beside("card-counting", losses, "counting", values["floor"])
+    losses = {cell: values["floor"] + values[f"{cell}_mean"] for cell in cells}
+    return _losses_beside("card-counting", losses, "counting", values.get("floor"))
 
 
-@styled
 def cure_figure(results: dict) -> Figure | None:
     """The same of the larger cells with dropout."""
     values = finding_values(results, "cure-and-counting")
-    if not values:
-        return None
-    losses = {cell.upper(): loss for cell, loss in values["losses"].items()}
-    return _losses_beside("card-cure", losses, "counting", values["counting"])
+    return _losses_beside("card-cure", values.get("losses", {}), "counting", values.get("counting"))
 
 
-@styled
 def benchmark_figure(results: dict) -> Figure | None:
     """The loss of the best cell and the lowest that is quoted."""
     values = finding_values(results, "benchmark")
-    if not values:
+    losses = {values["cell"]: values["mean"]} if values else {}
+    return _losses_beside("card-benchmark", losses, "quoted", values.get("target"))
+
+
+@styled
+def _losses_beside(id: str, losses: dict[str, float], other: str, reference: float | None) -> Figure | None:
+    """A dot for each cell's loss, with a line to that of the other."""
+    if reference is None or not losses:
         return None
-    return _losses_beside("card-benchmark", {values["cell"]: values["mean"]}, "quoted", values["target"])
-
-
-def _losses_beside(id: str, losses: dict[str, float], other: str, reference: float) -> Figure:
-    """A dot for each loss, with a line to that of the other."""
-    losses = losses | {other: reference}
+    losses = {cell.upper(): loss for cell, loss in losses.items()} | {other: reference}
     canvas, ax = _panel()
     ax.axvspan(reference - MARGIN, reference + MARGIN, color=BAND, lw=0)  # what is too little to matter
     for y, (name, loss) in enumerate(losses.items()):

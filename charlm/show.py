@@ -11,7 +11,6 @@ that comes out of data (table cells, labels, generated text, values of findings)
 import base64
 import html
 import math
-import numbers
 import re
 import string
 import textwrap
@@ -25,7 +24,17 @@ from charlm.printable import inline, visible
 from charlm.stats import Contrast
 
 MISSING = "–"  # what a table cell or a finding shows where there is no number
-ICONS = {"confirmed": "✓", "refuted": "✗", "no difference that matters": "≈", "too close to call": "?"}
+# What stands before a verdict, so that it is told from others without colour.
+SIGNS = {
+    "confirmed": "✓",
+    "reproduced": "✓",
+    "refuted": "✗",
+    "not reproduced": "✗",
+    "no difference that matters": "≈",
+    "too close to call": "?",
+    "lower": "▼",
+    "higher": "▲",
+}
 Bundle = tuple[dict, dict]  # what a cell shows by MIME type, and its metadata
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -55,17 +64,11 @@ def plain(value: object) -> Any:
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
-    if value is None or isinstance(value, str | bool):
-        return value
     if hasattr(value, "tolist"):  # NumPy scalars and arrays
         return plain(value.tolist())
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real):
-        return float(value) if math.isfinite(value) else None
-    if value is pd.NA or value is pd.NaT:
+    if value is pd.NA or value is pd.NaT or (isinstance(value, float) and not math.isfinite(value)):
         return None
-    return str(value)
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
 def show_value(value: object, form: str = "{}") -> str:
@@ -89,8 +92,8 @@ def _is_number(value: object) -> bool:
 
 
 def _holds_numbers(column: Sequence[object]) -> bool:
-    """Numbers, with gaps perhaps, and no text."""
-    return any(map(_is_number, column)) and not any(isinstance(value, str) for value in column)
+    """Numbers, or gaps in their place."""
+    return all(value is None or _is_number(value) for value in column)
 
 
 class _Fill(string.Formatter):
@@ -106,28 +109,28 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def verdict_icon(verdict: str) -> str:
-    """The sign that stands before a verdict, so that it is told from others without colour."""
-    return "▲" if verdict.endswith(" is better") else ICONS.get(verdict, MISSING)
-
-
-def _check_id(id: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*", id):
-        raise ValueError(f"id {id!r}: use Latin letters, digits, underscores and single hyphens")
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # the things a cell can show
 
 
 @dataclass(frozen=True)
-class Figure:
+class Shown:
+    """What has a name in results.json and in the report."""
+
+    id: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*", self.id):
+            raise ValueError(f"id {self.id!r}: use Latin letters, digits, underscores and single hyphens")
+
+
+@dataclass(frozen=True)
+class Figure(Shown):
     """A drawing in two formats. caption (Markdown) says what is found in it, alt (plain text) what is seen in
     it, rows are the numbers drawn: a list of dicts, one a point. wide: it takes the width of the page, not of the text.
     narrow: the same as SVG for a phone, its panels below each other.
     """
 
-    id: str
     svg: str
     png: bytes
     caption: str
@@ -135,9 +138,6 @@ class Figure:
     rows: list[dict] = field(default_factory=list)
     wide: bool = False
     narrow: str = ""
-
-    def __post_init__(self) -> None:
-        _check_id(self.id)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         source = _base64(self.svg.encode())
@@ -160,7 +160,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Shown):
     """The columns of a frame; its index is not shown. formats gives a column its format string, as in
     {"loss": "{:.4f}"}; columns of numbers are set to the right. Cells and column names are plain text,
     caption and note (a line under the table) are Markdown. In the report verdicts, in a column of this name, have signs.
@@ -169,7 +169,6 @@ class Table:
     targets of links: #claim-1, #claim-2, ... in the order of the frame.
     """
 
-    id: str
     frame: pd.DataFrame
     caption: str
     formats: dict[str, str] = field(default_factory=dict)
@@ -178,63 +177,32 @@ class Table:
     row_ids: str = ""
     contrasts: tuple[Contrast, ...] = ()
 
-    def __post_init__(self) -> None:
-        _check_id(self.id)
-        if self.row_ids:
-            _check_id(self.row_ids)
-        if self.groups and self.groups not in self.frame.columns:
-            raise ValueError(f"table {self.id}: groups names a column that the frame lacks: {self.groups}")
-        if len(set(map(str, self.frame.columns))) < len(self.frame.columns):
-            raise ValueError(f"table {self.id}: two columns of one name in {list(self.frame.columns)}")
-        unknown = [c for c in self.formats if c not in self.frame.columns]
-        if unknown:
-            raise ValueError(f"table {self.id}: formats name columns that the frame lacks: {unknown}")
-
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         columns = [str(c) for c in self.frame.columns]
         forms = [self.formats.get(c, "{}") for c in self.frame.columns]
         values = [plain(list(row)) for row in self.frame.itertuples(index=False)]
         cells = [list(map(show_value, row, forms)) for row in values]
         right = [_holds_numbers(column) for column in zip(*values, strict=True)] or [False] * len(columns)
-        data = {
-            "text/html": self._html(columns, cells, right),
-            "text/plain": pd.DataFrame(cells, columns=columns).to_string(index=False),
-        }
+        shown = pd.DataFrame(cells, columns=columns)
+        with pd.option_context("display.max_colwidth", None):
+            page = shown.to_html(index=False, border=0)
+        caption, note = html.escape(self.caption), html.escape(self.note)
+        data = {"text/html": f"<p>{caption}</p>{page}<p>{note}</p>", "text/plain": shown.to_string(index=False)}
         rows = [dict(zip(columns, row, strict=True)) for row in values]
         facts = {"kind": "table", "id": self.id, "caption": self.caption, "note": self.note, "rows": rows}
         looks = {"columns": columns, "cells": cells, "right": right, "groups": self.groups, "row_ids": self.row_ids}
         return data, {"charlm": facts | looks | contrast_facts(self.contrasts)}
 
-    def _html(self, columns: list[str], cells: list[list[str]], right: list[bool]) -> str:
-        def line(tag: str, texts: Iterable[str]) -> str:
-            sides = ["right" if r else "left" for r in right]
-            pairs = zip(sides, texts, strict=True)
-            return "".join(f'<{tag} style="text-align: {s}">{html.escape(t)}</{tag}>' for s, t in pairs)
-
-        body = "".join(f"<tr>{line('td', row)}</tr>" for row in cells)
-        caption = f"<caption>{html.escape(self.caption)}</caption>"
-        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
-        head = f"<thead><tr>{line('th', columns)}</tr></thead>"
-        return f"<table>{caption}{head}<tbody>{body}</tbody></table>{note}"
-
 
 @dataclass(frozen=True)
-class Samples:
+class Samples(Shown):
     """Generated texts, shown to the letter: items are dicts of a label, a text, and the numbers behind it; where the text
     begins with what was given and not drawn, that as prompt; verse: the text is set as verse. columns: side by side.
     """
 
-    id: str
     items: list[dict]
     caption: str
     columns: bool = False
-
-    def __post_init__(self) -> None:
-        _check_id(self.id)
-        if any("label" not in item or "text" not in item for item in self.items):
-            raise ValueError(f"samples {self.id}: each item needs a label and a text")
-        if not all(item["text"].startswith(item.get("prompt", "")) for item in self.items):
-            raise ValueError(f"samples {self.id}: a text does not begin with its prompt")
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         pairs = [(inline(i["label"]), visible(i["text"])) for i in self.items]
@@ -251,20 +219,16 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Shown):
     """A sentence that follows from numbers. text is a template of str.format in Markdown, filled from values:
     Finding("gap", "The gap is {gap:.4f} nats.", {"gap": 0.0123}). heading, one such line without a full stop, becomes the
     heading of its section, whose question then stands below it.
     """
 
-    id: str
     text: str
     values: dict
     heading: str = ""
     contrasts: tuple[Contrast, ...] = ()
-
-    def __post_init__(self) -> None:
-        _check_id(self.id)
 
     @property
     def filled(self) -> str:
@@ -298,18 +262,12 @@ def finding_values(results: dict, id: str) -> dict:
 
 
 @dataclass(frozen=True)
-class Cards:
+class Cards(Shown):
     """What the report found, each in one sentence: items are dicts of a text (Markdown), the section that it leads to (the
     id of the finding that heads it), and a small figure or None.
     """
 
-    id: str
     items: list[dict]
-
-    def __post_init__(self) -> None:
-        _check_id(self.id)
-        for item in self.items:
-            _check_id(item["section"])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         listed = "\n".join(f"- {_one_line(item['text'])}" for item in self.items)

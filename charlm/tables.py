@@ -24,6 +24,9 @@ FORMATS = {
 }
 
 
+SIZE_AND_RATE = "hidden size / learning rate"
+
+
 def make_table(
     id: str,
     rows: list[dict],
@@ -98,25 +101,15 @@ def contrast_table(id: str, contrasts: Iterable[Contrast], caption: str, note: s
 def run_table(records: Records) -> Table:
     """A row a run: where it stopped, its best and its crossing epoch, its losses. The caption has what all share."""
     order = cells_in(records)
-    shown = sorted(records, key=lambda r: (order.index(r["cell"]), r["hidden_size"], r["learning_rate"], r["seed"]))
-    cells = [r["cell"].upper() for r in shown]
-    sizes = [size_and_rate(r) for r in shown]
-    columns = {}  # what the runs differ in
-    shared = []  # and what they do not, which the caption says
-    if len(set(cells)) > 1:
-        columns["cell"] = cells
-    else:
-        shared += cells[:1]
-    if len(set(sizes)) > 1:
-        columns["hidden size / learning rate"] = sizes
-    else:
-        shared += [f"hidden size / learning rate {size}" for size in sizes[:1]]
-    rows = []
-    for i, r in enumerate(shown):
+    rows: list[dict] = []
+    for r in sorted(records, key=lambda r: (order.index(r["cell"]), r["hidden_size"], r["learning_rate"], r["seed"])):
         done = r["status"] == "finished"
-        row = {name: values[i] for name, values in columns.items()}
-        row |= {"seed": r["seed"], "stopped at": r["epochs"], "best epoch": r["best_epoch"]}
-        row |= {
+        row = {
+            "cell": r["cell"].upper(),
+            SIZE_AND_RATE: size_and_rate(r),
+            "seed": r["seed"],
+            "stopped at": r["epochs"],
+            "best epoch": r["best_epoch"],
             "crossing epoch": crossing_epoch(r),
             "training, last": r["train_loss_last"] if done else None,
             "validation, last": r["val_loss_last"] if done else None,
@@ -125,8 +118,11 @@ def run_table(records: Records) -> Table:
             "run": r["run_id"].rpartition("-")[2],
         }
         rows.append(row)
-    runs = counted(len(rows), "run")
-    which = f"{runs}: {', '.join(shared)}" if shared else runs
-    caption = f"{which}."
+    shared = []
+    for column, named in (("cell", "{}"), (SIZE_AND_RATE, f"{SIZE_AND_RATE} {{}}")):
+        if len({row[column] for row in rows}) == 1:
+            (value, *_) = [row.pop(column) for row in rows]
+            shared.append(named.format(value))
+    caption = ": ".join(filter(None, [counted(len(rows), "run"), ", ".join(shared)])) + "."
     id = f"runs-{order[0]}" if len(order) == 1 else "runs"
     return make_table(id, rows, caption, diverged_note(records))

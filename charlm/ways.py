@@ -24,7 +24,7 @@ from charlm.drawing import (
     on_phone,
 )
 from charlm.records import cells_in, counted
-from charlm.show import Figure, finding_values, verdict_icon
+from charlm.show import MISSING, SIGNS, Figure, finding_values
 from charlm.stats import MARGIN
 
 # What the verdict on LSTM − RNN says of the two.
@@ -51,6 +51,11 @@ class Comparison:
     @property
     def verdict(self) -> str:
         return self.contrasts["lstm"]["verdict"]
+
+    @property
+    def told(self) -> str:
+        """The verdict as readers know it."""
+        return WINNERS.get(self.verdict, self.verdict)
 
     @property
     def seeds(self) -> frozenset[str]:
@@ -96,7 +101,10 @@ def comparison_figure(results: dict) -> Figure | None:
     if not ways:
         return None
     floor = finding_values(results, "against-counting")
-    heard = [f"{way.name}: {_losses_in_words(way)}; {_verdict_in_words(way)}" for way in ways]
+    heard = []
+    for way in ways:
+        losses = ", ".join(f"{cell.upper()} {loss:.4f}" for cell, loss in way.losses.items())
+        heard.append(f"{way.name}: {losses}; {way.told}{'' if way.converged else ', not converged'}")
     alt = f"Rows of dots, one row a way to compare. {'. '.join(heard)}."
     return finish(_drawing(ways, floor), "ways-to-compare", _caption(ways), alt, _rows(ways, floor))
 
@@ -143,18 +151,14 @@ def _same_splits(way: Comparison, floor: dict) -> bool:
     return way.seeds == {str(seed) for seed in floor["seeds"]}
 
 
-def _verdict_in_words(way: Comparison) -> str:
-    return WINNERS.get(way.verdict, way.verdict) + ("" if way.converged else ", not converged")
-
-
 def _verdict_style(way: Comparison) -> dict[str, Any]:
     winner = {stats.LOWER: colour("lstm"), stats.HIGHER: colour("rnn")}.get(way.verdict, INK)
     return {"color": winner, "weight": "bold" if way.converged else "normal", "va": "center"}
 
 
 def _with_icon(way: Comparison) -> str:
-    words = WINNERS.get(way.verdict, way.verdict)
-    return f"{verdict_icon(words)} {words}" + ("" if way.converged else "\n(not converged)")
+    sign = "▲" if way.verdict in WINNERS else SIGNS.get(way.verdict, MISSING)
+    return f"{sign} {way.told}" + ("" if way.converged else "\n(not converged)")
 
 
 def _name_at_ends(ax: Axes, way: Comparison, y: float) -> None:
@@ -196,10 +200,6 @@ def _caption(ways: list[Comparison]) -> str:
         f"Bars: the interval of the difference from the RNN, seed by seed ({said}). A cell is better where the whole bar lies on one side of the "
         f"RNN's line and not all of it in the grey band: differences under {MARGIN:g} nats are too small to matter."
     )
-
-
-def _losses_in_words(way: Comparison) -> str:
-    return ", ".join(f"{cell.upper()} {loss:.4f}" for cell, loss in way.losses.items())
 
 
 def _rows(ways: list[Comparison], floor: dict) -> list[dict]:

@@ -21,7 +21,6 @@ WHOLE = {
     "test_lab.py",
     "test_notebooks.py",
     "test_report.py",
-    "test_training_notebook.py",
 }
 
 

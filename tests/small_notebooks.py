@@ -44,17 +44,6 @@ def notebook(path, *cells):
     return path
 
 
-def plan(notebooks, stage):
-    return [
-        Job(
-            notebooks / "training.ipynb",
-            {"corpus": Path("/home/someone/my.txt"), "cell": cell},
-            frozenset({"figure", "results"}),
-        )
-        for cell in ("rnn", "lstm")
-    ] + [Job(notebooks / "summary.ipynb", {"results": stage / "results.json"}, frozenset())]
-
-
 def a_cell(source="", *tags, shows=None, prints=""):
     """An executed cell: of Markdown where it shows and prints nothing."""
     metadata = {"tags": list(tags)}

@@ -65,10 +65,10 @@ def around(trained, tiny_file, tmp_path, monkeypatch):
     monkeypatch.setattr(charlm.runs.__main__, "RUNS", runs)
     monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
 
-    def begin(*arguments):
+    def begin(*arguments, **options):
         raise CharlmError("here training would begin")
 
-    monkeypatch.setattr(charlm.report.make, "train_missing", begin)
+    monkeypatch.setattr(charlm.report.make, "train_sweep", begin)
     monkeypatch.setattr(charlm.runs.__main__, "train_sweep", begin)
 
     def everything():

@@ -5,6 +5,7 @@ import importlib.metadata
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -15,11 +16,13 @@ DISTRIBUTIONS = importlib.metadata.packages_distributions()
 SOURCES = sorted(
     [*ROOT.glob("*.py"), *(p for name in ("charlm", "tests", "benchmarks") for p in (ROOT / name).rglob("*.py"))]
 )
+OURS = [*(p for p in SOURCES if ROOT / "tests" not in p.parents), *NOTEBOOKS]
 
 # ---------------------------------------------------------------------------------------------------------------------
 # the code
 
 
+@cache
 def code_of(path: Path) -> ast.Module:
     if path.suffix == ".ipynb":
         cells = nbformat.read(path, as_version=4).cells
@@ -36,15 +39,16 @@ def imports_of(code: ast.Module) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
-@pytest.mark.parametrize("path", SOURCES + NOTEBOOKS, ids=names_of)
-def test_what_is_imported_is_declared(path):
-    ours = {"charlm", *(source.stem for source in SOURCES)}
-    foreign = set(imports_of(code_of(path))) - set(sys.stdlib_module_names) - ours
-    assert [name for name in sorted(foreign) if not {plain(p) for p in DISTRIBUTIONS[name]} & set(DIRECT)] == []
+def test_what_is_imported_is_declared():
+    ours = {"charlm", *sys.stdlib_module_names, *(source.stem for source in SOURCES)}
+    imported = {
+        (name, path) for path in (*SOURCES, *NOTEBOOKS) for name in imports_of(code_of(path)) if name not in ours
+    }
+    assert [it for it in sorted(imported) if not {plain(p) for p in DISTRIBUTIONS[it[0]]} & set(DIRECT)] == []
 
 
 # The tests may write a pickle, to attack with.
-@pytest.mark.parametrize("path", [p for p in SOURCES if ROOT / "tests" not in p.parents] + NOTEBOOKS, ids=names_of)
+@pytest.mark.parametrize("path", OURS, ids=names_of)
 def test_nothing_is_unpickled(path):
     code = code_of(path)
     assert not {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"} & set(imports_of(code))
@@ -73,7 +77,7 @@ def encodings_missed(call: ast.Call) -> bool:
     return {"text", "universal_newlines"} & given.keys() != set()
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if ROOT / "tests" not in p.parents] + NOTEBOOKS, ids=names_of)
+@pytest.mark.parametrize("path", OURS, ids=names_of)
 def test_text_has_the_same_bytes_on_every_system(path):
     calls = [node for node in ast.walk(code_of(path)) if isinstance(node, ast.Call)]
     assert [ast.unparse(call) for call in calls if encodings_missed(call)] == []
@@ -102,8 +106,7 @@ charlm.benchmark charlm.benchmark.measures charlm.benchmark.figures
 charlm.claims charlm.studies charlm.ways charlm.cards charlm.benchmark.__main__
 charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.markdown
 charlm.report.arrange charlm.report.html charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place
-charlm.report.make charlm.report.notebook_pages
-charlm.report.__main__
+charlm.report.make charlm.report.__main__
 generate
 """.split()
 
@@ -120,7 +123,7 @@ def module_of(path: Path) -> str:
 def ours_in(path: Path) -> set[str]:
     """The modules of ours that a file imports, wherever in it."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(code_of(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -139,29 +142,20 @@ def test_every_module_has_its_place_in_the_order():
 
 
 @pytest.mark.parametrize("module", ORDER)
-def test_imports_go_one_way(module):
-    assert ours_in(path_of(module)) <= set(ORDER[: ORDER.index(module)])
-
-
-@pytest.mark.parametrize("module", [module for module in ORDER if room_of(module)])
-def test_a_room_imports_no_other_room(module):
-    assert {room_of(other) for other in ours_in(path_of(module))} <= {room_of(module), None}
-
-
-@pytest.mark.parametrize("module", [module for module in ORDER if module.endswith(".measures")])
-def test_measures_know_nothing_of_how_they_are_shown(module):
-    assert not {"charlm.show", "charlm.drawing"} & ours_in(path_of(module))
-
-
-@pytest.mark.parametrize("module", ORDER)
-def test_a_module_can_be_read_in_one_sitting(module):
+def test_imports_go_one_way_from_no_room_to_another_in_modules_to_be_read_in_one_sitting(module):
+    imported = ours_in(path_of(module))
+    assert imported <= set(ORDER[: ORDER.index(module)])
+    if room_of(module):
+        assert {room_of(other) for other in imported} <= {room_of(module), None}
+    if module.endswith(".measures"):
+        assert not {"charlm.show", "charlm.drawing"} & imported
     assert len(path_of(module).read_text("utf-8").splitlines()) <= 450
 
 
 def test_a_public_name_means_one_thing():
     places = defaultdict(set)
     for module in ORDER:
-        for node in ast.parse(path_of(module).read_text("utf-8")).body:
+        for node in code_of(path_of(module)).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 places[node.name].add(module)
             elif isinstance(node, ast.Assign | ast.AnnAssign):

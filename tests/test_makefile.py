@@ -51,7 +51,6 @@ STEERING = ("SEEDS", "EPOCHS", "CORPUS", "OUT", "STUDIES", "OWN_TEXT", "CELL", "
         ("report", ["charlm.report"]),
         ("quick", ["charlm.report", "--quick"]),
         ("benchmark", ["charlm.benchmark"]),
-        ("pages", ["charlm.report.notebook_pages", "build/pages"]),
     ],
 )
 def test_what_the_environment_has_by_such_a_name_is_not_meant_for_make(target, passed):

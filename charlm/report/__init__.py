@@ -3,7 +3,7 @@
     train what is missing → papermill executes each notebook → what the cells showed is collected into results.json
     → all of it is arranged as one document of plain data → nbconvert makes it the page, typst the PDF
 
-Everything is made in build/ and put in place as one set at the end. When a cell fails there is no report but one line
+Everything is made in a temporary folder and put in place as one set at the end. When a cell fails there is no report but one line
 that names it, and the earlier report stays as it was.
 
 What a notebook shows comes from charlm.show. Its first heading is the title of its chapter, that of the summary the

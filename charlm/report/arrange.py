@@ -21,7 +21,7 @@ from charlm.report.address import CITATION, read_address
 from charlm.report.collect import facts_rows
 from charlm.report.execute import Job, ReportError
 from charlm.report.markdown import changed, everything, prose_in, read_prose
-from charlm.show import Figure, Samples
+from charlm.show import SIGNS, Figure, Samples
 from charlm.tables import make_table
 
 Block = dict[str, Any]
@@ -61,6 +61,7 @@ def arrange(
         "subtitle": inline(subtitle),
         "author": ", ".join(citation["authors"]),
         "date": str(citation.get("date-released", "")),
+        "signs": SIGNS,
     }
     _resolve_links(document, labels)
     return document
@@ -397,14 +398,11 @@ def _resolve_links(document: dict, labels: dict[str, str]) -> None:
 
     captions = {it["id"]: it["caption"] for it in everything(document) if it.get("kind") in NUMBERED}
 
-    def check(id: str) -> None:
-        if id not in ids:
-            raise ReportError(f"the link to #{id} leads nowhere: no cell shows it")
-
     def resolved(element: dict) -> dict:
         if element.get("t") == "Link" and element["c"][2][0].startswith("#"):
             id = element["c"][2][0][1:]
-            check(id)
+            if id not in ids:
+                raise ReportError(f"the link to #{id} leads nowhere: no cell shows it")
             if id in labels:
                 element["c"][1] = [{"t": "Str", "c": labels[id]}]
                 element["c"][2][1] = _words(captions[id])
@@ -414,8 +412,6 @@ def _resolve_links(document: dict, labels: dict[str, str]) -> None:
         it["prose"] = changed(it["prose"], resolved)
     questions = {it["id"]: it["question"] for it in sections_in(document)}
     for it in everything(document):
-        if "to" in it:
-            check(it["to"])
         if "section" in it:  # a card, which names it by its question
             if it["section"] not in questions:
                 raise ReportError(f"a card leads to no section: {it['section']}")

@@ -1,15 +1,14 @@
 """What the cells showed, as the content of results.json."""
 
 import base64
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import jsonschema
+import pandas as pd
 from nbformat import NotebookNode
 
 from charlm.corpus import ROOT
@@ -21,70 +20,49 @@ SCHEMA = Path(__file__).with_name("results.schema.json")
 
 
 def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, figures: Path) -> dict:
-    """The content of results.json, and the figures' files. Raises ReportError when two notebooks show one id or key,
-    or when the whole does not follow the schema.
+    """The content of results.json, and the figures' files. Raises ReportError when two things of one id or key differ, or
+    when the whole does not follow the schema.
     """
-    results: dict = {
-        "schema": 1,
-        "study": study,
-        "runs": [],
-        "tables": {},
-        "figures": {},
-        "findings": {},
-        "contrasts": {},
-        "samples": {},
-        "provenance": {},
-    }
-    origin: dict[str, str] = dict.fromkeys(results.keys() - {"runs"}, "charlm.report")
-    earlier: dict[tuple[Path, str, str], dict] = {}
+    results: dict = {"schema": 1, "study": study, "runs": []}
+    results |= {part: {} for part in ("tables", "figures", "findings", "contrasts", "samples", "provenance")}
+    runs: dict[str, dict] = {}
 
-    def claim(what: str, name: str) -> None:
-        if what in origin:
-            raise ReportError(f"{what} comes from {origin[what]} and again from {name}: each is shown once")
-        origin[what] = name
+    def put(part: dict, id: str, value: object) -> None:
+        if part.setdefault(id, value) != value:
+            raise ReportError(f"{id} is shown twice, and the second is another one")
 
-    for job, notebook in executed:
-        for output, shown in execute.shown_things(notebook):
-            kind = shown.pop("kind")
-            id = shown.pop("id", "")
-            for key, contrast in shown.pop("contrasts", {}).items():
-                if results["contrasts"].setdefault(key, contrast) != contrast:
-                    raise ReportError(f"{job.name}: the contrast {key} is another one than was shown before")
-            if kind == "results":
-                for run in shown["data"].get("runs", []):
-                    claim(f"run {run.get('run_id')}", job.name)
-                    results["runs"].append(run)
-                for key, value in shown["data"].items():
-                    if key != "runs":
-                        claim(key, job.name)
-                        results[key] = value
-                continue
-            if earlier.get((job.notebook, kind, id)) == shown:
-                continue  # of a notebook that is executed again
-            earlier[job.notebook, kind, id] = shown
-            claim(f"{kind} {id}", job.name)
-            if kind == "finding":
-                results["findings"][id] = shown
-            elif kind == "table":
-                results["tables"][id] = shown["rows"]
-            elif kind == "samples":
-                results["samples"][id] = shown["items"]
-            elif kind == "figure":
-                svg, png = output.data["image/svg+xml"], base64.b64decode(output.data["image/png"])
-                results["figures"][id] = {key: shown[key] for key in ("alt", "caption", "rows")}
-                write_figure(figures, id, svg, png, shown["narrow"], shown["rows"])
-            elif kind == "cards":
-                for number, card in enumerate(shown["items"], 1):
-                    claim(f"finding {id}-{number}", job.name)
-                    drawn = card["figure"]
-                    if drawn:
-                        claim(f"figure {drawn['id']}", job.name)
-                        results["figures"][drawn["id"]] = {key: drawn[key] for key in ("caption", "alt", "rows")}
-                        write_figure(
-                            figures, drawn["id"], drawn["svg"], base64.b64decode(drawn["png"]), "", drawn["rows"]
-                        )
-                    values = {"section": card["section"], "figure": drawn and drawn["id"]}
-                    results["findings"][f"{id}-{number}"] = {"text": card["text"], "values": values}
+    def put_figure(id: str, shown: dict, svg: str, png: str) -> None:
+        put(results["figures"], id, {key: shown[key] for key in ("alt", "caption", "rows")})
+        write_figure(figures, id, svg, base64.b64decode(png), shown.get("narrow", ""), shown["rows"])
+
+    things = [thing for _, notebook in executed for thing in execute.shown_things(notebook)]
+    for output, shown in things:
+        kind, id = shown.pop("kind"), shown.pop("id", "")
+        for key, contrast in shown.pop("contrasts", {}).items():
+            put(results["contrasts"], key, contrast)
+        if kind == "results":
+            for key, value in shown["data"].items():
+                if key == "runs":
+                    for run in value:
+                        put(runs, run["run_id"], run)
+                else:
+                    put(results, key, value)
+        elif kind == "finding":
+            put(results["findings"], id, shown)
+        elif kind == "table":
+            put(results["tables"], id, shown["rows"])
+        elif kind == "samples":
+            put(results["samples"], id, shown["items"])
+        elif kind == "figure":
+            put_figure(id, shown, output.data["image/svg+xml"], output.data["image/png"])
+        elif kind == "cards":
+            for number, card in enumerate(shown["items"], 1):
+                drawn = card["figure"]
+                if drawn:
+                    put_figure(drawn["id"], drawn, drawn["svg"], drawn["png"])
+                values = {"section": card["section"], "figure": drawn and drawn["id"]}
+                put(results["findings"], f"{id}-{number}", {"text": card["text"], "values": values})
+    results["runs"] = list(runs.values())
     results["provenance"] = provenance(results["runs"])
     check_results(results)
     return results
@@ -120,12 +98,8 @@ def as_csv(rows: list[dict]) -> str:
             return f"'{value}"
         return value
 
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: cell(value) for key, value in row.items()})
-    return out.getvalue()
+    frame = pd.DataFrame([{key: cell(value) for key, value in row.items()} for row in rows], dtype=object)
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def as_json(results: dict) -> str:

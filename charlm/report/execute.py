@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,7 +12,6 @@ from pathlib import Path
 import nbformat
 import papermill
 import psutil
-from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
@@ -51,12 +49,6 @@ class Job:
         cell = f" ({self.parameters['cell']})" if "cell" in self.parameters else ""
         return f"{self.notebook.parent.name}/{self.notebook.name}{cell}"
 
-    @property
-    def is_lesson(self) -> bool:
-        """Whether what it prints is there to be read in it, and says nothing of how the report comes on."""
-        cells = nbformat.read(self.notebook, as_version=4).cells
-        return any("lesson" in cell.metadata.get("tags", []) for cell in cells)
-
 
 # Of the study, for the notebook that takes them all; its own defaults are quicker.
 HYPER_PARAMETERS = ("hidden_size", "layers", "learning_rate", "batch_size", "chunk_length", "patience")
@@ -82,14 +74,9 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
 
 
 def check_parameters(job: Job) -> None:
-    """papermill only warns of a parameter that the notebook does not have, and goes on with its default; and it finds out
-    when it is too late that no notebook can hold a path that is not UTF-8."""
+    """papermill only warns of a parameter that the notebook does not have, and goes on with its default."""
     known = papermill.inspect_notebook(str(job.notebook))
-    for name, value in job.parameters.items():
-        try:
-            str(value).encode()
-        except UnicodeEncodeError:
-            raise CharlmError(f"{str(value)!r} is not UTF-8: rename the file or its folder") from None
+    for name in job.parameters:
         if name not in known:
             raise ReportError(
                 f"{job.name}: no parameter {name!r}; its parameters cell has {', '.join(known) or 'none'}"
@@ -100,21 +87,11 @@ def check_parameters(job: Job) -> None:
 # execution
 
 
-class VisibleOutput:
-    """Standard output for what notebooks print, which quotes texts and names of files. A line may be written over."""
-
-    def write(self, text: str) -> None:
-        sys.stdout.write("\r".join(map(visible, text.split("\r"))))
-
-    def flush(self) -> None:
-        sys.stdout.flush()
-
-
 def execute_notebook(job: Job, stage: Path) -> NotebookNode:
-    """The executed notebook. Its standard output goes to ours while it runs, unless it is a lesson.
+    """The executed notebook.
 
     Raises ReportError (CharlmError, when that is what the cell raised) and leaves the notebook as far as it came in
-    build/, with a banner, unless every code cell ran to its end, in order and without an error, and the kernel lived.
+    build/, with a banner, unless every cell ran to its end without an error, and the kernel lived.
     """
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is said here, once
     path = stage / f"executed-{hashlib.sha256(repr(job).encode()).hexdigest()[:8]}.ipynb"
@@ -128,14 +105,10 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
             kernel_name="python3",
             cwd=job.notebook.parent,
             progress_bar=False,
-            stdout_file=None if job.is_lesson else VisibleOutput(),
-            stderr_file=VisibleOutput(),  # the terminal's standard error is for the one line that says what failed
             extra_arguments=["--log-level=50"],  # the kernel's own talk, not the notebook's
         )
     except Exception as error:  # a cell raised, or the kernel did not start, or died: the notebook tells which
         died = error
-    finally:
-        ensure_event_loop().close()  # that of this thread, which the client of the kernel leaves open
     if not path.exists():
         raise ReportError(f"{job.name}: did not start: {last_line(str(died))}")
     notebook = nbformat.read(path, as_version=4)
@@ -151,26 +124,21 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
 
 
 def find_failure(job: Job, notebook: NotebookNode, died: Exception | None) -> Exception | None:
-    """What is wrong with a notebook as papermill saved it, or None. Its own word "completed" means nothing."""
-    code = [(i, c) for i, c in enumerate(notebook.cells) if c.cell_type == "code" and c.source.strip()]
-    for i, cell in code:
+    """What is wrong with a notebook as papermill saved it, or None."""
+    where = f"{job.name}, before its first cell"
+    for i, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code" or not cell.source.strip() or not cell.metadata.papermill["start_time"]:
+            continue
+        where = f"{job.name}, {_cell_name(notebook, i)}"
         for output in cell.outputs:
+            if output.output_type == "error" and output.ename == "CharlmError":
+                return CharlmError(f"{where}: {last_line(output.evalue)}")
             if output.output_type == "error":
-                where = f"{job.name}, {_cell_name(notebook, i)}"
-                if output.ename == "CharlmError":
-                    return CharlmError(f"{where}: {last_line(output.evalue)}")
-                if output.ename == "SystemExit":
-                    return ReportError(f"{where}: SystemExit: {output.evalue}: the cell ended the notebook early")
                 return ReportError(f"{where}: {output.ename}: {last_line(output.evalue)}".rstrip(": "))
-    started = [i for i, c in code if c.metadata.papermill.get("start_time")]
+    if isinstance(died, DeadKernelError):
+        return ReportError(f"{where}: the kernel died: killed, out of memory, or ended by the cell")
     if died:
-        where = _cell_name(notebook, started[-1]) if started else "before its first cell"
-        dead = isinstance(died, DeadKernelError)
-        why = "the kernel died: killed, out of memory, or ended by the cell" if dead else last_line(str(died))
-        return ReportError(f"{job.name}, {where}: {why}")
-    for n, (i, cell) in enumerate(code, 1):
-        if cell.execution_count != n:
-            return ReportError(f"{job.name}, {_cell_name(notebook, i)}: was not executed in its turn")
+        return ReportError(f"{where}: {last_line(str(died))}")
     missing = job.shows - {shown["kind"] for _, shown in shown_things(notebook)}
     if missing:
         return ReportError(f"{job.name}: shows no {' and no '.join(sorted(missing))}, which the report needs")
@@ -215,14 +183,12 @@ def execute_together(
             for future in as_completed(running):
                 future.result()
                 done(running[future])
-        except KeyboardInterrupt:  # it reaches this thread alone: without their kernels, the others end too
-            for kernel in psutil.Process().children():
-                kernel.kill()
-            pool.shutdown(cancel_futures=True)
-            for job in jobs:
-                (BUILD / f"partial-{job.notebook.name}").unlink(missing_ok=True)
-            raise
-        except Exception:
+        except BaseException as error:
+            if isinstance(
+                error, KeyboardInterrupt
+            ):  # it reaches this thread alone: without their kernels, the others end too
+                for kernel in psutil.Process().children():
+                    kernel.kill()
             pool.shutdown(cancel_futures=True)
             raise
         return [future.result() for future in reversed(running)]

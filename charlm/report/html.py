@@ -20,24 +20,6 @@ SANS = "system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"  # as in 
 DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css
 
 
-class PageExporter(TemplateExporter):
-    """nbconvert's, for a notebook whose metadata are the arranged document. What a template takes is text, which Jinja
-    escapes, but where it says `safe`."""
-
-    def __init__(self, figures: Path):
-        super().__init__(
-            extra_template_basedirs=[str(TEMPLATES.parent)],
-            template_name=TEMPLATES.name,
-            template_file=str(TEMPLATES / "report.html"),
-        )
-        self.environment.autoescape = True
-        self.environment.trim_blocks = self.environment.lstrip_blocks = True
-        self.environment.filters |= {
-            "embedded": lambda name: embedded(figures / name),
-            "highlighted": Highlight2HTML(pygments_lexer="python3"),
-        }
-
-
 def write_html(document: dict, folder: Path, play: dict[str, str] | None = None) -> None:
     """Write report.html, with what can be tried (its markup, data and script) before what stands in its place."""
     styles = "".join((TEMPLATES / name).read_text("utf-8") for name in ("report.css", "play.css"))
@@ -46,7 +28,19 @@ def write_html(document: dict, folder: Path, play: dict[str, str] | None = None)
     page["policy"] = (
         policy([styles], [script, play["script"]], "'wasm-unsafe-eval'") if play else policy([styles], [script])
     )
-    html, _ = PageExporter(folder / "figures").from_notebook_node(new_notebook(metadata={"charlm": page}))
+    exporter = TemplateExporter(
+        extra_template_basedirs=[str(TEMPLATES.parent)],
+        template_name=TEMPLATES.name,
+        template_file=str(TEMPLATES / "report.html"),
+    )
+    # What the template takes is text, which Jinja escapes, but where it says `safe`.
+    exporter.environment.autoescape = True
+    exporter.environment.trim_blocks = exporter.environment.lstrip_blocks = True
+    exporter.environment.filters |= {
+        "embedded": lambda name: embedded(folder / "figures" / name),
+        "highlighted": Highlight2HTML(pygments_lexer="python3"),
+    }
+    html, _ = exporter.from_notebook_node(new_notebook(metadata={"charlm": page}))
     if address := read_address():
         html = with_address(html, address)
     (folder / "report.html").write_text(html, "utf-8", newline="\n")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,7 @@ from pathlib import Path
 import psutil
 from nbformat import NotebookNode
 
-from charlm.corpus import CORPORA, LONGEST, find_file, load_corpus
-from charlm.files import read_bytes
+from charlm.corpus import CORPORA, find_file, load_corpus
 from charlm.protocol import Study
 from charlm.records import counted
 from charlm.report import execute
@@ -19,7 +19,7 @@ from charlm.report.collect import as_json, check_results, collect_results
 from charlm.report.execute import Job, ReportError
 from charlm.report.html import write_html
 from charlm.report.pdf import make_pdf
-from charlm.report.place import DOCUMENTS, check_writable, place_report, report_folders, staged
+from charlm.report.place import check_writable, place_report, report_folders
 from charlm.report.play import add_play, check_size, left_out, make_play, play_section, write_reading
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
@@ -100,23 +100,25 @@ def make_report(
     corpus = load_corpus(study.corpus)
     check_memory(corpus)
     out, figures = report_folders(study, corpus, out)
-    check_writable(out, DOCUMENTS)
+    check_writable(out)
     check_writable(figures)
     facts = dataclasses.asdict(study) | {"corpus": corpus.name, "corpus_sha256": corpus.sha256}
     subtitle = (
         f"{corpus.name} · {len(corpus.ids):,} characters · "
         f"{counted(study.seeds, 'seed')} a model · at most {counted(study.epochs, 'epoch')}"
     )
-    with staged() as stage:
-        plan = execute.jobs(study, text_at_rest(study, corpus, stage), stage / "results.json")
+    text = study.corpus if study.corpus in CORPORA else find_file(study.corpus).absolute()
+    with tempfile.TemporaryDirectory(prefix="charlm-report-", ignore_cleanup_errors=True) as folder:
+        stage = Path(folder)
+        plan = execute.jobs(study, text, stage / "results.json")
         for job in plan:
             execute.check_parameters(job)  # before hours of training
-        runs = train_missing(study, corpus, say)
+        runs = train_sweep(study.configurations(), corpus, say=say)
+        say(f"{corpus.name}: all {len(runs)} runs are trained")
         for name in studies:
             make_study(name, corpus, say)
         results = build_report(plan, facts, subtitle, stage, say, corpus, own_text)
-        shown = {r["run_id"] for r in results["runs"]}
-        absent = {r["run_id"] for r in runs} - shown
+        absent = {r["run_id"] for r in runs} - {r["run_id"] for r in results["runs"]}
         if absent:
             raise ReportError(f"no notebook shows the runs {', '.join(sorted(absent))}")
         place_report(stage, results, out, figures)
@@ -131,22 +133,3 @@ def check_memory(corpus: Corpus) -> None:
             f"{corpus.name}: to count its {len(corpus.ids):,} characters takes some {needed / 1e9:.1f} GB of memory, and "
             f"{free / 1e9:.1f} are free: give a shorter text, of {free // COUNTED:,} characters at most"
         )
-
-
-def text_at_rest(study: Study, corpus: Corpus, stage: Path) -> str | Path:
-    """What the notebooks are to read: a known corpus, or a copy of the text, which may change while they are executed."""
-    if study.corpus in CORPORA:
-        return study.corpus
-    copy = stage / "text" / Path(study.corpus).name
-    copy.parent.mkdir()
-    copy.write_bytes(read_bytes(find_file(study.corpus), LONGEST))
-    if load_corpus(copy).sha256 != corpus.sha256:
-        raise CharlmError(f"{corpus.name} was changed while it was read: try again when it is at rest")
-    return copy
-
-
-def train_missing(study: Study, corpus: Corpus, say: Callable[[str], None]) -> list[dict]:
-    """Train what is missing: the runs that the notebooks are to find."""
-    records = train_sweep(study.configurations(), corpus, say=say)
-    say(f"{corpus.name}: all {len(records)} runs are trained")
-    return records

@@ -46,7 +46,8 @@ def with_markup(tree: Any, to: str) -> Any:
     pieces = [it["prose"] for it in found]
     mark = f"end of {hashlib.sha256(json.dumps(pieces).encode()).hexdigest()}"  # which no piece can hold
     end = {"t": "RawBlock", "c": [to, mark]}
-    pieces = changed(pieces, _scrolling) if to == "html5" else list(map(_sticky, pieces))
+    if to == "html5":
+        pieces = changed(pieces, _scrolling)
     blocks = [block for piece in pieces for block in (*piece, end)]
     document = {"pandoc-api-version": API, "meta": {}, "blocks": blocks}
     markup = _pandoc(json.dumps(document), "--from", "json", "--to", to, "--wrap", "none", *WRITERS[to])
@@ -92,34 +93,13 @@ def _harmless(element: dict) -> dict:
     return element
 
 
-def _is_formula(block: dict) -> bool:
-    match block:
-        case {"t": "Para", "c": [{"t": "Math", "c": [{"t": "DisplayMath"}, _]}]}:
-            return True
-    return False
-
-
 def _scrolling(element: dict) -> dict:
     """In the page, a formula that is too wide for it scrolls by itself, and by keyboard."""
-    if not _is_formula(element):
-        return element
-    attributes = [["tabindex", "0"], ["role", "group"], ["aria-label", "Formula"]]
-    return {"t": "Div", "c": [["", ["scroll", "formula"], attributes], [element | {"t": "Plain"}]]}
-
-
-def _sticky(blocks: list) -> list:
-    """In the PDF, what introduces a formula stays with it."""
-    made = []
-    for block, below in zip(blocks, [*blocks[1:], {}], strict=False):
-        if _is_formula(below):
-            made += [_typst("#block(sticky: true)["), block, _typst("]")]
-        else:
-            made.append(block)
-    return made
-
-
-def _typst(markup: str) -> dict:
-    return {"t": "RawBlock", "c": ["typst", markup]}
+    match element:
+        case {"t": "Para", "c": [{"t": "Math", "c": [{"t": "DisplayMath"}, _]}]}:
+            attributes = [["tabindex", "0"], ["role", "group"], ["aria-label", "Formula"]]
+            return {"t": "Div", "c": [["", ["scroll", "formula"], attributes], [element | {"t": "Plain"}]]}
+    return element
 
 
 def _pandoc(text: str, *options: str) -> str:

@@ -2,12 +2,10 @@
 
 import json
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import typst
-from fontTools import unicodedata
 from matplotlib import ft2font, get_data_path
 from matplotlib.font_manager import findSystemFonts
 
@@ -27,18 +25,14 @@ def make_pdf(document: dict, folder: Path, say: Callable[[str], None]) -> None:
     own = sorted(Path(get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf"))
     for path in own:
         shutil.copy(path, fonts)
-    # Of the system's fonts only those that are needed, so that the same report has the same bytes on other machines.
+    # The system's fonts only where they are needed, so that the same report has the same bytes on other machines.
     rare = {ord(c) for c in text + source.read_text("utf-8") if not c.isspace()}.difference(*map(_characters_in, own))
-    useful, missing = _fonts_for(rare, findSystemFonts())
-    for number, path in enumerate(useful):
-        shutil.copy(path, fonts / f"{number}-{path.name}")
+    missing = rare.difference(*map(_characters_in, findSystemFonts())) if rare else rare
     boxes = ""
     if missing:
-        scripts = Counter(_script(c) for c in missing)
-        named = ", ".join(f"{script} ({n})" for script, n in scripts.most_common())
         boxes = (
-            f"a box stands for characters that no font of the machine had: {named}; the text of the HTML edition has them, "
-            "its figures have boxes too"
+            f"a box stands for each of {len(missing)} characters that no font of the machine had; the text of the HTML edition "
+            "has them, its figures have boxes too"
         )
         say(f"report.pdf: {boxes}, and a font of the system would be taken")
     try:
@@ -47,27 +41,11 @@ def make_pdf(document: dict, folder: Path, say: Callable[[str], None]) -> None:
             folder / "report.pdf",
             root=folder,
             font_paths=[fonts],
-            ignore_system_fonts=True,
+            ignore_system_fonts=not rare,
             sys_inputs={"boxes": boxes},
         )
     except typst.TypstError as error:
         raise ReportError(f"the report as PDF: {error.message}") from error
-
-
-def _fonts_for(characters: set[int], fonts: Iterable[str]) -> tuple[list[Path], set[int]]:
-    """As few of the fonts as have what can be had of the characters (code points), and the characters that none has."""
-    useful: list[Path] = []
-    # macOS has a font with a box for every character there is.
-    has = (
-        {Path(f): characters & _characters_in(f) for f in sorted(fonts) if "LastResort" not in f} if characters else {}
-    )
-    while has and characters:
-        best = max(has, key=lambda path: len(has[path] & characters))
-        if not has[best] & characters:
-            break
-        useful.append(best)
-        characters = characters - has[best]
-    return useful, characters
 
 
 def _characters_in(font: str | Path) -> set[int]:
@@ -76,8 +54,3 @@ def _characters_in(font: str | Path) -> set[int]:
         return set(ft2font.FT2Font(font).get_charmap())
     except (OSError, RuntimeError):  # not to be read, or a bitmap font
         return set()
-
-
-def _script(code: int) -> str:
-    name = unicodedata.script_name(unicodedata.script(chr(code)))
-    return {"Common": "symbols", "Inherited": "marks"}.get(name, name)

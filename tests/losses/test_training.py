@@ -1,16 +1,50 @@
-"""What notebook 1 says of the losses of given runs."""
+"""Notebook 1: what it trains, and what it says of the losses of given runs."""
 
+import papermill
 from chapters import chapter, finding
+from project_files import ROOT
 from synthetic import make_record, make_runs
 
+from charlm.protocol import Study
+from charlm.report.execute import jobs
 from charlm.tables import run_table
+from charlm_core import Config
+
+NAME = "1_training"
+CHANGED = {
+    "cell": "gru",
+    "hidden_size": 12,
+    "layers": 2,
+    "learning_rate": 0.02,
+    "batch_size": 4,
+    "chunk_length": 12,
+    "epochs": 3,
+    "patience": 2,
+}
+
+
+def test_every_hyper_parameter_reaches_the_runs(monkeypatch):
+    monkeypatch.setattr("charlm.losses.live.written", lambda runs, **options: None)
+    defaults = {name: p["default"] for name, p in papermill.inspect_notebook(f"{ROOT}/notebooks/{NAME}.ipynb").items()}
+    assert defaults.keys() == {"corpus", "seeds", *CHANGED}
+    assert [name for name, value in CHANGED.items() if defaults[name].strip("'\"") == str(value)] == []
+    names, _ = chapter(NAME, monkeypatch, make_runs(["gru"], 2), seeds=2, **CHANGED)
+    assert names["configs"] == [Config(**CHANGED, seed=seed) for seed in range(2)]
+
+
+def test_the_report_trains_the_studys_own_settings():
+    plan = [job for job in jobs(Study(), "shakespeare-268k", ROOT) if job.notebook.stem == NAME]
+    for job in plan:
+        given = {name: value for name, value in job.parameters.items() if name not in ("corpus", "seeds")}
+        assert Config(**given) == Config(cell=job.parameters["cell"])
+    assert [job.parameters["cell"] for job in plan] == ["rnn", "lstm"]
 
 
 def course(monkeypatch, runs):
     """The sentence on these runs of one cell."""
     cell = runs[0]["cell"]
     monkeypatch.setattr("charlm.losses.live.written", lambda runs, **options: None)
-    return finding(chapter("1_training", monkeypatch, runs, cell=cell)[1], f"course-{cell}")["text"]
+    return finding(chapter(NAME, monkeypatch, runs, cell=cell)[1], f"course-{cell}")["text"]
 
 
 def test_the_course_says_where_runs_were_best_and_what_came_after(monkeypatch):

@@ -1,74 +1,105 @@
-"""Fixtures: small notebooks in the way of the study's."""
+"""A small report in the way of the study's: every kind of thing that a cell shows, without a kernel."""
 
 import json
+from pathlib import Path
 
+import nbformat
+import pandas as pd
 import pytest
-from small_notebooks import HOSTILE, RUNS, STUDY, SUBTITLE, SVG, Page, notebook, plan
+from small_notebooks import HOSTILE, RUNS, STUDY, SUBTITLE, SVG, Page, a_cell
 
-from charlm.report.make import build_report
+from charlm.report.collect import as_json, collect_results
+from charlm.report.execute import Job
+from charlm.report.make import write_page
+from charlm.report.pdf import make_pdf
+from charlm.show import Cards, Figure, Finding, Results, Samples, Table
+
+
+def training(cell):
+    names: dict = {"cell": cell, "Results": Results}
+    exec(RUNS, names)
+    frame = pd.DataFrame({"run_id": ["a|b", "<i>"], "loss": [-1.25, 2]})
+    caption = "Falls, see [Table](#tbl-runs-rnn) and $T$."
+    rows = [{"x": 1, "word": "=1+1"}]
+    cells = [
+        a_cell('corpus: str = "default"', "parameters", prints=" "),
+        a_cell('corpus = "/home/someone/my.txt"', "injected-parameters", prints=" "),
+        a_cell(f"# Training the {cell.upper()}"),
+        a_cell(
+            "## Told once\n\nProse with $h_t = \\tanh(b)$:\n- an item, as in [Figure](#fig-curve-lstm)\n\n"
+            "$$\\begin{aligned} a &= b \\\\ c &= f \\odot d \\end{aligned}$$"
+        ),
+        a_cell("secret()", "hide", prints="not for readers"),
+        a_cell(RUNS, shows=Results({"runs": names["runs"]}), prints="working\rruns: 2\n"),
+        a_cell("f", shows=Figure(f"curve-{cell}", SVG, b"png", caption, 'a "falling" <line>', rows)),
+        a_cell("t", shows=Table(f"runs-{cell}", frame, "All *runs*.", {"loss": "{:.3f}"}, "The note.")),
+        a_cell("Told in the fold.", "fold"),
+        a_cell("t", "fold", shows=Table(f"folded-{cell}", pd.DataFrame({"x": [1]}), "Less asked for.")),
+        a_cell("f", "fold", shows=Finding(f"lesser-{cell}", "Less of an answer.", {}, "A lesser heading")),
+        a_cell("f", "provenance", shows=Finding(f"made-{cell}", f"Made once, the {cell}.", {})),
+        a_cell("A step.", "lesson"),
+        a_cell("print('a bar:', '█')", "lesson", prints="a bar: █"),
+    ]
+    parameters = {"corpus": Path("/home/someone/my.txt"), "cell": cell}
+    return Job(Path("training.ipynb"), parameters, frozenset()), nbformat.v4.new_notebook(cells=cells)
+
+
+def summary():
+    count = "**{n}** runs; [Samples](#smp-texts); odd: {odd}"
+    verse = [{"label": "v", "text": "To\n\nbe\nor", "prompt": "To\n\n", "verse": True}]
+    small = Figure("card-one", SVG, b"png", "", "a small line", [{"y": 2}])
+    cards = [
+        {"text": "In *short*.", "section": "claimed", "figure": small},
+        {"text": "Or not.", "section": "claimed", "figure": None},
+    ]
+    claims = pd.DataFrame({"claim": ["a", "b", "c"], "kind": ["odd", "even", "odd"], "verdict": [*"xy", "confirmed"]})
+    cells = [
+        a_cell("# The title & <b>all</b>"),
+        a_cell("f", shows=Finding("count", count, {"n": 4, "odd": HOSTILE})),
+        a_cell("s", shows=Samples("texts", [{"label": "1. <b> `label`", "text": HOSTILE}], "What it writes.")),
+        a_cell("A box that explains.", "aside"),
+        a_cell("## What is written?"),
+        a_cell("f", shows=Finding("written", "Not much.", {"what": "<i>"}, "It writes {what}")),
+        a_cell("s", shows=Samples("verse", verse, "Verse.", columns=True)),
+        a_cell("c", shows=Cards("cards", cards)),
+        a_cell("## Which claims hold?"),
+        a_cell("f", shows=Finding("claimed", "One.", {}, "One of them does")),
+        a_cell("t", shows=Table("claims", claims, "By kind.", groups="kind", row_ids="claim")),
+    ]
+    return Job(Path("summary.ipynb"), {}, frozenset()), nbformat.v4.new_notebook(cells=cells)
+
+
+@pytest.fixture(scope="session")
+def build():
+    """Makes the report in a folder."""
+
+    def build(stage):
+        executed = [training("rnn"), training("lstm"), summary()]
+        results = collect_results(executed, STUDY, stage / "figures")
+        (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
+        make_pdf(write_page(executed, results, SUBTITLE, stage, None), stage, lambda line: None)
+
+    return build
 
 
 @pytest.fixture(scope="module")
-def notebooks(tmp_path_factory):
-    """Two notebooks in the way of the study's: one executed for each cell, and a summary that reads their results."""
-    folder = tmp_path_factory.mktemp("notebooks")
-    notebook(
-        folder / "training.ipynb",
-        '#parameters\ncorpus: str = "default"  # a path\ncell: str = "lstm"  # rnn or lstm',
-        "import pandas as pd\nfrom IPython.display import Markdown\nfrom charlm.show import *",
-        'Markdown(f"# Training the {cell.upper()}")',
-        "md:## Told once\n\nProse with $h_t = \\tanh(b)$:\n- an item, as in [Figure](#fig-curve-lstm)\n\n"
-        "$$\\begin{aligned} a &= b \\\\ c &= f \\odot d \\end{aligned}$$",
-        "#hide\nprint('not for readers')",
-        RUNS,
-        f'Figure(f"curve-{{cell}}", {SVG!r}, b"png", "Falls, see [Table](#tbl-runs-rnn) and $T$.", '
-        "'a \"falling\" <line>', [{'x': 1, 'word': '=1+1'}])",
-        'Table(f"runs-{cell}", pd.DataFrame({"run_id": ["a|b", "<i>"], "loss": [-1.25, 2]}), "All *runs*.", '
-        '{"loss": "{:.3f}"}, "The note.")',
-        "md:#fold\nTold in the fold.",
-        '#fold\nTable(f"folded-{cell}", pd.DataFrame({"x": [1]}), "Less asked for.")',
-        '#fold\nFinding(f"lesser-{cell}", "Less of an answer.", {}, "A lesser heading")',
-        '#provenance\nFinding(f"made-{cell}", f"Made once, the {cell}.", {})',
-    )
-    notebook(
-        folder / "summary.ipynb",
-        '#parameters\nresults: str = "nowhere"  # a path',
-        "import json\nimport pandas as pd\nfrom charlm.show import *\nfound = json.load(open(results))",
-        "md:# The title & <b>all</b>",
-        'Finding("count", "**{n}** runs; [Samples](#smp-texts); odd: {odd}", '
-        f'{{"n": len(found["runs"]), "odd": {HOSTILE!r}}})',
-        f'Samples("texts", [{{"label": "1. <b> `label`", "text": {HOSTILE!r}}}], "What it writes.")',
-        '{"a plain": "<output>"}',
-        "md:#aside\nA box that explains.",
-        "md:## What is written?",
-        'Finding("written", "Not much.", {"what": "<i>"}, "It writes {what}")',
-        'Samples("verse", [{"label": "v", "text": "To\\n\\nbe\\nor", "prompt": "To\\n\\n", "verse": True}], '
-        '"Verse.", columns=True)',
-        f'small = Figure("card-one", {SVG!r}, b"png", "", "a small line", [{{"y": 2}}])\n'
-        'Cards("cards", [{"text": "In *short*.", "section": "claimed", "figure": small}, '
-        '{"text": "Or not.", "section": "claimed", "figure": None}])',
-        "md:## Which claims hold?",
-        'Finding("claimed", "One.", {}, "One of them does")',
-        'Table("claims", pd.DataFrame({"claim": ["a", "b", "c"], "n": [1, 2, 3], "verdict": ["confirmed", "refuted", '
-        '"confirmed"]}), "By verdict.", groups="verdict", row_ids="claim")',
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def built(notebooks, tmp_path_factory):
-    """The folder with a report, and what was said while it was made."""
+def built(build, tmp_path_factory):
+    """The folder with the report."""
     stage = tmp_path_factory.mktemp("stage")
-    said: list[str] = []
-    build_report(plan(notebooks, stage), STUDY, SUBTITLE, stage, said.append)
-    return stage, said
+    build(stage)
+    return stage
 
 
 @pytest.fixture(scope="module")
 def results(built):
-    return json.loads((built[0] / "results.json").read_text("utf-8"))
+    return json.loads((built / "results.json").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
-def page(built):
-    return Page((built[0] / "report.html").read_text("utf-8"))
+def html(built):
+    return (built / "report.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return Page(html)
