@@ -9,7 +9,7 @@ import pytest
 from project_files import NOTEBOOKS, names_of
 
 import charlm.parameters
-from charlm.parameters import NUMBERS, TEXTS, check_notebook
+from charlm.parameters import LIMITS, TEXTS, check_notebook
 from charlm_core import CharlmError
 
 
@@ -20,7 +20,7 @@ def test_the_first_cell_of_code_after_its_parameters_checks_them_all(path):
     names = papermill.inspect_notebook(str(path))
     # An exception would come late, after what the cell does before.
     imports, _ = code[1].source.split("check_notebook(globals())")
-    assert names.keys() <= {*TEXTS, *NUMBERS}
+    assert names.keys() <= {*TEXTS, *LIMITS}
     assert all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(imports).body)
 
 
