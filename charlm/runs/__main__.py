@@ -91,7 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     it.add_argument("names", nargs="+", metavar="RUN")
     given = parser.parse_args(arguments)
     try:
-        shown = COMMANDS[given.command](given)
+        match given.command:
+            case "list":
+                shown = [run_status(folder) for folder in run_folders(RUNS)]
+            case "train":
+                shown = train_file(given)
+            case "verify":
+                shown = [run_status(folder, deep=True) for folder in run_folders(RUNS, given.names)]
+            case _:
+                shown = [removed(folder) for folder in run_folders(RUNS, list(dict.fromkeys(given.names)))]
     except CharlmError as e:
         complain("charlm.runs", e)
         return 2
@@ -101,11 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if wrong and given.command != "list" else 0
 
 
-def _list(given: Namespace) -> list[dict]:
-    return [run_status(folder) for folder in run_folders(RUNS)]
-
-
-def _train_file(given: Namespace) -> list[dict]:
+def train_file(given: Namespace) -> list[dict]:
+    """Train what a sweep file spans, and tell what became of each run."""
     name, configs = read_sweep(given.sweep)
     corpus = load_corpus(name)
     records = train_sweep(configs, corpus, RUNS, given.workers, given.scheduler, given.insecure, Say("stderr"))
@@ -116,23 +121,13 @@ def _train_file(given: Namespace) -> list[dict]:
     return shown
 
 
-def _verify(given: Namespace) -> list[dict]:
-    return [run_status(folder, deep=True) for folder in run_folders(RUNS, given.names)]
-
-
-def _remove(given: Namespace) -> list[dict]:
-    shown = []
-    for folder in run_folders(RUNS, list(dict.fromkeys(given.names))):
-        about = {"run_id": folder.name, "status": "removed"}
-        try:
-            remove_run(folder)
-        except CharlmError as e:
-            about |= {"status": "kept", "problem": str(e)}
-        shown.append(about)
-    return shown
-
-
-COMMANDS = {"list": _list, "train": _train_file, "verify": _verify, "remove": _remove}
+def removed(folder: Path) -> dict:
+    """Remove a run, and tell what became of it."""
+    try:
+        remove_run(folder)
+    except CharlmError as e:
+        return {"run_id": folder.name, "status": "kept", "problem": str(e)}
+    return {"run_id": folder.name, "status": "removed"}
 
 
 def _line(about: dict) -> str:

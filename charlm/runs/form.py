@@ -28,14 +28,7 @@ IDENTITY_FORM: dict[str, dict] = {
     "torch": TEXT_FORM,
     "code": TEXT_FORM,
 }
-MACHINE_FORM = _object(
-    cpu=TEXT_FORM,
-    cores={"type": ["integer", "null"]},
-    gpu={"type": ["string", "null"], "maxLength": 255},
-    system=TEXT_FORM,
-    python=TEXT_FORM,
-    torch=TEXT_FORM,
-)
+MACHINE_FORM = _object(cpu=TEXT_FORM)
 PROGRESS_FORM: dict[str, dict] = {
     "history": {"type": "array", "items": _object(epoch=COUNT_FORM, train_loss=AMOUNT_FORM, val_loss=AMOUNT_FORM)},
     "diverged": {
