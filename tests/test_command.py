@@ -74,12 +74,6 @@ def test_a_fault_of_the_program_is_not_hidden(capsys):
         ended(RuntimeError("a fault"), capsys)
 
 
-def test_a_command_leaves_the_handlers_of_signals_as_they_were(capsys):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    assert command("it")(lambda arguments: 0)() == 0
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # a pipe that is closed, a disk that is full, a terminal that is not UTF-8
 

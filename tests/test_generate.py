@@ -46,12 +46,8 @@ def test_json_gives_each_text_with_what_made_it_and_the_seed_repeats_it(generate
     first, again = generate(*arguments), generate(*arguments, "--run", trained[1]["run_id"])
     assert first.returncode == 0 and first.stdout == again.stdout
     texts = json.loads(first.stdout)
-    assert [(t["prompt"], t["sample"], len(t["text"])) for t in texts] == [
-        ("BRUTUS", 0, 26),
-        ("BRUTUS", 1, 26),
-        ("C", 0, 21),
-        ("C", 1, 21),
-    ]
+    made = [(t["prompt"], t["sample"], len(t["text"])) for t in texts]
+    assert made == [("BRUTUS", 0, 26), ("BRUTUS", 1, 26), ("C", 0, 21), ("C", 1, 21)]
     assert texts[0]["text"] != texts[1]["text"]
     assert {t["run"] for t in texts} == {trained[1]["run_id"]}
 
@@ -110,26 +106,17 @@ def test_rounded_weights_write_what_the_page_writes(generate, page, tmp_path):
     assert trained_here.stdout == of_page.stdout and '"weights": "float16"' in of_page.stdout
 
 
-def test_with_nothing_trained_the_reports_page_is_read_and_a_line_says_so(generate, page, trained, tmp_path):
-    done = generate("--length", "5", runs=tmp_path / "none")
+@pytest.mark.parametrize("named", [False, True])
+def test_what_is_not_trained_here_comes_from_the_reports_page_and_a_line_says_so(
+    generate, page, trained, tmp_path, named
+):
+    given = ["--run", trained[0].name] if named else []
+    done = generate("--length", "5", *given, runs=tmp_path / "none")
     (line,) = done.stderr.splitlines()
     assert done.returncode == 0 and done.stdout.count("--- ") == 5
     assert f"the weights of {trained[0].name} are those in {page}, rounded to float16" in line
-
-
-def test_a_run_that_only_the_page_has_is_found_by_its_name(generate, page, trained, tmp_path):
-    done = generate("--json", "--length", "5", "--run", trained[0].name, runs=tmp_path / "none")
-    assert {text["run"] for text in json.loads(done.stdout)} == {trained[0].name}
     done = generate("--run", "another", runs=tmp_path / "none")
     assert (done.returncode, done.stdout) == (2, "") and "no run 'another'" in done.stderr
-
-
-def test_a_page_that_was_altered_is_not_believed(generate, page, tmp_path):
-    page.write_text(page.read_text("utf-8").replace('"weights":"', '"weights":"AAAA'), "utf-8", newline="\n")
-    done = generate(runs=tmp_path / "none")
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
-    assert f"{page} is damaged" in line
 
 
 def test_a_long_text_is_printed_while_it_is_written(generate, monkeypatch):

@@ -1,13 +1,13 @@
 """A sweep is the same however it is made."""
 
 import re
+import shutil
 from dataclasses import replace
 
 import torch
 from run_folders import begun_run, results, silent
 
 import charlm_core as core
-from charlm.runs.folder import Run
 from charlm.runs.form import pack_state, unpack_state
 from charlm.runs.identity import run_identity
 from charlm.runs.sweep import train_sweep
@@ -30,10 +30,10 @@ def test_a_state_survives_packing_to_the_bit(tiny, tiny_config):
         assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_before_training_the_plan_says_what_is_there_and_what_is_not(trained, tiny, tiny_config):
+def test_before_training_the_plan_says_what_is_there_and_what_is_not(trained, tiny, tiny_config, tmp_path):
+    shutil.copytree(trained[0], tmp_path / trained[0].name)
     said: list[str] = []
     other = replace(tiny_config, seed=1, epochs=1)
-    assert not Run.of(other, tiny, trained[0].parent).is_finished()
-    train_sweep([tiny_config, other, other], tiny, trained[0].parent, say=said.append)
+    train_sweep([tiny_config, other, other], tiny, tmp_path, say=said.append)
     plan = r"tiny\.txt: 1 run to train, 1 found; at most \d+ seconds? left on this machine; 1 at a time"
     assert re.fullmatch(plan, said[0])
