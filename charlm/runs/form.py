@@ -91,9 +91,7 @@ def check_form(about: dict, kind: str) -> None:
     vocab = about.get("vocab", "")
     if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
         raise ValueError("its vocabulary is not one of distinct characters in their order")
-    if kind not in ("run", "state"):
-        return
-    epochs = [row["epoch"] for row in about["history"]]
+    epochs = [row["epoch"] for row in about.get("history", [])]
     if epochs != [*range(1, len(epochs) + 1)]:
         raise ValueError("the epochs of its history are not 1, 2, 3 …")
 
