@@ -11,13 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
-from threading import Timer, get_ident
 from types import FrameType
 
 from charlm.printable import inline
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
-MISTAKE = 2  # the exit code of a user's mistake
 BROKEN_PIPE = 128 + 13  # that of what SIGPIPE ends, as shells know it
 PIPE_ERRORS = (errno.EPIPE, errno.EINVAL)  # what Windows calls it
 PATIENCE = 10.0  # seconds for cleaning up, after which being stopped again ends the process at once
@@ -163,20 +161,8 @@ def _stoppable() -> Iterator[None]:
                     child.kill()
             os._exit(128 + number)
 
-    def raise_again(lost: "sys.UnraisableHookArgs") -> None:
-        """Where an object is being deleted nothing can be raised: then a little later, in this thread, whatever it waits for."""
-        if not isinstance(lost.exc_value, Stopped):
-            return hook(lost)
-        stopped.clear()
-        kill = getattr(signal, "pthread_kill", lambda thread, number: signal.raise_signal(number))
-        Timer(0.2, kill, [get_ident(), lost.exc_value.number]).start()
-
-    hook, sys.unraisablehook = sys.unraisablehook, raise_again
-    try:
-        with _handled(stop):
-            yield
-    finally:
-        sys.unraisablehook = hook
+    with _handled(stop):
+        yield
 
 
 @contextmanager

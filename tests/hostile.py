@@ -69,27 +69,22 @@ def weights_of_another_model(folder):
     rewrite(folder, lambda about: about.update(checksums=sums))
 
 
-# What it takes no more than a look at a finished run's folder to find.
+def with_vocab(folder, character):
+    rewrite(folder, lambda about: about.update(vocab=about["vocab"][:-1] + character))
+
+
+# One of each kind.
 WRECKS = {
     "directory": lambda folder: directory(folder / "run.json"),
-    "directory for weights": lambda folder: directory(folder / "best.safetensors"),
     "loop": lambda folder: loop(folder / "run.json"),
-    "loop for weights": lambda folder: loop(folder / "last.safetensors"),
     "huge": lambda folder: huge(folder / "run.json"),
-    "huge weights": lambda folder: huge(folder / "best.safetensors"),
     "deep": lambda folder: (folder / "run.json").write_text("[" * 100_000),
-    "endless number": lambda folder: (folder / "run.json").write_text('{"sha256": ' + "9" * 10_000 + "}"),
     "a list": lambda folder: (folder / "run.json").write_text("[]"),
-    "a hundred layers": lambda folder: rewrite(folder, lambda about: about["config"].update(layers=100)),
-    "another hidden size": lambda folder: rewrite(folder, lambda about: about["config"].update(hidden_size=2**14)),
-    "a very long name": lambda folder: rewrite(folder, lambda about: about.update(corpus="x" * 5000)),
     "no machine": lambda folder: rewrite(folder, lambda about: about.update(made=[])),
-    "epochs that are no numbers": lambda folder: rewrite(folder, lambda about: about["history"][0].update(epoch=1.0)),
     "epochs out of order": lambda folder: rewrite(folder, lambda about: about["history"].reverse()),
     "an infinite loss": lambda folder: rewrite(folder, lambda about: about["history"][0].update(val_loss=10**400)),
-    "half a character": lambda folder: rewrite(
-        folder, lambda about: about.update(vocab=about["vocab"][:-1] + "\ud800")
-    ),
+    "half a character": lambda folder: with_vocab(folder, "\ud800"),
+    "a hundred layers": lambda folder: rewrite(folder, lambda about: about["config"].update(layers=100)),
     "weights gone": lambda folder: (folder / "best.safetensors").unlink(),
     "weights of another model": weights_of_another_model,
 }
@@ -97,24 +92,7 @@ if sys.platform != "win32":
     WRECKS["pipe"] = lambda folder: pipe(folder / "run.json")
     WRECKS["pipe for weights"] = lambda folder: pipe(folder / "best.safetensors")
 
-VALUES: list[object] = [
-    None,
-    True,
-    -1,
-    0,
-    1.5,
-    10**400,
-    1e308,
-    "",
-    "x",
-    "x" * 5000,
-    "\n\x1b[2J",
-    "\ud800",
-    [],
-    [[]],
-    {},
-    {"a": 1},
-]
+VALUES: list = [None, True, -1, 1.5, 10**400, 1e308, "", "x" * 5000, "\n\x1b[2J", "\ud800", [[]], {}, {"a": 1}]
 
 
 def ruin(folder, rng: random.Random) -> str:

@@ -20,8 +20,8 @@ def start_in_a_terminal(command: list, **options) -> subprocess.Popen:
     if sys.platform == "win32":
         raise NotImplementedError(REASON)
     # A shell starts what it runs in the background with Ctrl-C ignored, and that is inherited.
-    options |= {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
-    return subprocess.Popen([*map(str, command)], encoding="utf-8", **options)
+    own: dict = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), "start_new_session": True}
+    return subprocess.Popen([*map(str, command)], encoding="utf-8", **(own | options))
 
 
 def press_ctrl_c(process: subprocess.Popen) -> None:

@@ -3,7 +3,8 @@
 import json
 import os
 
-from charlm.runs.folder import read_run
+from charlm.runs.folder import Run, read_run
+from charlm.runs.sweep import train_one_epoch
 
 
 def silent(line):
@@ -17,6 +18,13 @@ def results(folder):
 
 # CHARLM_FUZZ=2000 ruins that many folders, and not always the same.
 FUZZ = int(os.environ.get("CHARLM_FUZZ", 0))
+
+
+def begun_run(config, corpus, runs):
+    """A run that was stopped after its first epoch."""
+    run = Run.of(config, corpus, runs)
+    run.save(train_one_epoch(run.load(), run.config, corpus))
+    return run
 
 
 def write_sweep(folder, corpus, values):

@@ -19,6 +19,7 @@ import bench
 def test_it_prints_a_row_for_each_cell_and_one_for_a_text(tiny_file, capsys, monkeypatch):
     monkeypatch.setattr(bench, "CHARACTERS", 5)
     monkeypatch.setattr(bench, "TURNS", 1)
+    monkeypatch.setattr(baseline, "THREADS", 1)
     monkeypatch.setattr(bench, "ProcessPoolExecutor", lambda cores, context: ThreadPoolExecutor(1))
     bench.main(8, str(tiny_file))
     rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "seconds" in line]
@@ -27,18 +28,19 @@ def test_it_prints_a_row_for_each_cell_and_one_for_a_text(tiny_file, capsys, mon
 
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_float32_training_gives_the_losses_of_the_plain_formulation(cell, tiny):
-    config = Config(cell=cell, hidden_size=32, precision="float32", device="cpu")
+def test_float32_training_gives_the_losses_of_the_plain_formulation(cell, tiny, monkeypatch):
+    monkeypatch.setattr(baseline, "THREADS", 1)
+    config = Config(cell=cell, hidden_size=16, precision="float32", device="cpu")
     weights = core.initial_weights(len(tiny.vocab), config)
     order = np.random.default_rng(0).permutation(core.count_chunks(len(tiny.ids), 30))[:20]
-    plain = baseline.Training("ab" * 300, "ab", cell, 32)
-    plain.model = baseline.CharModel(cell, len(tiny.vocab), 32)
+    plain = baseline.Training("ab" * 300, "ab", cell, 16)
+    plain.model = baseline.CharModel(cell, len(tiny.vocab), 16)
     plain.model.load_state_dict(weights)
     plain.adam = torch.optim.Adam(plain.model.parameters(), lr=config.learning_rate)
     ours = CharModel(len(tiny.vocab), config)
     ours.load_state_dict(weights)
     adam = torch.optim.Adam(ours.parameters(), lr=config.learning_rate, fused=True)
-    for inputs, targets in list(core.batches(tiny.ids, order, config)) * 8:
+    for inputs, targets in list(core.batches(tiny.ids, order, config)) * 4:
         loss, _ = core.batch_loss(ours, inputs, targets, config)
         adam.zero_grad()
         loss.backward()

@@ -28,12 +28,12 @@ def test_a_command_is_ready_to_be_stopped_before_it_imports_anything_else(path):
 
 def test_what_makes_it_ready_imports_nothing_slow():
     script = "import sys, charlm.command; print({'argparse', 'numpy', 'pandas', 'torch', 'psutil'} & set(sys.modules))"
-    assert python("-c", script).stdout == "set()\n"
+    assert python("-c", script).stdout == b"set()" + os.linesep.encode()
 
 
-def python(*arguments, **options) -> subprocess.CompletedProcess:
-    options = {"capture_output": True, "encoding": "utf-8", "cwd": ROOT, **options}
-    return subprocess.run([sys.executable, *map(str, arguments)], **options)
+def python(*arguments, env=None, **options) -> subprocess.CompletedProcess:
+    options = {"capture_output": True, "cwd": ROOT, **options}
+    return subprocess.run([sys.executable, *map(str, arguments)], env={**os.environ, **(env or {})}, **options)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -51,24 +51,18 @@ def ended(error: BaseException, capsys) -> tuple[int, str]:
     return code, err
 
 
+NO_MEMORY = "it: not enough memory: ask for less at a time, or for a smaller model\n"
+
+
 @pytest.mark.parametrize(
     "error, code, message",
     [
         (KeyboardInterrupt(), 130, "it: interrupted; all is kept\n"),
         (BrokenPipeError(32, "Broken pipe"), BROKEN_PIPE, ""),
         (OSError(22, "Invalid argument"), BROKEN_PIPE, ""),  # a closed pipe on Windows
-        (OSError(28, "No space left on device"), 1, "it: output: No space left on device\n"),
         (PermissionError(13, "Permission denied", "a\n\x1b[2Jb"), 1, "it: a↵⟨U+001B⟩[2Jb: Permission denied\n"),
-        (
-            MemoryError("Unable to allocate"),
-            1,
-            "it: not enough memory: ask for less at a time, or for a smaller model\n",
-        ),
-        (
-            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
-            1,
-            "it: not enough memory: ask for less at a time, or for a smaller model\n",
-        ),
+        (MemoryError("Unable to allocate"), 1, NO_MEMORY),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), 1, NO_MEMORY),
     ],
 )
 def test_whatever_stops_a_command_is_one_line_at_most(error, code, message, capsys):
@@ -80,16 +74,9 @@ def test_a_fault_of_the_program_is_not_hidden(capsys):
         ended(RuntimeError("a fault"), capsys)
 
 
-def test_a_command_leaves_the_handlers_of_signals_as_they_were(capsys):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    assert command("it")(lambda arguments: 0)() == 0
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # a pipe that is closed, a disk that is full, a terminal that is not UTF-8
 
-# Buffered and unbuffered, Python meets what is wrong at different times.
 PRINTS = """
 from charlm.command import begin, command
 begin()
@@ -103,20 +90,19 @@ sys.exit(main())
 """
 
 
+# Python meets what is wrong when it writes, or only when it ends.
 @posix
-@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize("lines", [1, 100_000])
-def test_a_full_disk_or_a_closed_pipe_is_no_traceback(lines, unbuffered):
-    options = {"env": {**os.environ, "PYTHONUNBUFFERED": unbuffered}, "capture_output": False, "stderr": -1}
+def test_a_full_disk_or_a_closed_pipe_is_no_traceback(lines):
     with open("/dev/full" if Path("/dev/full").exists() else os.devnull, "w") as full:
-        done = python("-c", PRINTS, lines, stdout=full, **options)
+        done = python("-c", PRINTS, lines, capture_output=False, stdout=full, stderr=-1)
     if full.name == "/dev/full":
-        assert (done.returncode, done.stderr) == (1, "it: output: No space left on device\n")
+        assert (done.returncode, done.stderr) == (1, b"it: output: No space left on device\n")
     read, write = os.pipe()
     os.close(read)
-    done = python("-c", PRINTS, lines, stdout=write, **options)
+    done = python("-c", PRINTS, lines, capture_output=False, stdout=write, stderr=-1)
     os.close(write)
-    assert (done.returncode, done.stderr) == (BROKEN_PIPE, "")
+    assert (done.returncode, done.stderr) == (BROKEN_PIPE, b"")
 
 
 SAYS = r"""
@@ -135,22 +121,17 @@ def test_a_terminal_gets_an_escape_for_what_it_lacks():
     assert in_a_terminal([sys.executable, "-c", SAYS], ASCII) == b"\\u2192 \\xe9 \\udce9\r\n"
 
 
-def test_a_file_gets_utf8_whatever_the_terminal():
-    env = {**os.environ, **ASCII}
-    env.pop("PYTHONIOENCODING", None)
-    done = python("-c", SAYS, encoding=None, env=env)
-    assert done.stdout == "→ é \\udce9".encode() + os.linesep.encode()
-
-
-def test_an_encoding_that_was_asked_for_is_taken():
-    done = python("-c", SAYS, encoding=None, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
-    assert done.stdout == b"\\u2192 \xe9 \\udce9" + os.linesep.encode()
+def test_a_file_gets_utf8_whatever_the_terminal_unless_another_encoding_was_asked_for(monkeypatch):
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    assert python("-c", SAYS, env=ASCII).stdout == "→ é \\udce9".encode() + os.linesep.encode()
+    asked = python("-c", SAYS, env={"PYTHONIOENCODING": "latin-1"})
+    assert asked.stdout == b"\\u2192 \xe9 \\udce9" + os.linesep.encode()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # signals
 
-# It says at which of three moments it is, and waits there: importing, working, cleaning up.
+# It says at which of four moments it is, and waits there.
 WAITS = """
 from charlm.command import begin, command
 begin()
@@ -174,136 +155,43 @@ sys.exit(code)
 """
 
 
-@posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("moment", ["importing", "working", "ending"])
-def test_a_signal_ends_a_command_at_any_moment_without_a_traceback(moment, number):
-    process = waiting(moment)
-    process.send_signal(number)
-    assert process.communicate(timeout=60)[1] == ("it: interrupted\n" if moment == "working" else "")
-    assert process.returncode == 128 + number
-
-
-@posix
-def test_a_second_signal_does_not_disturb_the_cleaning_up():
-    process = waiting("working")
-    process.send_signal(signal.SIGTERM)
-    assert process.stdout.readline() == "cleaning\n"
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=60)[1] == "it: interrupted\n" and process.returncode == 143
-
-
-DELETES = """
-import time
-from charlm.command import command
-class Slow:
-    def __del__(self):
-        print("deleting", flush=True)
-        time.sleep(0.2)
-@command("it")
-def main(arguments=None):
-    Slow()
-    time.sleep(600)
-raise SystemExit(main())
-"""
-
-
-@posix
-def test_a_signal_that_comes_while_an_object_is_deleted_is_not_lost():
-    process = start_in_a_terminal([sys.executable, "-c", DELETES], stdout=-1, stderr=-1, cwd=ROOT)
-    assert process.stdout.readline() == "deleting\n"
-    process.terminate()
-    assert process.communicate(timeout=60) == ("", "it: interrupted\n") and process.returncode == 143
-
-
-@posix
-def test_a_signal_that_the_shell_wants_ignored_is_ignored():
-    process = waiting("working", before=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.1)
-    assert process.poll() is None
-    process.kill()
-    process.communicate()
-
-
-def waiting(moment, before=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) -> subprocess.Popen:
+def waiting(moment, **options) -> subprocess.Popen:
     """The command, at that moment."""
-    pipes: dict = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-    process = subprocess.Popen([sys.executable, "-c", WAITS, moment], cwd=ROOT, preexec_fn=before, **pipes)
+    process = start_in_a_terminal([sys.executable, "-c", WAITS, moment], cwd=ROOT, stdout=-1, stderr=-1, **options)
     while process.stdout.readline() != f"{moment}\n":
         pass
     return process
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# what is typed, and what is printed of it
-
-
+@posix
 @pytest.mark.parametrize(
-    "kind, text, message",
+    "moment, number, message",
     [
-        (whole_number(1, 10), "11", "'11': needs a whole number from 1 to 10"),
-        (whole_number(1, 10), "0", "'0': needs a whole number from 1 to 10"),
-        (whole_number(1, 10), "9" * 5000, "needs a whole number from 1 to 10"),
-        (whole_number(1, 10), "1.5", "'1.5': needs a whole number from 1 to 10"),
-        (whole_number(1, 10), "\x1b[2J", r"'\x1b[2J': needs a whole number from 1 to 10"),
-        (real_number(0, 1e6), "nan", "'nan': needs a number from 0 to 1e+06"),
-        (real_number(0, 1e6), "1e999", "'1e999': needs a number from 0 to 1e+06"),
-        (real_number(0, 1e6), "much", "'much': needs a number from 0 to 1e+06"),
+        ("importing", signal.SIGINT, ""),
+        ("working", signal.SIGINT, "it: interrupted\n"),
+        ("working", signal.SIGTERM, "it: interrupted\n"),
+        ("ending", signal.SIGTERM, ""),
     ],
 )
-def test_a_number_outside_its_limits_is_one_line_that_names_option_value_and_limits(kind, text, message, capsys):
-    parser = Parser(prog="it")
-    parser.add_argument("--count", type=kind)
-    with pytest.raises(SystemExit) as stopped:
-        parser.parse_args([f"--count={text}"])
-    out, err = capsys.readouterr()
-    assert (stopped.value.code, out) == (2, "")
-    assert err.startswith("it: argument --count: ") and message in err and len(err.splitlines()) == 1 and len(err) < 200
+def test_a_signal_ends_a_command_at_any_moment_without_a_traceback(moment, number, message):
+    process = waiting(moment)
+    process.send_signal(number)
+    if moment == "working":  # more of them do not disturb the cleaning up
+        assert process.stdout.readline() == "cleaning\n"
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=60)[1] == message
+    assert process.returncode == 128 + number
 
 
-@pytest.mark.parametrize(
-    "typed, read",
-    [
-        (["--text=--"], {"text": ["--"]}),
-        (["--text=--", "--text=a"], {"text": ["--", "a"]}),
-        (["--folder=--"], {"folder": Path("--")}),
-        (["--", "--"], {"names": ["--"]}),
-        (["a", "--", "--", "b"], {"names": ["a", "--", "b"]}),
-        (["--folder=--", "--", "--", "--text"], {"folder": Path("--"), "names": ["--", "--text"]}),
-    ],
-)
-def test_two_dashes_are_a_value_like_any_other_where_a_value_stands(typed, read):
-    parser = Parser(prog="it")
-    parser.add_argument("--text", action="append")
-    parser.add_argument("--folder", type=Path)
-    parser.add_argument("names", nargs="*")
-    assert vars(parser.parse_args(typed)) == {"text": None, "folder": None, "names": []} | read
-
-
-def test_two_dashes_that_are_no_value_of_an_option_are_a_mistake(capsys):
-    parser = Parser(prog="it")
-    parser.add_argument("--count", type=whole_number(1, 10))
-    parser.add_argument("--kind", choices=("a", "b"))
-    for typed in ("--count=--", "--kind=--"):
-        with pytest.raises(SystemExit):
-            parser.parse_args([typed])
-        assert "'--'" in capsys.readouterr().err
-
-
-def test_what_is_typed_wrongly_writes_no_escape_and_no_line_of_its_own(capsys):
-    with pytest.raises(SystemExit):
-        Parser(prog="it").parse_args(["\x1b[2J\nx"])
-    assert capsys.readouterr().err == "it: unrecognized arguments: ⟨U+001B⟩[2J↵x (--help tells what there is)\n"
-
-
-def test_visible_names_characters_that_act_and_keeps_those_that_show():
-    assert visible("a\x00\r\x1b\x85\u202e\u2028\ufeff\ud800b") == (
-        "a⟨U+0000⟩⟨U+000D⟩⟨U+001B⟩⟨U+0085⟩⟨U+202E⟩⟨U+2028⟩⟨U+FEFF⟩⟨U+D800⟩b"
-    )
-    assert visible("é\n\t日本 👩‍🔬 می‌خواهم") == "é\n\t日本 👩‍🔬 می‌خواهم"
-    assert inline("a\n\tb") == "a↵⇥b"
+@posix
+def test_a_signal_that_the_shell_wants_ignored_is_ignored():
+    process = waiting("working", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
 
 
 STARTS = """
@@ -334,3 +222,51 @@ def test_what_a_command_starts_is_left_alone_until_it_can_be_ended_and_never_hea
     press_ctrl_c(process)
     out, err = process.communicate("\n", timeout=60)
     assert (process.returncode, out, err) == (130, "alive\n", "it: interrupted\n")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# what is typed, and what is printed of it
+
+
+@pytest.mark.parametrize(
+    "kind, text, message",
+    [
+        (whole_number(1, 10), "11", "'11': needs a whole number from 1 to 10"),
+        (whole_number(1, 10), "9" * 5000, "needs a whole number from 1 to 10"),
+        (whole_number(1, 10), "1.5", "'1.5': needs a whole number from 1 to 10"),
+        (whole_number(1, 10), "\x1b[2J", r"'\x1b[2J': needs a whole number from 1 to 10"),
+        (whole_number(1, 10), "--", "'--': needs a whole number from 1 to 10"),
+        (real_number(0, 1e6), "nan", "'nan': needs a number from 0 to 1000000"),
+    ],
+)
+def test_a_number_outside_its_limits_is_one_line_that_names_option_value_and_limits(kind, text, message, capsys):
+    parser = Parser(prog="it")
+    parser.add_argument("--count", type=kind)
+    with pytest.raises(SystemExit) as stopped:
+        parser.parse_args([f"--count={text}"])
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out) == (2, "")
+    assert err.startswith("it: argument --count: ") and message in err and len(err.splitlines()) == 1 and len(err) < 200
+
+
+def test_two_dashes_are_a_value_like_any_other_where_a_value_stands():
+    parser = Parser(prog="it")
+    parser.add_argument("--text", action="append")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("names", nargs="*")
+    typed = ["--folder=--", "--text=--", "--text=a", "--", "--", "--text"]
+    assert vars(parser.parse_args(typed)) == {"text": ["--", "a"], "folder": Path("--"), "names": ["--", "--text"]}
+
+
+def test_what_is_typed_wrongly_writes_no_escape_and_no_line_of_its_own(capsys):
+    with pytest.raises(SystemExit):
+        Parser(prog="it").parse_args(["\x1b[2J\nx"])
+    assert capsys.readouterr().err == "it: unrecognized arguments: ⟨U+001B⟩[2J↵x (--help tells what there is)\n"
+
+
+def test_visible_names_characters_that_act_and_keeps_those_that_show():
+    assert visible("a\x00\r\x1b\x85\u202e\u2028\ufeff\ud800b") == (
+        "a⟨U+0000⟩⟨U+000D⟩⟨U+001B⟩⟨U+0085⟩⟨U+202E⟩⟨U+2028⟩⟨U+FEFF⟩⟨U+D800⟩b"
+    )
+    assert visible("é\n\t日本 👩‍🔬 می‌خواهم") == "é\n\t日本 👩‍🔬 می‌خواهم"
+    assert inline("a\n\tb") == "a↵⇥b"

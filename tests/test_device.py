@@ -1,9 +1,7 @@
 """What a machine can train, and what is said where it cannot."""
 
 from dataclasses import replace
-from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 
@@ -16,19 +14,12 @@ from charlm_core import CharlmError, Config
 # configuration
 
 
-def test_auto_is_resolved_to_what_the_machine_has():
-    c = resolved_config(Config())
-    assert c.device in core.DEVICES and c.precision in core.PRECISIONS
-    assert resolved_config(c) == c
-
-
 @pytest.mark.parametrize(
     "hardware, precision",
     [
         ({"amx_bf16": True, "avx512_bf16": True, "sse4a": False}, "bfloat16"),
         ({"amx_bf16": False, "avx512_bf16": True, "sse4a": True}, "bfloat16"),
         ({"amx_bf16": False, "avx512_bf16": True, "sse4a": False}, "float32"),  # an Intel, where it is slower
-        ({"avx2": True}, "float32"),
     ],
 )
 def test_bfloat16_is_for_hardware_that_is_fast_at_it_and_for_cells_that_bear_it(monkeypatch, hardware, precision):
@@ -56,20 +47,16 @@ def no_bfloat16(monkeypatch):
     charlm.device.why_untrainable.cache_clear()
 
 
-@pytest.mark.parametrize("cell", core.CELLS)
-def test_a_precision_that_the_device_cannot_train_a_cell_in_is_refused_in_one_line(no_bfloat16, cell):
-    config = resolved_config(Config(cell=cell, precision="bfloat16", device="cpu"))
+def test_a_precision_that_the_device_cannot_train_a_cell_in_is_refused_in_one_line(no_bfloat16):
+    config = resolved_config(Config(precision="bfloat16", device="cpu"))
     assert config.precision == "bfloat16"  # runs that another machine made can still be named
     with pytest.raises(CharlmError) as refused:
         check_device(config)
     assert str(refused.value) == (
-        f"precision = 'bfloat16': this machine's cpu cannot train the cell '{cell}' in it "
+        "precision = 'bfloat16': this machine's cpu cannot train the cell 'lstm' in it "
         "(could not create a primitive); use precision = 'float32'"
     )
     check_device(replace(config, precision="float32"))
-
-
-def test_auto_takes_no_precision_that_the_device_cannot_train_in(no_bfloat16):
     assert resolved_config(Config(device="cpu")).precision == "float32"
 
 
@@ -100,20 +87,3 @@ def test_auto_takes_a_gpu_of_nvidia_and_leaves_an_apple_gpu_to_be_named(monkeypa
 def test_a_device_that_is_not_there_is_an_error():
     with pytest.raises(CharlmError, match="cuda"):
         resolved_config(Config(device="cuda"))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# model and training
-
-
-@pytest.mark.parametrize("precision", core.PRECISIONS)
-def test_training_lowers_the_loss(tiny, tiny_config, precision):
-    config = replace(tiny_config, precision=precision)
-    if reason := charlm.device.why_untrainable(config.cell, config.device, precision):
-        pytest.skip(reason)
-    state = core.initial_state(len(tiny.vocab), config)
-    for _ in range(3):
-        state = core.train_epoch(state, tiny, config)
-    losses = [row["val_loss"] for row in state.history]
-    assert all(b < a for a, b in pairwise(losses))
-    assert losses[-1] < 0.8 * np.log(len(tiny.vocab))

@@ -6,10 +6,11 @@ import json
 import os
 
 import pytest
-from hostile import elsewhere, flip, huge, loop
-from posix_only import make_pipe, posix
+from hostile import directory, flip, huge, loop, pipe
+from posix_only import posix
 
-from charlm.files import Damaged, Unreadable, read_bytes, read_json, sound, write_json
+from charlm.files import Damaged, Unreadable, read_bytes, read_json, replacing, sound, write_json
+from charlm_core import CharlmError
 
 ABOUT = {"runs": [1.5, "é"], "name": "x"}
 
@@ -27,38 +28,19 @@ def read(path):
 
 def test_what_was_written_is_read(path):
     assert read(path) == ABOUT
-    write_json(path, json.loads(path.read_bytes()))  # with its checksum in it
-    assert read(path) == ABOUT
-
-
-def directory(path):
-    path.unlink()
-    path.mkdir()
-
-
-def pipe(path):
-    path.unlink()
-    make_pipe(path)
-
-
-def without_a_checksum(path):
-    path.write_text(json.dumps(ABOUT), "utf-8", newline="\n")
 
 
 HARM = {
     "gone": lambda path: path.unlink(),
     "a folder": directory,
     "a loop": loop,
-    "a link to nothing": elsewhere,
     "huge": huge,
     "one bit": flip,
-    "cut": lambda path: path.write_bytes(path.read_bytes()[:-9]),
-    "empty": lambda path: path.write_bytes(b""),
     "no UTF-8": lambda path: path.write_bytes(b"\xff"),
     "deep": lambda path: path.write_bytes(b"[" * 1000),
     "a list": lambda path: path.write_bytes(b"[]"),
     "no number": lambda path: path.write_bytes(path.read_bytes().replace(b"1.5", b"NaN")),
-    "without a checksum": without_a_checksum,
+    "without a checksum": lambda path: path.write_text(json.dumps(ABOUT), "utf-8", newline="\n"),
 }
 
 
@@ -82,14 +64,9 @@ def test_a_pipe_or_a_device_is_damaged_and_not_even_opened(path, tmp_path, monke
             read(it)
 
 
-REFUSALS = ("EACCES", "EPERM", "EIO", "EMFILE", "ENFILE", "ESTALE", "ENOMEM")
-
-
-@pytest.mark.parametrize("refusal", [name for name in REFUSALS if hasattr(errno, name)])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
 @pytest.mark.parametrize("where", ["stat", "open"])
-def test_what_the_system_does_not_let_us_read_is_not_called_damaged(path, monkeypatch, refusal, where):
-    number = getattr(errno, refusal)
-
+def test_what_the_system_does_not_let_us_read_is_not_called_damaged(path, monkeypatch, number, where):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
@@ -108,3 +85,36 @@ def test_a_fault_of_the_program_is_not_called_a_damaged_file():
 def test_no_more_is_read_than_may_be(path):
     with pytest.raises(OSError, match=r"make sense"):
         read_bytes(path, 10)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# written whole or not at all
+
+
+def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a") as half:
+        half.write_text("new")
+        raise ZeroDivisionError
+    assert (tmp_path / "a").read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_file_that_somebody_reads_for_a_moment_is_replaced_when_he_is_done(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("old")
+    taken, replace = [PermissionError(13, "in use")] * 2, os.replace
+    monkeypatch.setattr(os, "replace", lambda *names: replace(*names) if not taken else raise_(taken.pop()))
+    with replacing(tmp_path / "a") as half:
+        half.write_text("new")
+    assert (tmp_path / "a").read_text() == "new"
+
+
+def test_a_file_that_somebody_keeps_to_himself_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "replace", lambda *names: raise_(PermissionError(13, "in use")))
+    with pytest.raises(CharlmError, match=r"cannot write .*a: in use"), replacing(tmp_path / "a") as half:
+        half.write_text("new")
+    assert not list(tmp_path.iterdir())
+
+
+def raise_(error):
+    raise error

@@ -1,5 +1,6 @@
 """generate.py as its user meets it: arguments, standard output, standard error and an exit code."""
 
+import io
 import json
 import os
 import shutil
@@ -45,12 +46,8 @@ def test_json_gives_each_text_with_what_made_it_and_the_seed_repeats_it(generate
     first, again = generate(*arguments), generate(*arguments, "--run", trained[1]["run_id"])
     assert first.returncode == 0 and first.stdout == again.stdout
     texts = json.loads(first.stdout)
-    assert [(t["prompt"], t["sample"], len(t["text"])) for t in texts] == [
-        ("BRUTUS", 0, 26),
-        ("BRUTUS", 1, 26),
-        ("C", 0, 21),
-        ("C", 1, 21),
-    ]
+    made = [(t["prompt"], t["sample"], len(t["text"])) for t in texts]
+    assert made == [("BRUTUS", 0, 26), ("BRUTUS", 1, 26), ("C", 0, 21), ("C", 1, 21)]
     assert texts[0]["text"] != texts[1]["text"]
     assert {t["run"] for t in texts} == {trained[1]["run_id"]}
 
@@ -60,23 +57,15 @@ def test_json_gives_each_text_with_what_made_it_and_the_seed_repeats_it(generate
     [
         (["--prompt", "été"], "'é' (U+00E9)"),
         (["--temperature", "-1"], "--temperature: '-1': needs a number from 0"),
-        (["--top-k", "-1"], "--top-k: '-1': needs a whole number from 0"),
-        (["--top-p", "1.5"], "--top-p: '1.5': needs a number from 0 to 1"),
         (["--top-p", "0"], "top_p = 0.0: needs a number above 0"),
         (["--weights", "int8"], "--weights: invalid choice: 'int8'"),
-        (["--samples", "0"], "--samples: '0': needs a whole number from 1"),
         (["--length", "2000000000"], "--length: '2000000000': needs a whole number from 1 to 1000000"),
-        (["--samples", "99999999999"], "--samples: '99999999999': needs a whole number from 1 to 100000"),
-        (["--seed", "4294967296"], "--seed: '4294967296': needs a whole number from 0 to 4294967295"),
         (
             ["--samples", "100000", "--length", "1000"],
             "500500000 characters in all texts together, of 10000000 at most",
         ),
-        (["--run", "no-such-run"], "no-such-run"),
         (["--run", ""], "no run ''"),
-        (["--run", "."], "no run '.'"),
         (["--run", ".."], "no run '..'"),
-        (["--run", "/"], "no run '/'"),
         (["--run", "x\0"], "no run 'x"),
         (["--run", "x" * 5000], "no run 'x"),
     ],
@@ -107,10 +96,7 @@ def test_temperatures_and_cuts_go_to_the_sampler(generate, trained):
     assert {(t["top_k"], t["top_p"], t["weights"]) for t in texts} == {(3, 0.9, "float32")}
     alone = sampling.sample(weights, config, vocab, ["C"], 30, 2.0, 0, [1], 3, 0.9)
     assert texts[3]["text"] == alone[0]
-
-
-def test_of_several_temperatures_each_text_names_its_own(generate):
-    out = generate("--prompt", "C", "--temperature", "0.3", "--temperature", "2", "--length", "5").stdout
+    out = generate(*given, "--length", "5").stdout
     assert '--- "C", temperature 0.3, sample 0' in out and '--- "C", temperature 2, sample 0' in out
 
 
@@ -120,39 +106,32 @@ def test_rounded_weights_write_what_the_page_writes(generate, page, tmp_path):
     assert trained_here.stdout == of_page.stdout and '"weights": "float16"' in of_page.stdout
 
 
-def test_with_nothing_trained_the_reports_page_is_read_and_a_line_says_so(generate, page, trained, tmp_path):
-    done = generate("--length", "5", runs=tmp_path / "none")
+@pytest.mark.parametrize("named", [False, True])
+def test_what_is_not_trained_here_comes_from_the_reports_page_and_a_line_says_so(
+    generate, page, trained, tmp_path, named
+):
+    given = ["--run", trained[0].name] if named else []
+    done = generate("--length", "5", *given, runs=tmp_path / "none")
     (line,) = done.stderr.splitlines()
     assert done.returncode == 0 and done.stdout.count("--- ") == 5
     assert f"the weights of {trained[0].name} are those in {page}, rounded to float16" in line
-
-
-def test_a_run_that_only_the_page_has_is_found_by_its_name(generate, page, trained, tmp_path):
-    done = generate("--json", "--length", "5", "--run", trained[0].name, runs=tmp_path / "none")
-    assert {text["run"] for text in json.loads(done.stdout)} == {trained[0].name}
     done = generate("--run", "another", runs=tmp_path / "none")
     assert (done.returncode, done.stdout) == (2, "") and "no run 'another'" in done.stderr
 
 
-def test_a_page_that_was_altered_is_not_believed(generate, page, tmp_path):
-    page.write_text(page.read_text("utf-8").replace('"weights":"', '"weights":"AAAA'), "utf-8", newline="\n")
-    done = generate(runs=tmp_path / "none")
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
-    assert f"{page} is damaged" in line
+def test_a_long_text_is_printed_while_it_is_written(generate, monkeypatch):
+    written: list[str] = []
+    stdout = io.StringIO()
 
+    def sample(*arguments):
+        arguments[-1]("piece")  # what is to be called with each
+        written.append(stdout.getvalue())
+        return ["a piece"]
 
-def test_a_long_text_is_printed_while_it_is_written(trained):
-    script = "import sys, generate; sys.exit(generate.main(sys.argv[1:]))"
-    env = {**os.environ, "CHARLM_RUNS": str(trained[0].parent)}
-    command = [sys.executable, "-c", script, "--prompt", "C", "--length", "1000000"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, env=env) as process:
-        assert process.stdout and process.stderr
-        begun = process.stdout.read(200).decode()
-        assert process.poll() is None  # there is much more to come
-        process.stdout.close()
-        assert process.stderr.read() == b""  # who stops reading hears no complaint
-    assert begun.startswith('--- "C", sample 0\nC') and len(begun) == 200
+    monkeypatch.setattr(sampling, "sample", sample)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    generate("--prompt", "C")
+    assert written == ['--- "C", sample 0\npiece']
 
 
 def test_before_any_training_it_says_how_to_train(generate, tmp_path):
@@ -196,8 +175,8 @@ def test_a_damaged_run_that_was_asked_for_is_one_line(generate, trained, tmp_pat
     assert "best.safetensors is damaged" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("given", [".", "run.json", "{run}", "{run}/", "{run}/best.safetensors", "../{name}", "{name}"])
-def test_a_run_is_given_by_its_name_its_folder_or_a_file_in_it(generate, trained, monkeypatch, tmp_path, given):
+@pytest.mark.parametrize("given", [".", "{run}", "../{name}", "{name}"])
+def test_a_run_is_given_by_its_name_or_by_its_folder(generate, trained, monkeypatch, tmp_path, given):
     monkeypatch.chdir(trained[0])
     text = given.format(run=trained[0], name=trained[0].name)
     done = generate("--json", "--length", "5", "--run", text, runs=trained[0].parent if given == "{name}" else tmp_path)
@@ -225,16 +204,6 @@ def test_a_text_writes_no_escape_sequence_to_a_terminal_and_json_has_it_to_the_l
     assert done.returncode == 0 and "\x1b" not in done.stdout and done.stdout.count("⟨U+001B⟩") > 1
     done = generate("--temperature", "10", "--prompt", "\x1b", "--json", runs=tmp_path)
     assert "\x1b" in json.loads(done.stdout)[0]["text"]
-
-
-def test_a_model_too_large_for_this_memory_is_one_line(generate, monkeypatch):
-    def refuse(*arguments):
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 144000000000000 bytes")
-
-    monkeypatch.setattr(command, "generate", refuse)
-    done = generate()
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("generate.py: not enough memory") and len(done.stderr.splitlines()) == 1
 
 
 def test_texts_do_not_wait_for_what_is_slow_to_import_and_help_not_even_for_torch(trained):

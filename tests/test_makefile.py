@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
 
 import pytest
 import yaml
@@ -28,12 +27,11 @@ def test_make_alone_names_the_targets():
     "given, passed",
     [
         ([], []),
-        (["SEEDS=1"], ["--seeds=1"]),
-        (["EPOCHS=2"], ["--epochs=2"]),
-        (["CORPUS=my own 'text'.txt"], ["--corpus=my own 'text'.txt"]),
-        (["OUT=else where"], ["--out=else where"]),
-        (["OUT=o", "CORPUS=c", "EPOCHS=2", "SEEDS=1"], ["--seeds=1", "--epochs=2", "--corpus=c", "--out=o"]),
         (["SEEDS="], []),
+        (
+            ["OUT=else where", "CORPUS=my own 'text'.txt", "EPOCHS=2", "SEEDS=1"],
+            ["--seeds=1", "--epochs=2", "--corpus=my own 'text'.txt", "--out=else where"],
+        ),
         (["OUT=; touch x #", 'CORPUS="`touch x`$$(touch x)'], ['--corpus="`touch x`$(touch x)', "--out=; touch x #"]),
     ],
 )
@@ -61,7 +59,7 @@ def test_what_the_environment_has_by_such_a_name_is_not_meant_for_make(target, p
 
 
 @posix
-@pytest.mark.parametrize("target", ["report", "quick", "benchmark", "pages"])
+@pytest.mark.parametrize("target", ["report", "benchmark", "pages"])
 def test_what_ends_make_ends_the_program(target, tmp_path):
     """make sends it on to its children, and the program is one of them."""
     python = tmp_path / "python"
@@ -83,6 +81,8 @@ def test_set_up_is_done_once(checkout):
     assert venv == "-m venv --clear .venv"
     assert lock.endswith("--quiet -r requirements.lock")
     assert own.endswith("--quiet --no-deps --no-build-isolation -e .")
+    for call in (lock, own):  # wherever a configuration of pip's has packages go
+        assert f"--no-user --target= --prefix={checkout}/.venv --root=/ " in call
     assert run_make("report", "PYTHON=./python", cwd=checkout).returncode == 0
     assert calls(checkout) == [report] == ["-m charlm.report"]
 
@@ -96,40 +96,37 @@ def test_set_up_that_failed_is_done_again(checkout):
     assert calls(checkout)[-1] == "-m charlm.report"
 
 
-@pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
-def test_set_up_is_done_again_when_a_pin_changes_whatever_its_date(checkout, file):
-    run_make("corpus", "PYTHON=./python", cwd=checkout)
-    path, ready = checkout / file, (checkout / ".venv" / "ready").stat().st_mtime
+def repinned(checkout):
+    path, ready = checkout / "requirements.lock", (checkout / ".venv" / "ready").stat().st_mtime
     path.write_text(path.read_text("utf-8").replace("torch==2", "torch==3"), "utf-8")
     os.utime(path, (ready - 10, ready - 10))
-    calls(checkout)
-    run_make("corpus", "PYTHON=./python", cwd=checkout)
-    assert "-m venv --clear .venv" in calls(checkout)
+    return checkout
 
 
-@pytest.mark.parametrize("file", ["requirements.lock", "pyproject.toml"])
-def test_a_date_in_the_future_does_not_set_up_at_every_call(checkout, file):
-    os.utime(checkout / file, (time.time() + 10**6, time.time() + 10**6))
-    run_make("corpus", "PYTHON=./python", cwd=checkout)
-    calls(checkout)
-    run_make("corpus", "PYTHON=./python", cwd=checkout)
-    assert calls(checkout) == ["-m charlm.corpus shakespeare-268k tiny-shakespeare"]
+def moved(checkout):
+    return checkout.rename(checkout.with_name("moved"))
 
 
-def test_set_up_is_done_again_where_the_checkout_moved(checkout):
-    run_make("corpus", "PYTHON=./python", cwd=checkout)
-    moved = checkout.rename(checkout.with_name("moved"))
-    calls(moved)
-    run_make("corpus", "PYTHON=./python", cwd=moved)
-    assert "-m venv --clear .venv" in calls(moved)
-
-
-def test_set_up_is_done_again_when_the_interpreter_is_gone(checkout):
-    run_make("corpus", "PYTHON=./python", cwd=checkout)
+def without_interpreter(checkout):
     (checkout / ".venv" / "bin" / "python").unlink()
-    calls(checkout)
+    return checkout
+
+
+def with_a_date_in_the_future(checkout):
+    os.utime(checkout / "pyproject.toml", (time.time() + 10**6, time.time() + 10**6))
+    return checkout
+
+
+@pytest.mark.parametrize(
+    "change, again",
+    [(repinned, True), (moved, True), (without_interpreter, True), (with_a_date_in_the_future, False)],
+)
+def test_set_up_is_done_again_when_what_it_was_made_of_changes_whatever_its_date(checkout, change, again):
     run_make("corpus", "PYTHON=./python", cwd=checkout)
-    assert "-m venv --clear .venv" in calls(checkout)
+    calls(checkout)
+    checkout = change(checkout)
+    run_make("corpus", "PYTHON=./python", cwd=checkout)
+    assert ("-m venv --clear .venv" in calls(checkout)) == again
 
 
 def test_where_there_is_no_gpu_the_cpu_build_of_the_locked_torch_comes_first(checkout):
@@ -149,71 +146,23 @@ def test_where_the_cpu_build_cannot_be_had_set_up_says_so_and_goes_on(checkout):
     assert calls(checkout)[2].endswith("-r requirements.lock")
 
 
-@pytest.mark.parametrize("without_gpu", ["true", "false"])
-def test_an_index_of_torch_that_is_given_decides(without_gpu, checkout):
-    given = ["TORCH_INDEX=https://example.org/cpu", f"WITHOUT_GPU={without_gpu}"]
-    run_make("corpus", "PYTHON=./python", *given, cwd=checkout)
+def test_an_index_of_torch_that_is_given_decides(checkout):
+    run_make("corpus", "PYTHON=./python", "TORCH_INDEX=https://example.org/cpu", "WITHOUT_GPU=true", cwd=checkout)
     assert calls(checkout)[1].endswith("--extra-index-url=https://example.org/cpu -r requirements.lock")
 
 
-@pytest.mark.slow
-def test_what_pip_is_told_for_other_places_does_not_reach_ours(tmp_path):
-    """With pip itself, on two packages that need no index."""
-    wheels = []
-    for name in ("locked", "own"):
-        wheels.append(tmp_path / f"{name}-1-py3-none-any.whl")
-        files = {
-            f"{name}.py": "",
-            f"{name}-1.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n",
-            f"{name}-1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        }
-        with zipfile.ZipFile(wheels[-1], "w") as wheel:
-            for path, text in (files | {f"{name}-1.dist-info/RECORD": "".join(f"{p},,\n" for p in files)}).items():
-                wheel.writestr(path, text)
-    (tmp_path / "requirements.lock").write_text(f"./{wheels[0].name}\n")
-    (tmp_path / "pyproject.toml").write_text(
-        '[project]\nname = "own"\nversion = "1"\n'
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-    )
-    (tmp_path / "backend.py").write_text(
-        "import shutil\n\n\ndef build_editable(folder, *_):\n"
-        f"    return shutil.copy({wheels[1].name!r}, folder).rpartition('/')[2]\n"
-    )
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    (tmp_path / "constraints.txt").write_text("locked==2\n")
-    settings = {"constraint": tmp_path / "constraints.txt", "no-binary": ":all:", "no-index": "true"}
-    settings |= dict.fromkeys(("user", "require-hashes", "dry-run", "no-deps"), "true")
-    settings |= {name: tmp_path / name for name in ("target", "prefix", "root")}
-    (tmp_path / "pip.conf").write_text("[global]\n" + "".join(f"{k} = {v}\n" for k, v in settings.items()))
-    configured = {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf"), "PIP_USER": "1"}
-    told = run_make(".venv/ready", f"PYTHON={sys.executable}", cwd=tmp_path, **configured)
-    assert told.returncode == 0, told.stderr
-    imports = [tmp_path / ".venv" / "bin" / "python", "-c", "import locked, own"]
-    assert subprocess.run(imports, cwd=tmp_path / ".venv").returncode == 0
-    assert not any((tmp_path / name).exists() for name in ("target", "prefix", "root"))
-
-
-@pytest.mark.parametrize(
-    "tool",
-    ["ruff format --check .", "ruff check .", "mypy --platform linux", "pytest --collect-only -p no:cacheprovider"],
-)
+@pytest.mark.parametrize("tool", ["ruff format --check .", "ruff check ."])
 def test_no_tool_judges_what_is_made_where_there_is_no_git(tool, tmp_path):
-    def written(path, text):
-        path = tmp_path / path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-
-    assert f"$(VENV_PYTHON) -m {tool}\n" in MAKEFILE or tool.startswith("pytest")
+    assert f"$(VENV_PYTHON) -m {tool}\n" in MAKEFILE
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    for name in ("own.py", "charlm/runs/own.py", "benchmarks/timed.py", "tests/test_own.py"):
-        written(name, "def test_own():\n    pass\n")
-    for folder in ("build", "build/lock/lib", "runs/a-run", "data", ".venv/lib"):
-        written(f"{folder}/test_bad.py", "import  os; os.absent(\n")
+    for folder in ("build/lock/lib", "runs/a-run", "data", ".venv/lib", "charlm"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "bad.py").write_text("import  os; os.absent(\n")
     command = [sys.executable, "-m", *tool.split()]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode != 0
+    (tmp_path / "charlm" / "bad.py").unlink()
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8")
     assert told.returncode == 0, told.stdout
-    written("tests/test_bad.py", "import  os; os.absent(\n")
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode != 0
 
 
 def test_windows_runs_what_make_test_runs():
@@ -226,14 +175,6 @@ def test_windows_runs_what_make_test_runs():
     assert [step.removeprefix(python) for step in steps[2:]] == ours
     install = f"{python}-m pip install -r requirements.lock -e ."
     assert steps[1].replace("--disable-pip-version-check ", "") == install and install in README
-
-
-def test_the_workflow_has_every_system_and_a_processor_without_avx512():
-    jobs = WORKFLOW["jobs"]
-    assert jobs["test"]["strategy"]["matrix"]["system"] == ["ubuntu-latest", "macos-latest"]
-    assert jobs["windows"]["runs-on"] == "windows-latest"
-    assert jobs["avx2"]["env"] == {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
-    assert set(jobs["publish"]["needs"]) == jobs.keys() - {"publish"}
 
 
 def test_a_python_that_is_not_supported_is_named_in_one_line(checkout):

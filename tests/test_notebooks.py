@@ -45,7 +45,7 @@ def table(html, id):
 
 
 def test_before_training_it_says_what_it_is_going_to_do(made):
-    assert re.search(r"4 runs to train, 0 found; about \d+ (second|minute)s? on this machine, \d+ MB", made[0])
+    assert re.search(r"4 runs to train, 0 found; at most \d+ (second|minute)s? left on this machine", made[0])
 
 
 def test_results_hold_every_run_of_the_studys_own_table_and_no_other(results):

@@ -1,17 +1,17 @@
 """Tidy notebooks, and a README that is true."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+import shlex
 
 import nbformat
+import papermill
 import pytest
-from posix_only import posix
 from project_files import NOTEBOOKS, README, ROOT, names_of
+
+import charlm.runs.__main__
+import charlm.runs.folder
+import generate
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=names_of)
@@ -30,52 +30,31 @@ def test_notebooks_are_stored_tidy(path):
     assert text == nbformat.writes(notebook) + "\n"
 
 
-def runnable_commands() -> list[str]:
-    """The ```bash blocks of the README that follow a line <!-- runnable -->."""
-    return re.findall(r"^<!-- runnable -->\n+```bash\n(.*?)^```$", README, re.M | re.S)
+def runnable_commands() -> list[list[str]]:
+    """The words of the commands in the README's ```bash blocks that follow a line <!-- runnable -->."""
+    blocks = re.findall(r"^<!-- runnable -->\n+```bash\n(.*?)^```$", README, re.M | re.S)
+    assert len(blocks) == README.count("<!-- runnable -->")
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
 
-@pytest.fixture(scope="module")
-def readers_checkout(tmp_path_factory) -> Path:
-    """A copy to follow the README in: set up, its corpora fetched, nothing trained and no build/."""
-    root = tmp_path_factory.mktemp("reader") / "charlm"
-    anywhere = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
-
-    def skip(folder: str, names: list[str]) -> set[str]:
-        made = {"build", "runs"} if Path(folder) == ROOT else set()
-        return made | anywhere(folder, names)
-
-    shutil.copytree(ROOT, root, ignore=skip)
-    python = root / ".venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    python.chmod(0o755)
-    sums = subprocess.run(["cksum", "requirements.lock", "pyproject.toml"], cwd=root, stdout=subprocess.PIPE)
-    (root / ".venv" / "ready").write_bytes(f"{root.resolve()}\n".encode() + sums.stdout)
-    return root
-
-
-@posix
-@pytest.mark.parametrize("commands", runnable_commands())
-def test_the_readmes_commands_run_from_top_to_bottom(commands, readers_checkout):
-    assert "make test" not in commands, "it would call itself"
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "PYTEST"))}
-    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-    env["PYTHONPATH"] = str(readers_checkout)  # the copy's modules come before the installed ones
-    told = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=readers_checkout,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-    )
-    assert told.returncode == 0, told.stdout + told.stderr
-
-
-def test_every_runnable_mark_in_the_readme_has_its_block():
-    assert README.count("<!-- runnable -->") == len(runnable_commands())
+@pytest.mark.parametrize("words", runnable_commands(), ids=" ".join)
+def test_the_readmes_commands_run_in_a_fresh_clone(words, tmp_path, monkeypatch, capsys):
+    """Where nothing is trained. What a notebook does with its parameters others test."""
+    for module in (charlm.runs.folder, charlm.runs.__main__):
+        monkeypatch.setattr(module, "RUNS", tmp_path / "runs")
+    match words:
+        case ["mkdir", "-p", "build"]:
+            pass
+        case ["papermill", notebook, *rest]:
+            given = dict(zip(rest[2::3], rest[3::3], strict=True))
+            assert given.keys() <= papermill.inspect_notebook(str(ROOT / notebook)).keys()
+        case ["python", "generate.py", *options]:
+            assert generate.main(options) == 0
+            assert len(capsys.readouterr().out) > 200
+        case ["python", "-m", "charlm.runs", *options]:
+            assert charlm.runs.__main__.main(options) == 0
+        case _:
+            pytest.fail(f"nobody runs {words}")
 
 
 def block(name: str) -> str:

@@ -16,19 +16,7 @@ def test_published_numbers_stand_beside_runs_of_the_studys_protocol():
     assert set(published_numbers(make_runs())) == {"rnn", "lstm"}
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"corpus": "my.txt"},
-        {"hidden_size": 512},
-        {"learning_rate": 0.002},
-        {"layers": 1},
-        {"max_epochs": 2},
-        {"patience": 1},
-        {"batch_size": 32},
-        {"chunk_length": 60},
-    ],
-)
+@pytest.mark.parametrize("change", [{"corpus": "my.txt"}, {"hidden_size": 512}, {"max_epochs": 2}, {"patience": 1}])
 def test_published_numbers_do_not_stand_beside_other_runs(change):
     assert published_numbers([make_record("rnn", 0), make_record("rnn", 1) | change]) == {}
 
@@ -37,7 +25,6 @@ def test_published_numbers_do_not_stand_beside_other_runs(change):
     ("train", "val", "epoch"),
     [
         ([3, 2, 1], [2.5, 2.1, 1.9], 2),
-        ([3, 2], [2, 1], None),
         ([1], [2], 1),
         ([1, 1], [1, 1], None),
         ([2, None], [1, None], None),

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from run_folders import write_sweep
 
 from charlm.corpus import ROOT
 
@@ -66,75 +67,31 @@ def elsewhere(tmp_path):
     return python
 
 
-def test_the_names_are_taken_from_this_projects_code_alone(elsewhere):
-    """What the other tests here rely on."""
-    script = "import charlm.runs.folder, os; print(hasattr(charlm.runs.folder.os, 'fork'), hasattr(os, 'fork') or os.name == 'nt')"
-    told = elsewhere("-c", script)
-    assert told.stdout.split() == ["False", "True"], told.stderr
-
-
 # One process, because each needs seconds to start. Dask's workers import it again.
 COMMANDS = """
+import os
 import sys
+import charlm.runs.folder
 import generate
 from charlm.runs.__main__ import main
 
 if __name__ == "__main__":
-    assert main(["train", sys.argv[1]]) == 0
-    assert main(["train", sys.argv[2], "--workers", "2"]) == 0
+    assert hasattr(os, "fork") or os.name == "nt"
+    assert not hasattr(charlm.runs.folder.os, "fork")  # from this project's code alone
+    assert main(["train", sys.argv[1], "--workers", "2"]) == 0
     assert main(["list"]) == 0
     assert main(["verify"]) == 0
     sys.exit(generate.main(["--temperature", "10", "--length", "200"]))
 """
 
 
+@pytest.mark.slow
 def test_runs_are_trained_listed_verified_and_write_text(elsewhere, tmp_path):
-    (tmp_path / "text.txt").write_text("Où est-il ? — Là-bas, à l’ombre.\n" * 200, "utf-8")
-    sizes = "hidden_size = 8\nbatch_size = 8\nepochs = 2\nprecision = 'float32'\ndevice = 'cpu'\n"
-    for name, cells in (("one", "'gru'"), ("two", "['rnn', 'lstm']")):
-        sweep = f"corpus = '{tmp_path / 'text.txt'}'\ncell = {cells}\n{sizes}"
-        (tmp_path / f"{name}.toml").write_text(sweep, "utf-8")
+    (tmp_path / "text.txt").write_text("Où est-il ? — Là-bas, à l’ombre.\n" * 50, "utf-8")
+    sizes = {"hidden_size": 8, "batch_size": 8, "epochs": 1, "precision": "float32", "device": "cpu"}
+    sweep = write_sweep(tmp_path, tmp_path / "text.txt", {"cell": ["rnn", "lstm"], **sizes})
     (tmp_path / "commands.py").write_text(COMMANDS, "utf-8")
-    told = elsewhere(tmp_path / "commands.py", tmp_path / "one.toml", tmp_path / "two.toml")
+    told = elsewhere(tmp_path / "commands.py", sweep)
     assert told.returncode == 0, told.stderr
     assert "2 at a time" in told.stderr
-    assert told.stdout.count("finished") == 1 + 2 + 3 + 3 and "—" in told.stdout
-
-
-# A small notebook stands in for those of the study, whose parameters alone are checked.
-REPORT = """
-import sys
-from pathlib import Path
-import nbformat
-from charlm.report import execute
-from charlm.command import set_up_output
-from charlm.protocol import Study
-from charlm.report.execute import Job
-
-set_up_output()  # as its main() does
-folder = execute.BUILD = Path(sys.argv[1])
-plan = execute.jobs(Study.quick(), "shakespeare-268k", folder / "results.json")
-for job in plan:
-    execute.check_parameters(job)
-cell = nbformat.v4.new_code_cell("import charlm.corpus; print(hasattr(charlm.corpus.os, 'fork'), 'à')")
-nbformat.write(nbformat.v4.new_notebook(cells=[cell]), folder / "small.ipynb")
-job = Job(folder / "small.ipynb", {}, frozenset())
-(made,) = execute.execute_together([job], lambda job: execute.execute_notebook(job, folder), lambda job: None)
-assert made.cells[0].outputs[0].text == "False à\\n"
-"""
-
-
-def test_a_report_is_planned_and_its_notebooks_are_executed(elsewhere, tmp_path):
-    (tmp_path / "report.py").write_text(REPORT, "utf-8")
-    told = elsewhere(tmp_path / "report.py", tmp_path)
-    assert told.returncode == 0, told.stderr
-
-
-def test_the_tests_can_be_collected(elsewhere):
-    told = elsewhere("-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests")
-    assert told.returncode == 0, told.stdout
-
-
-def test_the_benchmarks_can_be_imported(elsewhere):
-    told = elsewhere("-c", "import sys; sys.path.insert(0, 'benchmarks'); import bench")
-    assert told.returncode == 0, told.stderr
+    assert told.stdout.count("finished") == 2 + 2 + 2 and "—" in told.stdout

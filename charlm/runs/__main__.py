@@ -1,11 +1,10 @@
-"""The command line: python -m charlm.runs list | show | train | verify | remove."""
+"""The command line: python -m charlm.runs list | train | verify | remove."""
 
 from charlm.command import Say, begin, command, complain
 
 if __name__ == "__main__":
     begin()
 
-import json
 import math
 import sys
 import tomllib
@@ -20,7 +19,7 @@ from charlm.files import read_bytes
 from charlm.options import Parser, whole_number
 from charlm.printable import inline
 from charlm.records import counted
-from charlm.runs.folder import RUNS, run_folders, run_record
+from charlm.runs.folder import RUNS, run_folders
 from charlm.runs.inventory import remove_run, run_status
 from charlm.runs.sweep import train_sweep
 from charlm_core import CharlmError, Config
@@ -62,21 +61,19 @@ def read_sweep(path: Path) -> tuple[str, list[Config]]:
 
 @command("charlm.runs", kept="every finished epoch is kept, the same command goes on from there")
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = Parser(prog="python -m charlm.runs", description="Look after trained runs, and train more.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="list | show | train | verify | remove")
+    parser = Parser(
+        prog="python -m charlm.runs",
+        description="Look after trained runs, and train more. They are in runs/, or where CHARLM_RUNS says.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="list | train | verify | remove")
 
     def subcommand(name: str, text: str) -> Parser:
-        it = commands.add_parser(name, help=text, description=text)
-        it.add_argument("--runs", type=Path, metavar="DIR", help="folder of the runs (default: runs/)")
-        it.add_argument("--json", action="store_true", help="print JSON instead of text")
-        return it
+        return commands.add_parser(name, help=text, description=text)
 
     subcommand(
         "list",
         "a line for each run: finished, diverged, unfinished, damaged or of another version, and how far it came",
     )
-    it = subcommand("show", "everything that is known of runs: configuration, losses, time, machine, code")
-    it.add_argument("names", nargs="+", metavar="RUN")
     it = subcommand("train", "train what a TOML file spans, for example: cell = ['rnn', 'lstm'], seed = [0, 1]")
     it.add_argument("sweep", type=Path, metavar="SWEEP.toml")
     it.add_argument(
@@ -88,62 +85,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     it.add_argument("--scheduler", default="", metavar="ADDRESS", help="train on a Dask cluster, as tls://host:8786")
     it.add_argument("--insecure", action="store_true", help="allow a scheduler on another machine without TLS")
-    it = subcommand("verify", "check every file of the runs; exit code 1 when one is damaged or does not belong there")
+    it = subcommand("verify", "read every file of the runs; exit code 1 when one is damaged")
     it.add_argument("names", nargs="*", metavar="RUN", help="default: all")
     it = subcommand("remove", "delete runs for good")
     it.add_argument("names", nargs="+", metavar="RUN")
     given = parser.parse_args(arguments)
     try:
-        if given.runs and given.command != "train" and not given.runs.is_dir():
-            raise CharlmError(f"--runs {given.runs}: no such folder; give the folder of the runs")
-        given.runs = given.runs or RUNS
-        shown, good = COMMANDS[given.command](given)
+        match given.command:
+            case "list":
+                shown = [run_status(folder) for folder in run_folders(RUNS)]
+            case "train":
+                shown = train_file(given)
+            case "verify":
+                shown = [run_status(folder, deep=True) for folder in run_folders(RUNS, given.names)]
+            case _:
+                shown = [removed(folder) for folder in run_folders(RUNS, list(dict.fromkeys(given.names)))]
     except CharlmError as e:
         complain("charlm.runs", e)
         return 2
-    if given.json:
-        print(json.dumps(shown, indent=1, allow_nan=False))
-    else:
-        for item in shown:
-            print(_line(item) if given.command != "show" else json.dumps(item, indent=1, allow_nan=False))
-    return 0 if good else 1
+    for about in shown:
+        print(_line(about))
+    wrong = [about for about in shown if "problem" in about]
+    return 1 if wrong and given.command != "list" else 0
 
 
-def _list(given: Namespace) -> tuple[list[dict], bool]:
-    return [run_status(folder) for folder in run_folders(given.runs)], True
-
-
-def _show(given: Namespace) -> tuple[list[dict], bool]:
-    about = [run_status(folder) for folder in run_folders(given.runs, given.names)]
-    done = ("finished", "diverged")
-    full = [run_record(given.runs / a["run_id"]) if a["status"] in done else a for a in about]
-    return full, all("problem" not in a for a in about)
-
-
-def _train_file(given: Namespace) -> tuple[list[dict], bool]:
+def train_file(given: Namespace) -> list[dict]:
+    """Train what a sweep file spans, and tell what became of each run."""
     name, configs = read_sweep(given.sweep)
     corpus = load_corpus(name)
-    records = train_sweep(configs, corpus, given.runs, given.workers, given.scheduler, given.insecure, Say("stderr"))
-    return [run_status(given.runs / r["run_id"]) for r in records], all(r["status"] == "finished" for r in records)
+    records = train_sweep(configs, corpus, RUNS, given.workers, given.scheduler, given.insecure, Say("stderr"))
+    shown = [run_status(RUNS / r["run_id"]) for r in records]
+    for about in shown:
+        if about["status"] == "diverged":
+            about["problem"] = "try a lower learning rate"
+    return shown
 
 
-def _verify(given: Namespace) -> tuple[list[dict], bool]:
-    about = [run_status(folder, deep=True) for folder in run_folders(given.runs, given.names)]
-    return about, all("problem" not in a for a in about)
-
-
-def _remove(given: Namespace) -> tuple[list[dict], bool]:
-    about = []
-    for folder in run_folders(given.runs, list(dict.fromkeys(given.names))):
-        try:
-            remove_run(folder)
-            about.append({"run_id": folder.name, "status": "removed"})
-        except CharlmError as e:
-            about.append({"run_id": folder.name, "status": "kept", "problem": str(e)})
-    return about, all("problem" not in a for a in about)
-
-
-COMMANDS = {"list": _list, "show": _show, "train": _train_file, "verify": _verify, "remove": _remove}
+def removed(folder: Path) -> dict:
+    """Remove a run, and tell what became of it."""
+    try:
+        remove_run(folder)
+    except CharlmError as e:
+        return {"run_id": folder.name, "status": "kept", "problem": str(e)}
+    return {"run_id": folder.name, "status": "removed"}
 
 
 def _line(about: dict) -> str:
@@ -157,7 +141,9 @@ def _line(about: dict) -> str:
         parts.append(f"{about['seconds'] / 60:.1f} min on {about['machine']['cpu']}")
     if about.get("code_is_current") is False:
         parts.append("made by other code than today's")
-    return inline(", ".join([*parts, *([about["problem"]] if "problem" in about else [])]))
+    if "problem" in about:
+        parts.append(about["problem"])
+    return inline(", ".join(parts))
 
 
 if __name__ == "__main__":

@@ -24,23 +24,19 @@ import torch
 import charlm_core as core
 from charlm.corpus import ROOT
 from charlm.device import resolved_config
-from charlm.files import Damaged, read_json, sound, write_json, write_whole
+from charlm.files import HALF, Damaged, read_json, sound, write_json, write_whole
 from charlm.runs.files import (
     AGAIN,
     KEPT_NAMES,
     STATE,
     WEIGHT_FILES,
-    delete_entry,
-    grouped_tensors,
     names_in,
     pack,
-    pack_state,
     read_file,
     unpack,
-    unpack_state,
 )
-from charlm.runs.form import check_form, check_shapes, checked_config, skeleton, stored_shapes
-from charlm.runs.identity import RUN_NAME, decisive_fields, run_id, run_identity, run_name
+from charlm.runs.form import check_form, check_state, check_weights, checked_config, pack_state, unpack_state
+from charlm.runs.identity import run_id, run_identity
 from charlm_core import CharlmError, Config, Corpus, State
 
 EMBEDDING, FIRST_WEIGHTS = "embedding.weight", "rnn.weight_ih_l0"
@@ -50,18 +46,12 @@ RUNS = Path(os.environ.get("CHARLM_RUNS", ROOT / "runs")).resolve()
 def run_folders(runs: Path, names: Sequence[str] = ()) -> list[Path]:
     """The run folders of those names, all when none is given; raises CharlmError for a name that is not there.
 
-    A name is one that the listing of `runs` has: on no system does such a name lead anywhere else. What has the name of a
-    run counts as one, whatever it is.
+    A name is one that the listing of `runs` has: on no system does such a name lead anywhere else.
     """
-    try:
+    there: list[str] = []
+    with suppress(FileNotFoundError):
         there = sorted(os.listdir(runs))
-    except FileNotFoundError:
-        there = []
-    except OSError as e:
-        raise CharlmError(f"cannot read {runs}: {e.strerror}: give the folder of the runs") from e
-    there = [
-        name for name in there if os.path.isdir(runs / name) or os.path.islink(runs / name) or RUN_NAME.fullmatch(name)
-    ]
+    there = [name for name in there if os.path.isdir(runs / name) or os.path.islink(runs / name)]
     for name in names:
         if name not in there:
             raise CharlmError(f"no run {name!r:.80} in {runs}; `python -m charlm.runs list` shows what is there")
@@ -69,18 +59,14 @@ def run_folders(runs: Path, names: Sequence[str] = ()) -> list[Path]:
 
 
 def find_run(given: str, runs: Path = RUNS) -> Path:
-    """The folder of a run, to be read, that is given by its name in `runs`, by the path of its folder, or by that of a file
-    in it. Raises CharlmError where there is none."""
-    if given and os.path.isdir(runs) and given in os.listdir(runs):
-        return runs / given
-    path = Path(given).absolute()
-    if given and os.path.exists(path):
-        folder = path.resolve() if path.is_dir() else path.parent.resolve()
+    """The folder of a finished run, to be read, that is given by its name in `runs` or by a path. Raises CharlmError where
+    there is none."""
+    for folder in (runs / given, Path(given).absolute()):
         if os.path.lexists(folder / "run.json"):
-            return folder
+            return folder.resolve()
     raise CharlmError(
-        f"no run {given!r:.80}: not in {runs}, nor the folder of a finished run, nor a file in one;"
-        " `python -m charlm.runs list` shows what is there"
+        f"no run {given!r:.80}: neither a finished one in {runs} nor the folder of one; `python -m charlm.runs list` shows"
+        " what is there"
     )
 
 
@@ -88,31 +74,12 @@ def find_run(given: str, runs: Path = RUNS) -> Path:
 # one run
 
 
-def read_state(path: Path) -> tuple[bytes, dict]:
-    """A stored state as it was packed, and what it says of itself; checksum and form are checked."""
-    data = read_file(path)
-    tensors, about = unpack(data, path)
+def read_state(path: Path) -> dict:
+    """What a stored state says of itself; checksum and form are checked."""
+    _, about = unpack(read_file(path), path)
     with sound(path, AGAIN):
         check_form(about, "state")
-        groups = grouped_tensors(tensors)
-        weights = groups["weights"]
-        config = checked_config(about["identity"], path)
-        shapes = {name: tuple(w.shape) for name, w in weights.items()}
-        check_shapes(shapes, len(weights["head.bias"]), config, about["identity"]["code"], path)
-        expected = _kinds(skeleton(len(weights["head.bias"]), config))
-        if _kinds(weights) != expected or _kinds(groups["best"] or weights) != expected:
-            raise ValueError("weights of another model")
-        for key, moment in groups["moments"].items():
-            name, _, kind = key.rpartition("/")
-            shape = torch.Size() if kind == "step" else expected[name][0]
-            known = kind in ("step", "exp_avg", "exp_avg_sq")
-            if not known or moment.shape != shape or moment.dtype != torch.float32:
-                raise ValueError("moments of another optimizer")
-    return data, about
-
-
-def _kinds(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
-    return {name: (t.shape, t.dtype) for name, t in tensors.items()}
+    return about
 
 
 @dataclass(frozen=True)
@@ -141,16 +108,17 @@ class Run:
         return os.path.lexists(self.folder / "run.json")
 
     def load(self) -> bytes:
-        """The packed state to go on from: the stored one, or a new one."""
+        """The packed state to go on from: the stored one, or a new one. A run that was killed between its last epoch and its
+        results is finished."""
         path = self.folder / STATE
-        if os.path.lexists(path):
-            data, _ = read_state(path)
-            state, _ = unpack_state(data, path, self.identity)
-            if len(state.weights["head.bias"]) != len(self.corpus.vocab):
-                raise Damaged(f"{path} is damaged: its weights are of another vocabulary; {AGAIN}")
-            return data
-        core.split_chunks(core.count_chunks(len(self.corpus.ids), self.config.chunk_length), self.config)  # too short?
-        return pack_state(core.initial_state(len(self.corpus.vocab), self.config), [], self.identity)
+        if not os.path.lexists(path):
+            return pack_state(core.initial_state(len(self.corpus.vocab), self.config), [], self.identity)
+        data = read_file(path)
+        state, made = unpack_state(data, path, self.identity)
+        check_state(state, len(self.corpus.vocab), self.config, path)
+        if core.is_finished(state, self.config):
+            self.finish(state, made)
+        return data
 
     def save(self, data: bytes) -> tuple[State, list[dict]]:
         """Store the packed state, and the results when training is over."""
@@ -159,15 +127,6 @@ class Run:
         if core.is_finished(state, self.config):
             self.finish(state, made)
         return state, made
-
-    def recover(self) -> None:
-        """Finish what was killed after its last epoch, and tidy what was killed after that."""
-        if self.is_finished():
-            self.tidy()
-        elif os.path.lexists(self.folder / STATE):
-            state, made = unpack_state(self.load(), self.folder / STATE, self.identity)
-            if core.is_finished(state, self.config):
-                self.finish(state, made)
 
     def finish(self, state: State, made: list[dict]) -> None:
         """Store the results in place of the state; run.json comes last, and makes it a finished run."""
@@ -192,10 +151,10 @@ class Run:
     def tidy(self) -> None:
         """Remove what a finished run does not need: what a killed process had half written, and its state, which goes
         last, so that a finished run without one is tidy."""
-        for half in self.folder.glob(".half-*"):
-            with suppress(OSError):
-                delete_entry(half)
-        (self.folder / STATE).unlink(missing_ok=True)
+        if os.path.lexists(self.folder / STATE):
+            for path in (*self.folder.glob(f"{HALF}*"), self.folder / STATE):
+                with suppress(OSError):  # room on the disk is all that it costs
+                    path.unlink()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -203,8 +162,7 @@ class Run:
 
 
 def read_run(folder: Path) -> dict:
-    """run.json of a finished run, its checksum and form verified, and that the weights beside it have the shapes that
-    its configuration gives them. Raises Damaged, or CharlmError where there is none."""
+    """run.json of a finished run, its checksum and form verified. Raises Damaged, or CharlmError where there is none."""
     path = folder / "run.json"
     if not os.path.lexists(path):
         raise CharlmError(f"{folder} holds no finished run; train it first")
@@ -213,9 +171,6 @@ def read_run(folder: Path) -> dict:
         check_form(about, "run")
     if about["run_id"] != folder.name:
         raise Damaged(f"{path} is of the run {about['run_id']}; put it back into a folder of that name")
-    config = checked_config(about, path)
-    for name in WEIGHT_FILES:
-        check_shapes(stored_shapes(folder / name), len(about["vocab"]), config, about["code"], folder / name)
     return about
 
 
@@ -228,20 +183,21 @@ def check_run(folder: Path) -> None:
             _read_weights(folder / name, about)
 
 
-def _read_weights(path: Path, about: dict) -> bytes:
-    """A file of weights, whose checksum is in run.json."""
+def _read_weights(path: Path, about: dict) -> dict[str, torch.Tensor]:
+    """Of a file whose checksum is in run.json."""
     data = read_file(path)
     if hashlib.sha256(data).hexdigest() != about["checksums"][path.name]:
         raise Damaged(f"{path} is damaged: run.json has another checksum for it; {AGAIN}")
-    return data
+    weights, _ = unpack(data, path)
+    check_weights(weights, len(about["vocab"]), checked_config(about, path), about["code"], path)
+    return weights
 
 
 def load_weights(folder: Path, which: str = "best") -> tuple[dict[str, torch.Tensor], Config, str]:
     """Weights ("best" or "last" epoch), configuration and vocabulary of a finished run, as a network that reads one-hot
     characters."""
     about = read_run(folder)
-    path = folder / f"{which}.safetensors"
-    weights, _ = unpack(_read_weights(path, about), path)
+    weights = _read_weights(folder / f"{which}.safetensors", about)
     weights, config = without_embedding(weights, checked_config(about, folder))
     return weights, config, about["vocab"]
 
@@ -303,29 +259,16 @@ def read_records(path: Path) -> dict:
         if about["study"] != path.stem:
             raise ValueError(f"it is the study {about['study']}")
         for record in about["runs"]:
-            _check_record(record, path)
+            known = {f.name: record[f.name] for f in fields(Config) if f.name in record}
+            checked_config({"config": known | {"epochs": record["max_epochs"]}}, path)
+            losses = zip(record["train_loss"], record["val_loss"], strict=True)
+            history = [{"epoch": n, "train_loss": train, "val_loss": val} for n, (train, val) in enumerate(losses, 1)]
+            status = "diverged" if record["diverged"] else "finished"
+            if record | facts_of_history(history) | {"status": status} != record:
+                raise ValueError(f"{record['run_id']} contradicts its own losses")
             if record["corpus_sha256"] != about["corpus_sha256"]:
                 raise ValueError(f"{record['run_id']} is of another corpus")
     return about
-
-
-def _check_record(record: dict, path: Path) -> None:
-    """Raise ValueError unless a record follows from its losses, and the name of its run from its configuration."""
-    losses = zip(record["train_loss"], record["val_loss"], strict=True)
-    history = [{"epoch": n, "train_loss": train, "val_loss": val} for n, (train, val) in enumerate(losses, 1)]
-    status = "diverged" if record["diverged"] else "finished"
-    if record | facts_of_history(history) | {"status": status} != record:
-        raise ValueError(f"{record['run_id']} contradicts its own losses")
-    known = {f.name: record[f.name] for f in fields(Config) if f.name in record}
-    config = checked_config({"config": known | {"epochs": record["max_epochs"]}}, path)
-    identity = {
-        "config": decisive_fields(config),
-        "corpus_sha256": record["corpus_sha256"],
-        "torch": record["machine"]["torch"].partition("+")[0],
-        "code": record["code"],
-    }
-    if record["run_id"] != run_name(config, identity):
-        raise ValueError(f"{record['run_id']} is not the run of its configuration")
 
 
 def kept_measurement(

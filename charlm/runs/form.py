@@ -6,12 +6,11 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
-from charlm.files import Damaged, open_regular, short_reason, sound
-from charlm.runs.files import AGAIN, LARGEST, WEIGHT_FILES, OtherVersion
+from charlm.files import Damaged, short_reason, sound
+from charlm.runs.files import AGAIN, WEIGHT_FILES, OtherVersion, pack, unpack
 from charlm.runs.identity import training_code_hash
-from charlm_core import CharlmError, CharModel, Config
+from charlm_core import CharlmError, CharModel, Config, State
 
 
 def _object(**properties: dict) -> dict:
@@ -21,37 +20,21 @@ def _object(**properties: dict) -> dict:
 TEXT_FORM = {"type": "string", "maxLength": 255}
 COUNT_FORM = {"type": "integer", "minimum": 1, "maximum": 2**53}
 AMOUNT_FORM = {"type": "number", "minimum": 0, "maximum": 1e300}
-# Any names and any single values: which of them make sense is said by Config, and another version's may have others.
-CONFIG_FORM = {
-    "type": "object",
-    "maxProperties": 100,
-    "additionalProperties": {
-        "type": ["string", "number", "boolean", "null"],
-        "maxLength": 255,
-        "minimum": -1e300,
-        "maximum": 1e300,
-    },
-}
+# Any names and any values: which of them make sense is said by Config, and another version's may have others.
+CONFIG_FORM = {"type": "object"}
 IDENTITY_FORM: dict[str, dict] = {
     "config": CONFIG_FORM,
     "corpus_sha256": TEXT_FORM,
     "torch": TEXT_FORM,
     "code": TEXT_FORM,
 }
-MACHINE_FORM = _object(
-    cpu=TEXT_FORM,
-    cores={"type": ["integer", "null"]},
-    gpu={"type": ["string", "null"], "maxLength": 255},
-    system=TEXT_FORM,
-    python=TEXT_FORM,
-    torch=TEXT_FORM,
-)
+MACHINE_FORM = _object(cpu=TEXT_FORM)
 PROGRESS_FORM: dict[str, dict] = {
     "history": {"type": "array", "items": _object(epoch=COUNT_FORM, train_loss=AMOUNT_FORM, val_loss=AMOUNT_FORM)},
     "diverged": {
         "anyOf": [{"type": "null"}, _object(epoch=COUNT_FORM, step={"anyOf": [{"type": "null"}, COUNT_FORM]})]
     },
-    "made": {"type": "array", "minItems": 1, "items": _object(seconds=AMOUNT_FORM, machine=MACHINE_FORM)},
+    "made": {"type": "array", "items": _object(seconds=AMOUNT_FORM, machine=MACHINE_FORM)},
 }
 STATE_FORM = _object(identity=_object(**IDENTITY_FORM), **PROGRESS_FORM)
 RUN_FORM = _object(
@@ -60,7 +43,7 @@ RUN_FORM = _object(
     vocab={"type": "string", "minLength": 2},
     checksums=_object(**dict.fromkeys(WEIGHT_FILES, TEXT_FORM)),
     **IDENTITY_FORM,
-    **PROGRESS_FORM,
+    **PROGRESS_FORM | {"made": PROGRESS_FORM["made"] | {"minItems": 1}},
 )
 LOSSES_FORM = {"type": "array", "items": AMOUNT_FORM}
 RECORD_FORM = _object(
@@ -98,8 +81,7 @@ STORED_FORMS = {"run": RUN_FORM, "state": STATE_FORM, "study": STUDY_FORM, "page
 def _validator(kind: str) -> Callable[[object], object]:
     import fastjsonschema  # in a hundredth of the time that jsonschema takes to import, which generate.py would wait for
 
-    draft = {"$schema": "http://json-schema.org/draft-04/schema#"}  # the last in which 3.0 is no integer
-    return fastjsonschema.compile(draft | STORED_FORMS[kind])
+    return fastjsonschema.compile(STORED_FORMS[kind])
 
 
 def check_form(about: dict, kind: str) -> None:
@@ -109,13 +91,9 @@ def check_form(about: dict, kind: str) -> None:
     vocab = about.get("vocab", "")
     if vocab != "".join(sorted(set(vocab))) or vocab.encode("utf-8", "replace").decode() != vocab:
         raise ValueError("its vocabulary is not one of distinct characters in their order")
-    if kind not in ("run", "state"):
-        return
-    epochs = [row["epoch"] for row in about["history"]]
+    epochs = [row["epoch"] for row in about.get("history", [])]
     if epochs != [*range(1, len(epochs) + 1)]:
         raise ValueError("the epochs of its history are not 1, 2, 3 …")
-    if len(about["made"]) != len(epochs) + (about["diverged"] is not None):
-        raise ValueError("its history and the machines that made it are of different length")
 
 
 # Fields that Config had once, at the values that changed nothing: what was stored with them is read as before.
@@ -137,18 +115,20 @@ def checked_config(about: dict, path: Path) -> Config:
         ) from e
 
 
-def check_shapes(
-    shapes: dict[str, tuple[int, ...]], vocabulary_size: int, config: Config, code: str, path: Path
+def check_weights(
+    weights: dict[str, torch.Tensor], vocabulary_size: int, config: Config, code: str, path: Path
 ) -> None:
-    """Raise Damaged unless a model of this configuration has weights of these shapes, or OtherVersion where the code
-    that made them is not today's."""
-    # First what bounds the size of the model that is then built (of shapes alone).
-    fits = config.layers <= len(shapes) and shapes.get("head.weight") == (vocabulary_size, config.hidden_size)
-    if fits and shapes == {name: tuple(w.shape) for name, w in skeleton(vocabulary_size, config).items()}:
+    """Raise Damaged unless these are the weights of a model of this configuration, or OtherVersion where the code that made
+    them is not today's."""
+    if kinds_of(weights) == kinds_of(skeleton(vocabulary_size, config)):
         return
     if code != training_code_hash(config.cell):
         raise OtherVersion(f"{path} holds the weights of a model that other code made; it is left alone")
     raise Damaged(f"{path} is damaged: its weights are not of its configuration; {AGAIN}")
+
+
+def kinds_of(tensors: dict[str, torch.Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (t.shape, t.dtype) for name, t in tensors.items()}
 
 
 def skeleton(vocabulary_size: int, config: Config) -> dict[str, torch.Tensor]:
@@ -157,9 +137,42 @@ def skeleton(vocabulary_size: int, config: Config) -> dict[str, torch.Tensor]:
         return CharModel(vocabulary_size, config).state_dict()
 
 
-def stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of a file's tensors, which are not read."""
-    with sound(path, AGAIN):
-        open_regular(path, LARGEST).close()
-        with safe_open(path, "np") as f:
-            return {name: tuple(f.get_slice(name).get_shape()) for name in f.offset_keys()}
+# ---------------------------------------------------------------------------------------------------------------------
+# states
+
+
+def pack_state(state: State, made: list[dict], identity: dict) -> bytes:
+    """A state as bytes, with the seconds and the machine of each of its epochs and the identity of its run."""
+    best = {} if state.best_weights is state.weights else state.best_weights  # not twice while the last is the best
+    groups = {"weights": state.weights, "best": best, "moments": state.moments}
+    tensors: dict[str, torch.Tensor] = {}
+    for group, by_name in groups.items():
+        tensors |= {f"{group}/{name}": t for name, t in by_name.items()}
+    return pack(tensors, {"history": state.history, "diverged": state.diverged, "made": made, "identity": identity})
+
+
+def unpack_state(data: bytes, where: Path | str, identity: dict) -> tuple[State, list[dict]]:
+    """The inverse of pack_state; raises Damaged when the state is damaged or of a run of another identity."""
+    tensors, about = unpack(data, where)
+    if about.get("identity") != identity:
+        raise Damaged(f"{where} is of another run: its configuration, corpus, code or torch differ; {AGAIN}")
+    with sound(where, AGAIN):
+        check_form(about, "state")
+        groups: dict[str, dict] = {"weights": {}, "best": {}, "moments": {}}
+        for key, t in tensors.items():
+            group, _, name = key.partition("/")
+            groups[group][name] = t
+    best = groups["best"] or groups["weights"]
+    return State(groups["weights"], best, groups["moments"], about["history"], about["diverged"]), about["made"]
+
+
+def check_state(state: State, vocabulary_size: int, config: Config, path: Path) -> None:
+    """Raise Damaged unless the tensors of a state that was read are those of its configuration."""
+    moments = {}
+    for name, w in state.weights.items():
+        moments[f"{name}/step"] = torch.zeros(())
+        moments |= dict.fromkeys((f"{name}/exp_avg", f"{name}/exp_avg_sq"), w)
+    for weights in (state.weights, state.best_weights):
+        check_weights(weights, vocabulary_size, config, training_code_hash(config.cell), path)
+    if not kinds_of(state.moments).items() <= kinds_of(moments).items():
+        raise Damaged(f"{path} is damaged: its moments are not of its configuration; {AGAIN}")

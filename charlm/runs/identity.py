@@ -114,9 +114,6 @@ def run_id(config: Config, corpus: Corpus) -> str:
     return run_name(config, run_identity(config, corpus))
 
 
-RUN_NAME = re.compile(r".+-seed\d+-[0-9a-f]{12}", re.DOTALL)
-
-
 def run_name(config: Config, identity: dict) -> str:
     """A readable name ending in the first 12 hexadecimal digits of the identity's sha256."""
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -3,11 +3,9 @@
 import logging
 import time
 from asyncio import CancelledError
-from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -18,11 +16,11 @@ from charlm.command import Say, undisturbed
 from charlm.device import check_device
 from charlm.files import Damaged, short_reason
 from charlm.records import counted
-from charlm.runs.files import STATE, pack_state, unpack_state
 from charlm.runs.folder import RUNS, Run, check_run, run_record
+from charlm.runs.form import pack_state, unpack_state
 from charlm.runs.identity import machine_facts, run_identity
 from charlm.runs.inventory import run_status
-from charlm.runs.progress import Course, Progress, UsualEpochs, progress_display, steps_told, time_left
+from charlm.runs.progress import Course, Progress, progress_display, time_left
 from charlm_core import CharlmError, Config, Corpus, State
 
 SAY = Say()
@@ -51,21 +49,20 @@ def train_sweep(
     failures: list[str] = []
     todo = _what_lacks(wanted, failures, say)
     if todo:
-        courses = expected_courses(todo, corpus, runs)
+        courses = expected_courses(todo, corpus)
         todo.sort(key=lambda run: -courses[run.name].seconds)  # longest first: no long tail
         workers = count_workers(len(todo), todo[0].config, workers)
         found = len(set(wanted)) - len(todo) - len(failures)
-        megabytes = sum(8 * core.count_parameters(len(corpus.vocab), run.config) for run in todo) / 1e6  # best and last
         where = f"on the workers of {scheduler}" if scheduler else f"{workers} at a time"
         say(
             f"{corpus.name}: {counted(len(todo), 'run')} to train, {found} found;"
-            f" {time_left(courses.values(), workers)} on this machine, {megabytes:.0f} MB in {runs}; {where}"
+            f" {time_left(courses.values(), workers)} on this machine; {where}"
         )
         with _workers(workers, scheduler, insecure) as client:
             workers = len(client.nthreads()) if client else 1
             with (
                 progress_display(courses, workers, say) as progress,
-                Queue(deque(todo), progress, failures, say) as queue,
+                Queue(todo, progress, failures, say) as queue,
             ):
                 for run, state, made in _on_workers(queue, corpus, client) if client else _here(queue, corpus):
                     progress.tell_epoch(run.name, state, made)
@@ -80,52 +77,49 @@ def train_sweep(
 
 def _what_lacks(wanted: Sequence[Run], failures: list[str], say: Callable[[str], None]) -> list[Run]:
     """The runs that are to be trained. A damaged one is not, and noted in `failures`."""
-    sound = [run for run in dict.fromkeys(wanted) if _is_sound(run, lambda run: check_run(run.folder), failures, say)]
-    todo = [run for run in sound if not run.is_finished()]
-    for run in todo:
-        check_device(run.config)  # before anything is made on the disk
-    for run in sound:
-        if run.is_finished() and (run.folder / STATE).is_file():  # killed while it tidied
-            with suppress(OSError):
+    todo = []
+    for run in dict.fromkeys(wanted):
+        with passing_over(run, failures, say):
+            check_run(run.folder)
+            if run.is_finished():
                 run.tidy()
+            else:
+                check_device(run.config)  # before anything is made on the disk
+                todo.append(run)
     return todo
 
 
-def _is_sound(run: Run, look: Callable[[Run], None], failures: list[str], say: Callable[[str], None]) -> bool:
-    """Whether `look` finds no damage in the run. Otherwise it is left out, which is said and noted in `failures`."""
+@contextmanager
+def passing_over(run: Run, failures: list[str], say: Callable[[str], None]) -> Iterator[None]:
+    """Where the run turns out to be damaged it is left out, which is said and noted in `failures`."""
     try:
-        look(run)
+        yield
     except Damaged as e:
         say(f"{run.name} is left out: {e}")
         failures.append(str(e))
-        return False
-    return True
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # what is to be expected
 
 
-def expected_courses(todo: Sequence[Run], corpus: Corpus, runs: Path) -> dict[str, Course]:
+def expected_courses(todo: Sequence[Run], corpus: Corpus) -> dict[str, Course]:
     """What to expect of these runs, by name: the seconds of an epoch from a few timed steps of each kind of run."""
-    usual = UsualEpochs(corpus, runs)
-    timed: dict[Config, tuple[int, float]] = {}
+    timed: dict[Config, float] = {}
     courses = {}
     for run in todo:
         kind = replace(run.config, seed=0, split_seed=None, learning_rate=Config.learning_rate)  # which take no longer
         if kind not in timed:
             timed[kind] = time_epoch(kind, corpus)
         done = run_status(run.folder).get("epochs", 0)
-        courses[run.name] = Course(run.name, run.config, *timed[kind], usual(run.config), done)
+        courses[run.name] = Course(run.name, run.config, timed[kind], done)
     return courses
 
 
-def time_epoch(config: Config, corpus: Corpus) -> tuple[int, float]:
-    """The optimizer's steps in an epoch, and the seconds that it is going to take here, from a few steps on the first chunks
-    of the corpus."""
+def time_epoch(config: Config, corpus: Corpus) -> float:
+    """The seconds that an epoch is going to take here, from a few steps on the first chunks of the corpus."""
     train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
     chunks = len(train) + len(validation)
-    steps = -(-len(core.chunk_order(train, 1, config)) // config.batch_size)
     state = core.initial_state(len(corpus.vocab), config)
     # Such a part of the corpus does not have the characters that these name.
     config = replace(config, characters=None, validation_characters=None, cut=None)
@@ -135,7 +129,7 @@ def time_epoch(config: Config, corpus: Corpus) -> tuple[int, float]:
         start = time.perf_counter()
         core.train_epoch(state, part, config)
         seconds = time.perf_counter() - start
-    return steps, seconds * chunks / few
+    return seconds * chunks / few
 
 
 def count_workers(n_runs: int, config: Config, workers: int = 0) -> int:
@@ -161,7 +155,7 @@ class Queue(AbstractContextManager):
     """Runs that wait to be trained. Each is locked while this process trains it and no longer: so processes that want the
     same runs share them, and few files are open, however many runs there are."""
 
-    waiting: deque[Run]
+    waiting: list[Run]
     progress: Progress
     failures: list[str]
     say: Callable[[str], None]
@@ -176,19 +170,13 @@ class Queue(AbstractContextManager):
         """The next run that no other process trains, and its state to go on from. While others train all that are left,
         None, or wait for them."""
         while self.waiting:
-            for _ in range(len(self.waiting)):
-                run = self.waiting.popleft()
+            for run in list(self.waiting):
                 lock = locked_run(run)
-                if lock is None:
-                    self.waiting.append(run)
-                    continue
-                self.locks[run.name] = lock
-                if not _is_sound(run, Run.recover, self.failures, self.say):
-                    self.end(run, "left out")
-                elif run.is_finished():
-                    self.end(run, "trained by another process")
-                else:
-                    return run, run.load()
+                if lock:
+                    self.waiting.remove(run)
+                    self.locks[run.name] = lock
+                    if data := self.load(run):
+                        return run, data
             if not wait:
                 break
             for run in self.waiting:
@@ -196,6 +184,16 @@ class Queue(AbstractContextManager):
                     self.say(f"{run.name}: another process trains it; waiting")
                     self.told.add(run.name)
             time.sleep(0.1)  # the system lets go of a lock when its holder ends, however it ends
+        return None
+
+    def load(self, run: Run) -> bytes | None:
+        """Its state to go on from; None where there is nothing to do any more."""
+        with passing_over(run, self.failures, self.say):
+            data = b"" if run.is_finished() else run.load()
+            if not run.is_finished():
+                self.progress.tell_begin(run.name)
+                return data
+        self.end(run, "trained by another process" if run.is_finished() else "left out")
         return None
 
     def end(self, run: Run, why: str = "") -> None:
@@ -242,22 +240,9 @@ def _here(queue: Queue, corpus: Corpus) -> Iterator[Epoch]:
     while begun := queue.begin(wait=True):
         run, data = begun
         while not run.is_finished():
-            with steps_told(partial(queue.progress.tell_step, run.name)):
-                data = train_one_epoch(data, run.config, corpus)
+            data = train_one_epoch(data, run.config, corpus)
             yield run, *run.save(data)
         queue.end(run)
-
-
-STEPS = "charlm-steps"  # Dask's topic under which workers tell how far they are
-
-
-def _train_there(name: str, data: bytes, config: Config, corpus: Corpus) -> bytes:
-    """train_one_epoch() on a Dask worker, which tells how far it is."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    with steps_told(lambda step: worker.log_event(STEPS, [name, step])):
-        return train_one_epoch(data, config, corpus)
 
 
 def _on_workers(queue: Queue, corpus: Corpus, client) -> Iterator[Epoch]:
@@ -266,19 +251,17 @@ def _on_workers(queue: Queue, corpus: Corpus, client) -> Iterator[Epoch]:
     import dask
     from distributed import as_completed
 
-    failed: Counter[str] = Counter()
     running: dict[str, Run] = {}
     tasks = as_completed(loop=client.loop)
     numbers = count()
     at_once = len(client.nthreads()) + 1  # one more than workers: none idles during a save
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
 
     def submit(run: Run, data: bytes) -> None:
         key = f"{run.name}-{next(numbers)}"
         running[key] = run
-        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"}):
-            tasks.add(client.submit(_train_there, run.name, data, run.config, corpus, key=key))
+        tasks.add(client.submit(train_one_epoch, data, run.config, corpus, key=key, retries=1))
 
-    client.subscribe_topic(STEPS, lambda event: queue.progress.tell_step(*event[1]))
     while True:
         while len(running) < at_once and (begun := queue.begin(wait=not running)):
             submit(*begun)
@@ -288,15 +271,10 @@ def _on_workers(queue: Queue, corpus: Corpus, client) -> Iterator[Epoch]:
         run = running.pop(future.key)
         try:
             data = future.result()
-        except (Exception, CancelledError) as e:  # whatever ends a task: once more, from the last stored epoch
-            failed[run.name] += 1
-            if failed[run.name] < 2 and not isinstance(e, CharlmError):
-                submit(run, run.load())
-            else:
-                queue.failures.append(f"{run.name} failed twice ({type(e).__name__}: {short_reason(e)})")
-                queue.end(run)
+        except (Exception, CancelledError) as e:  # whatever ends a task
+            queue.failures.append(f"{run.name} failed twice ({type(e).__name__}: {short_reason(e)})")
+            queue.end(run)
             continue
-        failed.pop(run.name, None)
         state, made = run.save(data)
         if run.is_finished():
             queue.end(run)

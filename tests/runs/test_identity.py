@@ -1,6 +1,7 @@
 """What a run is named by."""
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import pytest
 import torch
@@ -17,14 +18,9 @@ from charlm_core import Config
 # identity
 
 
-@pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"cell": "rnn"}, {"learning_rate": 0.02}, {"epochs": 4}, {"threads": 2}]
-)
+@pytest.mark.parametrize("change", [{"seed": 1}, {"cell": "rnn"}, {"epochs": 4}, {"threads": 2}])
 def test_whatever_decides_the_result_changes_the_name(tiny, tiny_config, change):
     assert run_id(tiny_config, tiny) != run_id(replace(tiny_config, **change), tiny)
-
-
-def test_the_corpus_changes_the_name(tiny, tiny_config):
     assert run_id(tiny_config, tiny) != run_id(tiny_config, replace(tiny, sha256="0" * 64))
 
 
@@ -70,9 +66,10 @@ def test_the_source_of_today_is_known_to_give_the_same_bits():
     assert charlm.runs.identity.training_source_hash() in charlm.runs.identity.SAME_BITS, WHY
 
 
-@pytest.mark.parametrize("precision", core.PRECISIONS)
-@pytest.mark.parametrize("cell", core.CELLS)
-@pytest.mark.parametrize("split", core.SPLITS)
+@pytest.mark.parametrize(
+    "cell, precision, split",
+    [*product(core.CELLS, core.PRECISIONS, ["shuffled"]), ("lstm", "float32", "sequential")],
+)
 def test_training_gives_the_bits_of_the_yardstick(tiny, tiny_config, cell, precision, split):
     if reason := charlm.device.why_untrainable(cell, "cpu", precision):
         pytest.skip(reason)
