@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charlm_core import Config, Corpus
+
 FALLBACK = 0.5  # the discount where a text is too small, or too regular, to estimate one
 
 
@@ -128,6 +130,11 @@ class NGram:
         if ids.size and not 0 <= ids.min() <= ids.max() < self.vocabulary_size:
             raise ValueError(f"ids from {ids.min()} to {ids.max()}: the vocabulary has {self.vocabulary_size}")
         return ids.astype(np.min_scalar_type(self.vocabulary_size - 1))
+
+
+def chunk_rows(corpus: Corpus, chunks: np.ndarray, config: Config) -> np.ndarray:
+    """The ids of each chunk and of the character after it: (chunks, time + 1)."""
+    return corpus.ids[chunks[:, None] * config.chunk_length + np.arange(config.chunk_length + 1)]
 
 
 def _find(keys: np.ndarray, wanted: np.ndarray) -> np.ndarray:

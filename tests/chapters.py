@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from charlm import studies
 from charlm.studies import Made
 
 MADE_ON = {"code": "some training code", "machine": {"cpu": "some processor"}}
+ROOMS = ("losses", "temperature", "meaning", "gradients", "cells", "cure", "benchmark")
+FIGURES = [import_module(f"charlm.{room}.figures") for room in ROOMS]
 Shown = list[tuple[dict, dict]]  # what is seen by MIME type, and what charlm.report reads
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -23,17 +26,21 @@ def chapter(
     patch: pytest.MonkeyPatch,
     runs: list[dict] | None = None,
     made: dict[str, list[dict]] | None = None,
+    draw: bool = False,
     **given: object,
 ) -> tuple[dict, Shown]:
     """What the notebook left in its variables, and what its cells showed as pairs of what is seen (by MIME type) and what
     charlm.report reads ("charlm"). `runs` are what training gives, `made` the runs of studies by name (others were not
-    made), given its parameters.
+    made), given its parameters. Figures of rooms are shown only where they are to be drawn: that takes longest.
     """
     made = {study: [MADE_ON | r for r in records] for study, records in (made or {}).items()}
     patch.setattr("charlm.runs.sweep.train_sweep", lambda configs, corpus, **options: runs)
     patch.setattr(studies, "read_study", lambda study, corpus: Made(study, corpus.sha256, made.get(study, [])))
-    # What figures look like is for test_figures.py, and takes long.
+    # What figures look like is for test_figures.py.
     patch.setattr("matplotlib.figure.Figure.savefig", lambda *arguments, **options: None)
+    for module in [] if draw else FIGURES:
+        for function in [name for name, value in vars(module).items() if hasattr(value, "__wrapped__")]:
+            patch.setattr(module, function, lambda *arguments: None)
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     names: dict = {}
     shown = []

@@ -7,9 +7,6 @@ from charlm.temperature.claims import MIN_TEXTS
 from charlm.temperature.measures import Measured
 from charlm.temperature.texts import GRID, REAL, SHUFFLED
 
-PEAKED = np.tile(np.array([10, 0, 0, 0], np.float32), (3, 5, 1))
-TARGETS = np.zeros((3, 5), np.int64)
-
 
 def corpus_of(text, tmp_path):
     path = tmp_path / "own.txt"

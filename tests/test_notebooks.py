@@ -86,7 +86,7 @@ def test_the_study_of_temperature_has_its_prompts_and_temperatures(results):
     measured = results["tables"]["temperature-measures"]
     assert [row["T"] for row in measured if row["text"] == "drawn"] == temperatures
     assert [row["text"] for row in measured][-2:] == ["real", "shuffled"]
-    judged = results["tables"]["temperature-claims"]
+    judged = results["text_claims"]
     assert judged and {row["verdict"] for row in judged} <= VERDICTS
 
 

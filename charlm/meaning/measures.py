@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from torch.utils._pytree import tree_map
 
 import charlm_core as core
 from charlm.device import check_device
-from charlm.ngram import NGram
+from charlm.ngram import NGram, chunk_rows
 from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.runs.identity import code_hash
@@ -161,11 +162,7 @@ def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
     loss of every character of them, ngram_characters (orders, chunks, time)."""
     config = Config(**{name: record[name] for name in SPLIT_FIELDS})
     train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-    steps = np.arange(config.chunk_length + 1)
-
-    def rows(chunks: np.ndarray) -> np.ndarray:
-        return corpus.ids[chunks[:, None] * config.chunk_length + steps]  # (chunks, time + 1)
-
+    rows = partial(chunk_rows, corpus, config=config)
     model = NGram(list(rows(train)), ORDERS, len(corpus.vocab))
     by_order = -model.by_order(rows(validation))  # (orders, chunks, time)
     on_train = -model.by_order(rows(equal_part(train, validation)))
@@ -173,7 +170,9 @@ def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
     starts = np.maximum(begins - (ORDERS - 1), 0)  # what an order looks back on
     places = starts + np.arange(ORDERS + config.chunk_length)  # (chunks, ORDERS + time)
     wider = corpus.ids[np.minimum(places, len(corpus.ids) - 1)]
-    of_chunk = begins - starts + steps[:-1]  # where in the wider text the chunk's own characters stand, (chunks, time)
+    of_chunk = (
+        begins - starts + np.arange(config.chunk_length)
+    )  # where in the wider text the chunk's own characters stand, (chunks, time)
     carried = -np.take_along_axis(model.by_order(wider), of_chunk[None], axis=2)  # (orders, chunks, time)
     return {
         "ngram": by_order.mean(axis=(1, 2)),

@@ -9,18 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from charlm.show import Finding, Table
-from charlm.tables import make_table
-from charlm.temperature.measures import (
-    AS_RANDOM,
-    AS_REAL,
-    BEST_RANGE,
-    Closest,
-    Measured,
-    relative_words,
-    speaker_shares,
-    words_tell,
-)
+from charlm import stats
+from charlm.temperature import measures
+from charlm.temperature.measures import AS_RANDOM, AS_REAL, BEST_RANGE, Closest, Measured
 from charlm.temperature.texts import LETTERS, STUDY_TEMPERATURES, RealText
 
 MIN_TEXTS, MIN_LETTERS = 40, 5  # fewer at a temperature, or of a case, are not judged
@@ -44,18 +35,6 @@ temperature study shows it where enough runs were trained. Each claim is judged 
   the claim is *not judged*."""
 
 
-def text_claim_rule() -> Finding:
-    values = {
-        "min_texts": MIN_TEXTS,
-        "as_real": AS_REAL,
-        "as_random": AS_RANDOM,
-        "upper": UPPER_SHARE,
-        "lower": LOWER_SHARE,
-        "min_letters": MIN_LETTERS,
-    }
-    return Finding("temperature-claim-rule", TEXT_CLAIM_RULE, values)
-
-
 @dataclass(frozen=True)
 class Part:
     """One part of a claim: a number with its interval, whether the part holds, and whether its opposite does."""
@@ -67,65 +46,68 @@ class Part:
     opposite: bool
 
 
-def _decisive(parts: Sequence[Part]) -> tuple[Part, str]:
-    """The part that decides, the first of equals, and the verdict."""
-    for part in parts:
-        if part.opposite:
-            return part, "refuted"
-    for part in parts:
-        if not part.holds:
-            return part, "too close to call"
-    return parts[0], "confirmed"
+def _beyond(measure: str, number: float, interval: tuple[float, float], threshold: float, above: bool) -> Part:
+    """That the number lies above a threshold, or below it."""
+    low, high = interval
+    is_above, is_below = low > threshold, high < threshold
+    return Part(measure, number, interval, is_above if above else is_below, is_below if above else is_above)
+
+
+def _judged(
+    claim: str, published: str, unit: str, of: str, n: int, parts: Sequence[Part], can_be_judged: bool = True
+) -> dict:
+    """The claim, with the number of the part that decides, the first of equals."""
+    opposite = [part for part in parts if part.opposite]
+    missing = [part for part in parts if not part.holds]
+    part = [*opposite, *missing, *parts][0]
+    verdict = "refuted" if opposite else stats.OPEN if missing else "confirmed"
+    return {
+        "claim": claim,
+        "measure": part.measure,
+        "unit": unit,
+        "published": published,
+        "measured": part.measured,
+        "interval": list(part.interval),
+        "of": of,
+        "n": n,
+        "verdict": verdict if can_be_judged else stats.NOT_JUDGED,
+    }
 
 
 def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
     """On the texts begun with each letter. None where it cannot be asked."""
-    shares = speaker_shares(begun, real)
+    shares = measures.speaker_shares(begun, real)
     if not shares:
         return None
     upper, lower = shares
     parts = []
-    for case, share, names in (("upper", upper, True), ("lower", lower, False)):
-        low, high = share.interval or (0.0, 1.0)
-        holds, opposite = (low > UPPER_SHARE, high < UPPER_SHARE) if names else (high < LOWER_SHARE, low > LOWER_SHARE)
+    for case, share, threshold in (("upper", upper, UPPER_SHARE), ("lower", lower, LOWER_SHARE)):
         measure = f"texts that begin with a name after {case} case"
-        parts.append(Part(measure, share.known_mean, (low, high), holds, opposite))
-    part, judged = _decisive(parts)
-    if min(upper.n, lower.n) < MIN_LETTERS:
-        judged = "not judged"
+        parts.append(_beyond(measure, share.known_mean, share.interval or (0.0, 1.0), threshold, case == "upper"))
     text = "Upper-case prompts give speaker names, lower-case ones do not"
     published = "upper case: names; lower case: prose"
-    of, n = "mean over letters", upper.n + lower.n
-    return _claim(text, part.measure, "share", published, part.measured, part.interval, of, n, judged)
+    enough = min(upper.n, lower.n) >= MIN_LETTERS
+    return _judged(text, published, "share", "mean over letters", upper.n + lower.n, parts, enough)
 
 
 def claim_words(measured: Measured) -> dict | None:
     """At the study's temperatures. None where there are no words to look up."""
+    tell = measures.words_tell(measured)
     parts = []
-    for t in sorted(
-        STUDY_TEMPERATURES, key=lambda t: abs(math.log(t / 1.4))
-    ):  # from the edge between the parts outwards
-        share = relative_words(measured, t)
+    # From the edge between the parts outwards.
+    for t in sorted(STUDY_TEMPERATURES, key=lambda t: abs(math.log(t / 1.4))):
+        share = measures.relative_words(measured, t)
         if share is None:
             return None
         rate, low, high = share
         measure = f"real words at T = {t:g}, relative to real text"
-        if t <= 1:
-            parts.append(Part(measure, rate, (low, high), low > AS_REAL, high < AS_REAL))
-        elif t >= 2:
-            parts.append(Part(measure, rate, (low, high), high < AS_RANDOM, low > AS_RANDOM))
-    part, judged = _decisive(parts)
-    measure = part.measure
-    if not words_tell(measured):
-        judged = "not judged"
-        measure += "; that has no more of them than its shuffled characters"
-    if measured.n < MIN_TEXTS:
-        judged = "not judged"
+        if not tell:
+            measure += "; that has no more of them than its shuffled characters"
+        parts.append(_beyond(measure, rate, (low, high), AS_REAL if t <= 1 else AS_RANDOM, t <= 1))
     text = "Words are real up to T = 1 and look random from T = 2"
     published = "real up to T = 1, random from T = 2"
-    return _claim(
-        text, measure, "share", published, part.measured, part.interval, "ratio of shares", measured.n, judged
-    )
+    enough = tell and measured.n >= MIN_TEXTS
+    return _judged(text, published, "share", "ratio of shares", measured.n, parts, enough)
 
 
 def claim_best(near: Closest | None, measured: Measured) -> dict | None:
@@ -135,14 +117,12 @@ def claim_best(near: Closest | None, measured: Measured) -> dict | None:
     least, limit = BEST_RANGE
     inside = least <= near.low and near.high < limit
     outside = near.high < least or near.low >= limit
-    interval = (near.low, near.high)
-    part, judged = _decisive([Part("T at which text is closest to real text", near.best, interval, inside, outside)])
-    measure = part.measure
+    measure = "T at which text is closest to real text"
     if not near.learnt:
         measure += ", but no closer than its shuffled characters"
-    if not near.learnt or measured.n < MIN_TEXTS:
-        judged = "not judged"
-    return _claim("0.5 ≤ T < 1 is best", measure, "T", "0.5 ≤ T < 1", near.best, interval, "that T", measured.n, judged)
+    part = Part(measure, near.best, (near.low, near.high), inside, outside)
+    enough = near.learnt and measured.n >= MIN_TEXTS
+    return _judged("0.5 ≤ T < 1 is best", "0.5 ≤ T < 1", "T", "that T", measured.n, [part], enough)
 
 
 def claims_about_texts(
@@ -151,40 +131,3 @@ def claims_about_texts(
     """The claims that can be asked of this corpus."""
     claims = [claim_speakers(begun, real), claim_words(measured), claim_best(near, measured)]
     return [claim for claim in claims if claim]
-
-
-def text_claim_table(claims: list[dict]) -> Table:
-    """The claims about text; their numbers have no one format."""
-    lines = []
-    for c in claims:
-        low, high = c["interval"]
-        line = {key: c[key] for key in ("claim", "measure", "unit", "published", "measured")}
-        lines.append(line | {"low": low, "high": high, "of": c["of"], "n": c["n"], "verdict": c["verdict"]})
-    caption = (
-        "The source study's claims about text, and what was measured, with its 95% interval over n texts or letters."
-    )
-    return make_table("temperature-claims", lines, caption, formats=dict.fromkeys(("low", "high"), "{:.3f}"))
-
-
-def _claim(
-    claim: str,
-    measure: str,
-    unit: str,
-    published: str | float,
-    measured: float | None,
-    interval: Sequence[float] | None,
-    of: str,
-    n: int,
-    judged: str,
-) -> dict:
-    return {
-        "claim": claim,
-        "measure": measure,
-        "unit": unit,
-        "published": published,
-        "measured": measured,
-        "interval": None if interval is None else list(interval),
-        "of": of,
-        "n": n,
-        "verdict": judged,
-    }

@@ -1,14 +1,11 @@
 """Figures of temperature: the distribution, the measures, the distance from real text, quality and diversity."""
 
 import unicodedata
-from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
-from matplotlib import font_manager
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from charlm.drawing import (
@@ -16,7 +13,6 @@ from charlm.drawing import (
     DASHED,
     DOTTED,
     FAINT,
-    FONT,
     GREY,
     INK,
     LEVEL,
@@ -43,19 +39,13 @@ from charlm.text import entropy
 # the distribution
 
 
-@cache
-def _font() -> FT2Font:
-    return font_manager.get_font(font_manager.findfont(FONT))
-
-
 def name_character(c: str) -> str:
-    """The character itself where it can be seen and drawn, else its name (space, newline, tab) or code point."""
+    """The character itself where it can be seen, else its name (space, newline, tab) or code point."""
     names = {" ": "space", "\n": "newline", "\t": "tab"}
     if c in names:
         return names[c]
     # Letters, numbers, punctuation and symbols show; marks alone, controls and other spaces do not.
-    shows = unicodedata.category(c)[0] in "LNPS" and _font().get_char_index(ord(c))
-    return c if shows else f"U+{ord(c):04X}"
+    return c if unicodedata.category(c)[0] in "LNPS" else f"U+{ord(c):04X}"
 
 
 LEAST_SHOWN = 0.001  # probability
@@ -128,30 +118,20 @@ SHOWN = {  # panels of temperature_curves: title, and how its numbers are writte
 }
 
 
-ROUND = tuple(m * 10.0**e for e in range(-3, 4) for m in (1, 2, 5))
-
-
-def temperature_axis(ax: Axes, temperatures: Sequence[float], round_numbers: Sequence[float] = ROUND) -> None:
+def temperature_axis(ax: Axes) -> None:
     """A logarithmic axis with plain numbers on it."""
-    least, most = min(temperatures), max(temperatures)
-    ticks = [x for x in round_numbers if least <= x <= most] or [least]
     ax.set_xscale("log")
-    ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    ticks = (0.1, 0.5, 1, 2, 10)
+    ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
     ax.minorticks_off()
 
 
 def draw_band(ax: Axes, rows: list[dict], name: str, c: str, ls: Dashes = "solid", marker: str | None = "o") -> None:
     """A measure over temperature with its interval; a number that is missing leaves a gap."""
-    temperatures = [r["temperature"] for r in rows]
-    mean = _column(rows, name)
-    ax.fill_between(
-        temperatures, _column(rows, f"{name}_low"), _column(rows, f"{name}_high"), color=c, alpha=0.22, lw=0
-    )
-    ax.plot(temperatures, mean, color=c, lw=1.8, ls=ls, marker=marker, ms=3)
-
-
-def _column(rows: list[dict], key: str) -> np.ndarray:
-    return np.array([r[key] for r in rows], dtype=float)  # None becomes NaN
+    frame = pd.DataFrame(rows, dtype=float)  # None becomes NaN
+    temperatures = frame["temperature"]
+    ax.fill_between(temperatures, frame[f"{name}_low"], frame[f"{name}_high"], color=c, alpha=0.22, lw=0)
+    ax.plot(temperatures, frame[name], color=c, lw=1.8, ls=ls, marker=marker, ms=3)
 
 
 def _draw_levels(ax: Axes, name: str, real: dict, shuffled: dict) -> None:
@@ -206,7 +186,7 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
             ax.set_yticks([0, 0.5, 1], ["0", "50%", "100%"])
         else:
             ax.set_ylim(0, None)
-    temperature_axis(grid[0, 0], [r["temperature"] for r in rows], (0.1, 0.5, 1, 2, 10))
+    temperature_axis(grid[0, 0])
     for ax in grid.flat[len(names) :]:
         ax.set_visible(False)
     name_axes(canvas, "temperature T", "")
@@ -227,18 +207,17 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
 
 
 @drawn_twice
-def temperature_distance(near: Closest | None) -> Figure:
-    """The distance of drawn text from real text over temperature, and where it may be smallest."""
-    canvas, (ax,) = panels(1, 2.4)
+def temperature_distance(near: Closest | None) -> Figure | None:
+    """The distance of drawn text from real text over temperature, and where it may be smallest. None where no measure of text
+    could be taken."""
     if near is None:
-        ax.text(0.5, 0.5, "no measure of text could be taken", transform=ax.transAxes, ha="center")
-        said = "No measure of text could be taken."
-        return finish(canvas, "temperature-distance", said, said, [])
+        return None
+    canvas, (ax,) = panels(1, 2.4)
     ax.axvspan(near.low / 1.04, near.high * 1.04, color=LEVEL, alpha=0.25, lw=0)
     ax.plot(list(near.distance), list(near.distance.values()), "o-", color=ACCENT, lw=2, ms=4)
     ax.plot(near.best, near.distance[near.best], "D", color=ACCENT, mec="white", mew=0.8, ms=9, zorder=3)
     ax.axhline(near.shuffled, color=GREY, lw=1.2, ls=DOTTED)
-    temperature_axis(ax, list(near.distance))
+    temperature_axis(ax)
     if min(near.shuffled, *near.distance.values()) > 0:
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # some number stands there, however short the axis
@@ -276,30 +255,24 @@ def _quality_rows(measured: Measured, kind: str, name: str) -> list[dict]:
     """A row for every setting of a way of drawing where diversity and quality are both known."""
     rows = []
     for setting in measured.values(kind):
-        if kind == "T" and setting > 2:
-            continue
-        diversity = measured.value((kind, setting), DIVERSITY)
-        value = measured.value((kind, setting), name)
-        if diversity is not None and value is not None:
+        diversity, value = (measured.value((kind, setting), each) for each in (DIVERSITY, name))
+        if diversity is not None and value is not None and not (kind == "T" and setting > 2):
             rows.append({"way": kind, "setting": setting, DIVERSITY: diversity, "quality": name, "value": value})
     return rows
 
 
-def _label_temperatures(ax: Axes, rows: list[dict], c: str, above: bool) -> None:
-    beside, va = ((3, 4), "bottom") if above else ((3, -5), "top")
+def _label_temperatures(ax: Axes, rows: list[dict], c: str, beside: tuple[float, float], va: str) -> None:
     for row in rows:
         if row["setting"] in (0.2, 0.5, 1.0, 2.0):
-            point = (row[DIVERSITY], row["value"])
-            label_point(ax, f"T = {row['setting']:g}", point, beside, c, va=va)
+            label_point(ax, f"T = {row['setting']:g}", (row[DIVERSITY], row["value"]), beside, c, va=va)
 
 
-def _draw_real(ax: Axes, measured: Measured, name: str, diversity: float, quality: float) -> None:
+def _draw_real(ax: Axes, real: dict, name: str) -> None:
     """Real text as a star, with the intervals of both measures as a cross."""
-    across = measured.interval(REAL, DIVERSITY) or (diversity, diversity)
-    upright = measured.interval(REAL, name) or (quality, quality)
-    ax.plot(across, [quality, quality], color=LEVEL, lw=2, zorder=4)
-    ax.plot([diversity, diversity], upright, color=LEVEL, lw=2, zorder=4)
-    ax.plot(diversity, quality, "*", color=LEVEL, ms=13, mec="white", mew=0.8, zorder=5)
+    x, y = real[DIVERSITY], real[name]
+    ax.plot([real[f"{DIVERSITY}_low"], x, real[f"{DIVERSITY}_high"]], [y, y, y], color=LEVEL, lw=2, zorder=4)
+    ax.plot([x, x, x], [real[f"{name}_low"], y, real[f"{name}_high"]], color=LEVEL, lw=2, zorder=4)
+    ax.plot(x, y, "*", color=LEVEL, ms=13, mec="white", mew=0.8, zorder=5)
 
 
 @drawn_twice
@@ -309,8 +282,9 @@ def quality_diversity(measured: Measured) -> Figure:
     """
     canvas, axes = panels(2, 2.75, sharex=True)
     data, sights = [], []
-    level = measured.value(REAL, DIVERSITY)
-    for ax, name in zip(axes, ("words", "judge"), strict=True):
+    real = measures.values_of_way(measured, REAL)
+    sides = {"words": ((3, 4), "bottom"), "judge": ((3, -5), "top")}  # the outer side of each curve
+    for ax, (name, side) in zip(axes, sides.items(), strict=True):
         title, form = SHOWN[name]
         ax.set_title(title)
         ax.grid()
@@ -320,13 +294,13 @@ def quality_diversity(measured: Measured) -> Figure:
             ax.plot(diversities, [row["value"] for row in rows], f"{mark}-", color=c, lw=1.6, ms=4.5)
             data += rows
             if kind == "T":
-                _label_temperatures(ax, rows, c, above=name == "words")  # the outer side of the curve
+                _label_temperatures(ax, rows, c, *side)
         ax.margins(x=0.1, y=0.12)
-        quality = measured.value(REAL, name)
-        if level is not None and quality is not None:
-            _draw_real(ax, measured, name, level, quality)
-            data.append({"way": "real", "setting": None, DIVERSITY: level, "quality": name, "value": quality})
-            sights.append(f"{title} {form.format(quality)}")
+        if real[DIVERSITY] is not None and real[name] is not None:
+            _draw_real(ax, real, name)
+            star = {"way": "real", "setting": None, DIVERSITY: real[DIVERSITY], "quality": name, "value": real[name]}
+            data.append(star)
+            sights.append(f"{title} {form.format(real[name])}")
         if form.endswith("%}"):
             ax.yaxis.set_major_formatter(PercentFormatter(1, 0))
     name_axes(canvas, f"{SHOWN[DIVERSITY][0]} (diversity)", "")
@@ -334,7 +308,7 @@ def quality_diversity(measured: Measured) -> Figure:
     entries = [legend_entry(label, c, marker=mark, ms=4.5, lw=1.6) for c, mark, label in WAYS.values()]
     entries.append(legend_entry("real text", LEVEL, marker="*", ms=11, ls=""))
     legend_below(canvas, entries)
-    said = f"Real text: {', '.join(sights)} at {level:.1%} diversity. " if sights and level is not None else ""
+    said = f"Real text: {', '.join(sights)} at {real[DIVERSITY]:.1%} diversity. " if sights else ""
     caption = f"Quality against diversity, the share of sequences that repeat nothing. {said}"
     alt = f"Three curves of quality over diversity. {said}"
     return finish(canvas, "quality-diversity", caption, alt, data)

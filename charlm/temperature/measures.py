@@ -21,27 +21,13 @@ import charlm_core as core
 from charlm import ngram, sampling, stats, text
 from charlm.runs.folder import kept_measurement, load_weights
 from charlm.runs.identity import code_hash
-from charlm.stats import Estimate, Interval
+from charlm.stats import Estimate
 from charlm.temperature import texts
-from charlm.temperature.texts import (
-    DRAWN,
-    GRID,
-    REAL,
-    SHUFFLED,
-    RealText,
-    Way,
-    draw_texts,
-    set_aside,
-)
-from charlm.text import (
-    distinct_sequences,
-    known_headings,
-    longest_copies,
-    real_words,
-    starts_speaker,
-)
+from charlm.temperature.texts import DRAWN, GRID, REAL, SHUFFLED, RealText, Way, draw_texts, set_aside
+from charlm.text import distinct_sequences, known_headings, longest_copies, real_words, starts_speaker
 from charlm_core import Config, Corpus, encode
 
+MOST_CHUNKS = 300  # of validation text
 MAX_VALIDATION_LOGITS = 3_000_000  # numbers held at a time: what bounds memory and time for a large vocabulary
 UNLIKELY = 0.01  # a character the model gives less than this at T = 1 counts as unlikely
 N_GRAM = 4  # characters: long enough to tell repetition, short enough for many to be distinct
@@ -54,26 +40,20 @@ BEST_RANGE = (0.5, 1.0)  # the study's range, its end left out
 # the distribution, on validation text
 
 
-def validation_logits(
-    weights: dict[str, Tensor], config: Config, corpus: Corpus, at_most: int = 300
-) -> tuple[np.ndarray, np.ndarray]:
-    """Logits (time, chunks, vocabulary) and the characters that really follow (time, chunks), on the first validation
-    chunks of the run's own split.
-    """
-    return sampling.chunk_logits(weights, config, corpus.ids, validation_chunks(config, corpus, at_most))
-
-
-def validation_chunks(config: Config, corpus: Corpus, at_most: int = 300) -> np.ndarray:
+def validation_chunks(config: Config, corpus: Corpus) -> np.ndarray:
+    """The first validation chunks of a run's own split, MOST_CHUNKS or what memory should hold."""
     _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
     affordable = MAX_VALIDATION_LOGITS // (config.chunk_length * len(corpus.vocab))
-    return chunks[: max(2, min(at_most, affordable))]
+    return chunks[: max(2, min(MOST_CHUNKS, affordable))]
 
 
-def distributions(logits: np.ndarray, targets: np.ndarray, temperatures: Sequence[float] = GRID) -> list[dict]:
-    """A row a temperature, from the logits (time, chunks, vocabulary) and characters (time, chunks) of validation text:
-    entropy and loss, mean nats per character with its 95% interval over chunks, and the probability of drawing a
-    character that has less than UNLIKELY at T = 1.
+def distributions(
+    weights: dict[str, Tensor], config: Config, corpus: Corpus, temperatures: Sequence[float] = GRID
+) -> list[dict]:
+    """A row a temperature, of the characters of validation_chunks(): entropy and loss, mean nats per character with its 95%
+    interval over chunks, and the probability of drawing a character that has less than UNLIKELY at T = 1.
     """
+    logits, targets = sampling.chunk_logits(weights, config, corpus.ids, validation_chunks(config, corpus))
     z = torch.from_numpy(logits).double()  # (time, chunks, vocabulary)
     follows = torch.from_numpy(targets)[..., None]  # (time, chunks, 1)
     unlikely = z.log_softmax(-1) < math.log(UNLIKELY)
@@ -108,7 +88,8 @@ def measure_texts(texts: dict[Way, list[str]], real: RealText) -> dict[Way, dict
     that occurs in the training text, of 1. headings: speakers that the rest of the corpus has, of lines that end in a
     colon.
     """
-    copied = _copied(texts, real)
+    # All at once, because the training text takes longest.
+    copied = iter(longest_copies(list(chain.from_iterable(texts.values())), real.training))
     sums = {}
     for way, of_way in texts.items():
         ids = encode("".join(of_way), real.vocab).reshape(len(of_way), -1)  # (texts, length)
@@ -118,18 +99,10 @@ def measure_texts(texts: dict[Way, list[str]], real: RealText) -> dict[Way, dict
         for i, drawn in enumerate(of_way):
             pairs["words"].append(real_words(drawn, real.lexicon))
             pairs["judge"].append((nats[i].sum(), len(nats[i])))
-            pairs["copied"].append((copied[way][i], 1))
+            pairs["copied"].append((next(copied), 1))
             pairs["headings"].append(known_headings(drawn, real.speakers))
         sums[way] = {name: np.array(pairs[name], float).T for name in TEXT_MEASURES}
     return sums
-
-
-def _copied(texts: dict[Way, list[str]], real: RealText) -> dict[Way, np.ndarray]:
-    """longest_copies() of each text, (texts,) for each way; all at once, because the training text takes longest."""
-    together = list(chain.from_iterable(texts.values()))
-    ends = np.cumsum([len(of_way) for of_way in texts.values()])
-    copied = np.split(longest_copies(together, real.training), ends[:-1])
-    return dict(zip(texts, copied, strict=True))
 
 
 class Measured:
@@ -154,19 +127,16 @@ class Measured:
         """The settings that were measured of one kind, in their order."""
         return [value for name, value in self.sums if name == kind]
 
-    def value(self, way: Way, name: str) -> float | None:
-        """None where there is nothing to count, such as words in a text of digits."""
-        numerator, denominator = self.sums[way][name].sum(-1)
-        return float(numerator / denominator) if denominator else None
-
     def resampled(self, way: Way, name: str) -> np.ndarray:
-        """The value in each resample: (resamples,), NaN where there is nothing to count."""
+        """The value, and after it that in each resample: (1 + resamples,), NaN where there is nothing to count, such as words
+        in a text of digits."""
+        sums = self.sums[way][name]  # (2, texts)
         counts = self._real if way in (REAL, SHUFFLED) else self._drawn
-        numerator, denominator = (counts @ self.sums[way][name].T).T  # (resamples,) each
-        return np.divide(numerator, denominator, np.full(RESAMPLES, np.nan), where=denominator > 0)
+        numerator, denominator = np.vstack([sums.sum(-1), counts @ sums.T]).T
+        return np.divide(numerator, denominator, np.full(1 + RESAMPLES, np.nan), where=denominator > 0)
 
-    def interval(self, way: Way, name: str) -> Interval | None:
-        return percentiles(self.resampled(way, name))
+    def value(self, way: Way, name: str) -> float | None:
+        return with_interval(self.resampled(way, name))[0]
 
     def unit(self, name: str) -> float | None:
         """Standard deviation of a measure over the real pieces (of a ratio, linearised: W. G. Cochran, Sampling
@@ -206,13 +176,15 @@ def depends_on(samples: int, length: int, seed: int, *more: ModuleType) -> dict:
     return {"code": code, "samples": samples, "length": length, "seed": seed}
 
 
-def percentiles(resampled: np.ndarray) -> Interval | None:
-    """The 95% interval of what a bootstrap gave; None where a resample in twenty or more gave no number."""
-    known = resampled[np.isfinite(resampled)]
-    if len(known) <= 0.95 * len(resampled):
-        return None
+def with_interval(resampled: np.ndarray) -> tuple[float | None, float | None, float | None]:
+    """A number and its 95% interval, from (1 + resamples,): the number and what a bootstrap gave. None for what is not known:
+    the interval where a resample in twenty or more gave no number."""
+    value = float(resampled[0]) if np.isfinite(resampled[0]) else None
+    known = resampled[1:][np.isfinite(resampled[1:])]
+    if len(known) <= 0.95 * RESAMPLES:
+        return value, None, None
     low, high = np.percentile(known, [2.5, 97.5])
-    return float(low), float(high)
+    return value, float(low), float(high)
 
 
 def measure_rows(distribution: list[dict], measured: Measured) -> list[dict]:
@@ -224,8 +196,8 @@ def values_of_way(measured: Measured, way: Way) -> dict[str, float | None]:
     """Every measure of one way and its interval, as name, name_low and name_high."""
     values: dict[str, float | None] = {}
     for name in TEXT_MEASURES:
-        low, high = measured.interval(way, name) or (None, None)
-        values |= {name: measured.value(way, name), f"{name}_low": low, f"{name}_high": high}
+        ends = (name, f"{name}_low", f"{name}_high")
+        values |= zip(ends, with_interval(measured.resampled(way, name)), strict=True)
     return values
 
 
@@ -289,8 +261,7 @@ def _differences(measured: Measured, way: Way, units: dict[str, float]) -> np.nd
     """How far a way's texts are from real text in each measure: (measures, 1 + resamples), of the texts and of each resample."""
     rows = []
     for name, unit in units.items():
-        drawn = np.append(measured.value(way, name) or 0.0, np.nan_to_num(measured.resampled(way, name)))
-        real = np.append(measured.value(REAL, name) or 0.0, np.nan_to_num(measured.resampled(REAL, name)))
+        drawn, real = (np.nan_to_num(measured.resampled(each, name)) for each in (way, REAL))
         rows.append((drawn - real) / unit)
     return np.array(rows)
 
@@ -319,32 +290,20 @@ def at_equal_diversity(
     """What a measure is in other ways of drawing where they give the diversity of texts that came to be so, by linear
     interpolation between their settings, and how far that lies from its value here, with a 95% interval.
     """
-    diversity = measured.value(here, DIVERSITY)
-    value_here = measured.value(here, name)
-    if diversity is None or value_here is None:
-        return []
+    diversity = measured.resampled(here, DIVERSITY)  # (1 + resamples,)
     rows = []
     for kind in kinds:
         ways = [(kind, value) for value in measured.values(kind)]
-        x = [measured.value(way, DIVERSITY) for way in ways]
-        y = [measured.value(way, name) for way in ways]
-        if not ways or None in x or None in y:
+        x = np.array([measured.resampled(way, DIVERSITY) for way in ways])  # (ways, 1 + resamples)
+        y = np.array([measured.resampled(way, name) for way in ways])
+        if not ways or np.isnan([x[:, 0], y[:, 0]]).any():
             continue
-        value = _interpolate(diversity, np.array(x), np.array(y))
-        if not math.isfinite(value):
-            continue
-        differences = _interpolated_again(measured, ways, here, name) - measured.resampled(here, name)
-        low, high = percentiles(differences) or (None, None)
-        rows.append({"way": kind, "value": value, "difference": value - value_here, "low": low, "high": high})
+        values = np.array([_interpolate(*each) for each in zip(diversity, x.T, y.T, strict=True)])
+        value, _, _ = with_interval(values)
+        difference, low, high = with_interval(values - measured.resampled(here, name))
+        if difference is not None:
+            rows.append({"way": kind, "value": value, "difference": difference, "low": low, "high": high})
     return rows
-
-
-def _interpolated_again(measured: Measured, ways: list[Way], here: Way, name: str) -> np.ndarray:
-    """The interpolated value in each resample: (resamples,)."""
-    diversity = measured.resampled(here, DIVERSITY)  # (resamples,)
-    xs = np.array([measured.resampled(way, DIVERSITY) for way in ways])  # (ways, resamples)
-    ys = np.array([measured.resampled(way, name) for way in ways])
-    return np.array([_interpolate(*row) for row in zip(diversity, xs.T, ys.T, strict=True)])
 
 
 def _interpolate(wanted: float, x: np.ndarray, y: np.ndarray) -> float:
@@ -381,18 +340,13 @@ def _mean_share(shares: list[float]) -> Estimate:
 
 def relative_words(measured: Measured, t: float) -> tuple[float, float, float] | None:
     """The real-word rate at a temperature as a share of that of real text, with its interval; None without words."""
-    way = ("T", t)
-    drawn = measured.value(way, "words")
-    real = measured.value(REAL, "words")
-    if drawn is None or not real:
-        return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        shares = measured.resampled(way, "words") / measured.resampled(REAL, "words")
-    interval = percentiles(shares)
-    return (drawn / real, *interval) if interval else None
+        shares = measured.resampled(("T", t), "words") / measured.resampled(REAL, "words")
+    rate, low, high = with_interval(shares)
+    return None if rate is None or low is None or high is None else (rate, low, high)
 
 
 def words_tell(measured: Measured) -> bool:
     """Whether real text has more real words than the same text with its characters shuffled."""
-    interval = percentiles(measured.resampled(REAL, "words") - measured.resampled(SHUFFLED, "words"))
-    return interval is not None and interval[0] > 0
+    _, low, _ = with_interval(measured.resampled(REAL, "words") - measured.resampled(SHUFFLED, "words"))
+    return low is not None and low > 0

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import charlm_core as core
 from charlm import sampling
-from charlm.ngram import NGram
+from charlm.ngram import NGram, chunk_rows
 from charlm.records import Record, Records, cells_in, finished, of_cell
 from charlm.runs.folder import RUNS, best_record, load_weights
 from charlm.text import is_heading, whole_lines
@@ -51,14 +51,9 @@ def counted_text(
     """What an n-gram model of the run's training chunks writes, drawn as a network's text is, and its order: the one with
     the lowest loss on the validation chunks."""
     train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-    steps = np.arange(config.chunk_length + 1)
-
-    def rows(chunks: np.ndarray) -> np.ndarray:
-        return corpus.ids[chunks[:, None] * config.chunk_length + steps]  # (chunks, time + 1)
-
     size = len(corpus.vocab)
-    model = NGram(list(rows(train)), HIGHEST, size)
-    order = 1 + int(model.by_order(rows(validation)).mean(axis=(1, 2)).argmax())
+    model = NGram(list(chunk_rows(corpus, train, config)), HIGHEST, size)
+    order = 1 + int(model.by_order(chunk_rows(corpus, validation, config)).mean(axis=(1, 2)).argmax())
     ids = list(encode(begun, corpus.vocab))
     uniform = sampling.uniforms(seed, np.zeros(1, int), np.arange(len(ids) + length))[0]  # (time,)
     every = np.arange(size)[:, None]
@@ -88,12 +83,16 @@ def side_by_side(
     if best:
         drawn, order = counted_text(corpus, config, begun, LENGTH + MORE, temperature, seed)
         texts[f"counting ({order}-gram)"] = drawn
-    verse = begun.endswith("\n")
     items = []
     for label, text in texts.items():
-        about = {"label": label, "text": to_end_of_line(text, len(begun) + LENGTH), "prompt": begun, "verse": verse}
-        items.append(about | {"temperature": None if label == "real text" else temperature})
+        drawn_at = None if label == "real text" else temperature
+        items.append(_item(label, text, begun, LENGTH, drawn_at, begun.endswith("\n")))
     return items
+
+
+def _item(label: str, text: str, prompt: str, length: int, temperature: float | None, verse: bool) -> dict:
+    whole = to_end_of_line(text, len(prompt) + length)
+    return {"label": label, "text": whole, "prompt": prompt, "temperature": temperature, "verse": verse}
 
 
 def drawn_items(
@@ -102,21 +101,15 @@ def drawn_items(
     vocab: str,
     prompts: Sequence[str],
     length: int,
-    temperatures: float | Sequence[float],
+    temperatures: Sequence[float],
     seed: int,
     numbers: Sequence[int],
 ) -> list[dict]:
     """Items for charlm.show.Samples: what a model writes after each prompt, `length` characters at least. They are named by
-    what they differ in: by the prompt, or by the temperature where each has its own."""
+    what they differ in: by the temperature, or by the prompt where all have one."""
     texts = sampling.sample(weights, config, vocab, prompts, length + MORE, temperatures, seed, numbers)
-    if isinstance(temperatures, float):
-        each = [temperatures] * len(prompts)
-        labels = [f"prompt {prompt!r}" for prompt in prompts]
-    else:
-        each = list(temperatures)
-        labels = [f"T = {t:g}" for t in each]
     items = []
-    for label, prompt, text, t in zip(labels, prompts, texts, each, strict=True):
-        whole = to_end_of_line(text, len(prompt) + length)
-        items.append({"label": label, "text": whole, "prompt": prompt, "temperature": t, "verse": True})
+    for prompt, text, t in zip(prompts, texts, temperatures, strict=True):
+        label = f"T = {t:g}" if len(set(temperatures)) > 1 else f"prompt {prompt!r}"
+        items.append(_item(label, text, prompt, length, t, verse=True))
     return items

@@ -47,11 +47,11 @@ class RealText:
     judge: NGram
 
 
-def set_aside(corpus: Corpus, config: Config, samples: int, length: int, at_most: int = MAX_TEXT) -> RealText:
-    """So many pieces of so many characters, evenly spaced over the corpus or the `at_most` characters that it begins with;
+def set_aside(corpus: Corpus, config: Config, samples: int, length: int) -> RealText:
+    """So many pieces of so many characters, evenly spaced over the corpus or the MAX_TEXT characters that it begins with;
     of a short corpus fewer and then shorter ones, at most a fifth of it. config says which chunks the model was trained on.
     """
-    ids = np.asarray(corpus.ids[:at_most])
+    ids = np.asarray(corpus.ids[:MAX_TEXT])
     room = int(SET_ASIDE * len(ids))
     samples = min(samples, max(MIN_PIECES, room // length))
     length = max(2, min(length, room // samples))
@@ -61,11 +61,11 @@ def set_aside(corpus: Corpus, config: Config, samples: int, length: int, at_most
 
     passages = _passages(ids, is_rest)
     lexicon: set[str] = set()
-    headings: set[str] = set()
+    speakers: set[str] = set()
     for passage in passages:
         text = decode(passage, corpus.vocab)
         lexicon.update(whole_words(text))
-        headings.update(filter(is_heading, whole_lines(text)))
+        speakers.update(filter(is_heading, whole_lines(text)))
     pieces = [decode(ids[i : i + length], corpus.vocab) for i in starts]
     trained = _passages(ids, is_rest & _read_in_training(corpus, config, len(ids)))
     return RealText(
@@ -74,7 +74,7 @@ def set_aside(corpus: Corpus, config: Config, samples: int, length: int, at_most
         scope="the corpus" if len(ids) == len(corpus.ids) else f"the first {len(ids):,} characters of the corpus",
         share=samples * length / len(ids),
         lexicon=frozenset(lexicon),
-        speakers=frozenset(headings),
+        speakers=frozenset(speakers),
         training=[decode(passage, corpus.vocab) for passage in trained],
         judge=NGram(passages, JUDGE_ORDER, len(corpus.vocab)),
     )
@@ -83,10 +83,9 @@ def set_aside(corpus: Corpus, config: Config, samples: int, length: int, at_most
 def _read_in_training(corpus: Corpus, config: Config, n: int) -> np.ndarray:
     """Which of the first n characters the model was trained on: (n,) booleans."""
     chunks, _ = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-    beyond = n + config.chunk_length  # stands for every character that is not among the first n
-    is_read = np.zeros(beyond + 1, bool)
+    is_read = np.zeros(len(corpus.ids), bool)
     for step in range(config.chunk_length + 1):  # the character after a chunk is its last target
-        is_read[np.minimum(chunks * config.chunk_length + step, beyond)] = True
+        is_read[chunks * config.chunk_length + step] = True
     return is_read[:n]
 
 
@@ -113,24 +112,18 @@ def draw_texts(weights: dict[str, Tensor], config: Config, real: RealText, seed:
     """
     n = len(real.pieces)
     firsts = [piece[0] for piece in real.pieces]
-    temperatures: list[float] = []
-    top_ks: list[int] = []
-    top_ps: list[float] = []
-    for kind, value in DRAWN:
-        temperatures += [value if kind == "T" else 1.0] * n
-        top_ks += [int(value) if kind == "top-k" else 0] * n
-        top_ps += [value if kind == "top-p" else 1.0] * n
+    ways = [way for way in DRAWN for _ in range(n)]
     texts = sampling.sample(
         weights,
         config,
         real.vocab,
         prompts=firsts * len(DRAWN),
         length=len(real.pieces[0]) - 1,
-        temperature=temperatures,
+        temperature=[value if kind == "T" else 1.0 for kind, value in ways],
         seed=seed,
         numbers=list(range(n)) * len(DRAWN),
-        top_k=top_ks,
-        top_p=top_ps,
+        top_k=[int(value) if kind == "top-k" else 0 for kind, value in ways],
+        top_p=[value if kind == "top-p" else 1.0 for kind, value in ways],
     )
     by_way = {REAL: real.pieces, SHUFFLED: _shuffled(real.pieces, seed)}
     for i, way in enumerate(DRAWN):
@@ -141,12 +134,8 @@ def draw_texts(weights: dict[str, Tensor], config: Config, real: RealText, seed:
 def _shuffled(texts: Sequence[str], seed: int) -> list[str]:
     """The texts with their characters in a random order."""
     order = np.random.default_rng(seed)
-    shuffled = []
-    for text in texts:
-        # Places are shuffled, not characters: an array of strings loses each NUL at the end of an element.
-        places = order.permutation(len(text))
-        shuffled.append("".join(text[i] for i in places))
-    return shuffled
+    # Places are shuffled, not characters: an array of strings loses each NUL at the end of an element.
+    return ["".join(text[i] for i in order.permutation(len(text))) for text in texts]
 
 
 def letters_of(corpus: Corpus) -> list[str]:
@@ -162,7 +151,6 @@ def begin_texts(
     weights: dict[str, Tensor], config: Config, vocab: str, prompts: Sequence[str], seed: int = 0
 ) -> dict[str, list[str]]:
     """BEGUN texts for each prompt at T = 0.5, long enough to show their first line."""
-    prompts = list(dict.fromkeys(prompts))
     numbers = list(range(BEGUN))
     repeated = [prompt for prompt in prompts for _ in numbers]
     texts = sampling.sample(weights, config, vocab, repeated, FIRST_LINE, 0.5, seed, numbers * len(prompts))

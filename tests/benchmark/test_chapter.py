@@ -21,7 +21,7 @@ def runs_with(*losses, cell="lstm"):
 
 def test_the_chapter_reads_as_it_did(monkeypatch):
     made = {"benchmark": runs_with(1.44, 1.441, 1.442), "first_recipe": runs_with(1.49), "tuning": runs_with(1.5, 1.6)}
-    _, shown = chapter(NAME, monkeypatch, made=made)
+    _, shown = chapter(NAME, monkeypatch, made=made, draw=True)
     check_snapshot(NAME, shown)
 
 

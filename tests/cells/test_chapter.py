@@ -30,7 +30,7 @@ def test_the_chapter_reads_as_it_did(monkeypatch):
     made = {"cells": make_runs(CELLS, 4), "parameters": make_runs(CELLS, 4, shift=0.01), "split": crossed(True)}
     made["learning_rates"] = make_runs(CELLS, 3) + make_runs(CELLS, 3, learning_rate=0.002, shift=-0.01)
     made["tuned"] = [r | {"seed": r["seed"] + 3} for r in make_runs(CELLS, 3, learning_rate=0.002)]
-    _, shown = chapter(NAME, monkeypatch, made=made)
+    _, shown = chapter(NAME, monkeypatch, made=made, draw=True)
     check_snapshot(NAME, shown)
 
 

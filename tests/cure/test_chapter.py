@@ -40,7 +40,7 @@ def test_the_chapter_reads_as_it_did(monkeypatch):
     tried = with_loss("lstm", [1.52, 1.53], dropout=0.2) + with_loss("lstm", [1.51, 1.52], dropout=0.4)
     longer = more_text({1: [1.54, 1.541, 1.539], 4: [1.40, 1.401, 1.399]})
     monkeypatch.setattr("charlm.studies.is_of_study", lambda corpus: True)
-    _, shown = chapter(NAME, monkeypatch, made=made(AFTER, dropout=tried, more_text=longer))
+    _, shown = chapter(NAME, monkeypatch, made=made(AFTER, dropout=tried, more_text=longer), draw=True)
     check_snapshot(NAME, shown)
 
 

@@ -7,7 +7,7 @@ from chapters import chapter, check_snapshot, contrasts_in, finding, table_rows
 from gradient_curves import decay, fallen
 from synthetic import make_record, make_runs
 
-from charlm.gradients import figures, measures
+from charlm.gradients import measures
 from charlm.stats import HIGHER, LOWER, NOT_JUDGED, OPEN, SAME
 
 NAME = "5_gradients"
@@ -15,8 +15,6 @@ NAME = "5_gradients"
 
 def told_of(patch, after, before=(), made=None, changes=None, draw=False):
     """What the chapter shows where these are the runs with their gradients; changes: {cell: loss changed at FAR}, by 1 at NEAR."""
-    if not draw:  # it takes a second
-        patch.setattr(figures, "gradient_norms", lambda measured, chunk_length: None)
     after = [r | ({"gradient_long": r["gradient"]} if "gradient" in r else {}) for r in after]
     replaced = [
         r | {"near": 1.0, "far": changes[r["cell"]] * 1.01 ** r["seed"]}
@@ -27,7 +25,9 @@ def told_of(patch, after, before=(), made=None, changes=None, draw=False):
     patch.setattr(measures, "with_gradient_curves", lambda records, corpus, length: records)
     patch.setattr(measures, "with_changes", lambda records, corpus: replaced)
     runs = [r for r in after if r["cell"] != "gru"]
-    return chapter(NAME, patch, runs, {"cells": after if len(runs) < len(after) else []} | (made or {}), seeds=5)[1]
+    return chapter(NAME, patch, runs, {"cells": after if len(runs) < len(after) else []} | (made or {}), draw, seeds=5)[
+        1
+    ]
 
 
 def both(rnn, lstm, spread=1.02):

@@ -25,7 +25,7 @@ def overfitting(rise=0.0):
 
 
 def test_the_chapter_reads_as_it_did(monkeypatch):
-    _, shown = chapter(NAME, monkeypatch, make_runs(), overfitting(rise=0.1))
+    _, shown = chapter(NAME, monkeypatch, make_runs(), overfitting(rise=0.1), draw=True)
     check_snapshot(NAME, shown)
 
 

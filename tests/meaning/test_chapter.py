@@ -18,9 +18,9 @@ NAME = "4_what_the_loss_means"
 def told(monkeypatch):
     """The chapter on measured runs, and on measured runs of the sequential split."""
 
-    def tell(runs, sequential=()):
+    def tell(runs, sequential=(), draw=False):
         monkeypatch.setattr(measures, "with_measured_losses", lambda records, corpus: list(runs))
-        return chapter(NAME, monkeypatch, runs, {"sequential": list(sequential)})[1]
+        return chapter(NAME, monkeypatch, runs, {"sequential": list(sequential)}, draw=draw)[1]
 
     return tell
 
@@ -31,7 +31,7 @@ def spread(runs, key, by):
 
 
 def test_the_chapter_reads_as_it_did(told):
-    check_snapshot(NAME, told(make_measured(), make_measured(loss=1.7, ngram=1.6)))
+    check_snapshot(NAME, told(make_measured(), make_measured(loss=1.7, ngram=1.6), draw=True))
 
 
 @pytest.mark.parametrize(

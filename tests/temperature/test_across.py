@@ -8,7 +8,7 @@ import torch
 
 from charlm.runs.folder import load_weights
 from charlm.temperature import across, measures
-from charlm.temperature.across import rows_across_runs, run_measures
+from charlm.temperature.across import RUN_MEASURES, rows_across_runs, run_measures
 from charlm.temperature.rare import after_rare
 from charlm.temperature.texts import begin_texts, letters_of, set_aside
 
@@ -23,21 +23,22 @@ def test_what_is_measured_of_a_run_is_what_the_chapter_says(folder, tiny):
     model = load_weights(folder)
     real = set_aside(tiny, model[1], 8, 20)
     near = measures.closest_temperature(measures.measured_texts(folder, tiny, 8, 20, 1))
-    found = run_measures(folder, tiny, 8, 20, 1)
-    assert found["closest"][0].item() == near.best if near.learnt else found["closest"].isnan().all()
+    kept = run_measures(folder, tiny, 8, 20, 1)
+    found = dict(zip(RUN_MEASURES, kept["run"].tolist(), strict=True))
+    assert found["closest"] == near.best if near.learnt else math.isnan(found["closest"])
     shares = measures.speaker_shares(begin_texts(*model, letters_of(tiny), 1), real)
-    assert shares and found["names"].tolist() == [s.mean for s in shares]
+    assert shares and (found["upper"], found["lower"]) == tuple(share.mean for share in shares)
     rare = after_rare(*model[:2], tiny, real, 1)
-    assert found["real"].tolist() == pytest.approx(list(rare["real"].values()), nan_ok=True)
-    (row,) = measures.distributions(*measures.validation_logits(*model[:2], tiny), [1.0])
-    assert found["confidence"].tolist() == [row["loss"], row["entropy"]]
+    assert kept["real"].tolist() == pytest.approx(list(rare["real"].values()), nan_ok=True)
+    (row,) = measures.distributions(*model[:2], tiny, [1.0])
+    assert (found["loss"], found["entropy"]) == (row["loss"], row["entropy"])
 
 
 def test_runs_are_measured_once_and_under_three_the_best_alone(trained, tiny, monkeypatch):
     folder, record = trained
     asked = []
-    lists = {"closest": [0.7, 0.3, 0.6, 1.0, 0.5, math.nan], "words": [0.9] * 5 + [math.nan], "names": [0.6, 0.1]}
-    lists |= {"confidence": [1.6, 1.5], "drawn": [0.1] * 5, "real": [math.nan] * 5}
+    numbers = [0.7, 0.3, 0.6, 1.0, 0.5, math.nan, 0.9, 0.9, 0.9, 0.9, 0.9, math.nan, 0.6, 0.1, 1.6, 1.5]
+    lists = {"run": numbers, "drawn": [0.1] * 5, "real": [math.nan] * 5}
 
     def noted(folder, name, of, measure):
         asked.append(of)

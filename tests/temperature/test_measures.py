@@ -2,41 +2,48 @@
 
 import math
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from measured_texts import PEAKED, TARGETS, TYPICAL, away, corpus_of, make
+from measured_texts import TYPICAL, away, corpus_of, make
 
+from charlm import sampling
 from charlm.ngram import NGram
 from charlm.runs.files import pack, unpack
 from charlm.temperature import measures
 from charlm.temperature.measures import TEXT_MEASURES, Measured
 from charlm.temperature.texts import DRAWN, REAL, SHUFFLED, RealText, Way, letters_of, set_aside
+from charlm_core import Config
 
 # ---------------------------------------------------------------------------------------------------------------------
 # the distribution
 
-V = 4
-FLAT = np.zeros((3, 5, V), np.float32)  # (time, chunks, vocabulary)
+
+@pytest.fixture
+def rows(monkeypatch):
+    """What is measured where the logits of three characters in each of five chunks are these, and the first follows."""
+
+    def rows(logits, temperatures):
+        both = np.tile(np.array(logits, np.float32), (3, 5, 1)), np.zeros((3, 5), np.int64)
+        monkeypatch.setattr(sampling, "chunk_logits", lambda *arguments: both)
+        monkeypatch.setattr(measures, "validation_chunks", lambda *arguments: None)
+        return measures.distributions({}, Config(), SimpleNamespace(ids=None), temperatures)
+
+    return rows
 
 
-def test_an_even_distribution_has_the_logarithm_of_the_vocabulary_as_entropy_and_loss_at_every_temperature():
-    for row in measures.distributions(FLAT, TARGETS, [0.5, 1.0]):
-        assert row["entropy"] == pytest.approx(math.log(V))
-        assert row["loss"] == pytest.approx(math.log(V))
+def test_an_even_distribution_has_the_logarithm_of_the_vocabulary_as_entropy_and_loss_at_every_temperature(rows):
+    for row in rows([0, 0, 0, 0], [0.5, 1.0]):
+        assert (row["entropy"], row["loss"]) == (pytest.approx(math.log(4)), pytest.approx(math.log(4)))
 
 
-def test_entropy_and_the_chance_of_an_unlikely_character_grow_with_temperature():
-    cold, warm = measures.distributions(PEAKED, TARGETS, [0.5, 1.0])
+def test_entropy_and_the_chance_of_an_unlikely_character_grow_with_temperature(rows):
+    tiny, cold, warm = rows([10, 0, 0, 0], [1e-4, 0.5, 1.0])
+    assert tiny["entropy"] == tiny["loss"] == tiny["unlikely"] == 0
     assert cold["entropy"] < warm["entropy"]
     assert 0 < cold["unlikely"] < warm["unlikely"] == pytest.approx(3 * math.exp(-10), rel=1e-3)
-
-
-@pytest.mark.parametrize("t", [1e-4, 1e-3])
-def test_a_tiny_temperature_gives_numbers(t):
-    (row,) = measures.distributions(PEAKED, TARGETS, [t])
-    assert row["entropy"] == row["loss"] == 0 == row["unlikely"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -64,12 +71,13 @@ def test_a_value_is_the_ratio_of_the_sums():
     pair = np.array([[1.0, 3.0], [2.0, 8.0]])
     measured = Measured({REAL: {"copied": pair}, ("T", 1.0): {"copied": pair * 0}})
     assert measured.value(REAL, "copied") == 0.4
-    assert measured.value(("T", 1.0), "copied") is measured.interval(("T", 1.0), "copied") is None
+    assert measured.value(("T", 1.0), "copied") is None
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_distribution_where_texts_are_many():
     x = np.random.default_rng(1).normal(size=400)
-    low, high = Measured({REAL: {"copied": np.array([x, np.ones(400)])}}).interval(REAL, "copied") or (0, 0)
+    measured = Measured({REAL: {"copied": np.array([x, np.ones(400)])}})
+    _, low, high = measures.with_interval(measured.resampled(REAL, "copied"))
     half = 1.96 * x.std() / 20
     assert (low, high) == pytest.approx((x.mean() - half, x.mean() + half), abs=0.1 * half)
 
@@ -98,13 +106,6 @@ def test_the_closest_temperature_is_where_the_difference_in_standard_deviations_
     assert near.names == list(TEXT_MEASURES)
     assert near.distance[1.7] == pytest.approx(1.0 / measured.unit("judge") / 5**0.5, rel=0.05)
     assert near.alone == {"judge": (0.7, 0.7, 0.7)}  # the others are the same at every temperature
-
-
-def test_each_measure_alone_has_a_temperature_of_its_own():
-    measured = make(lambda t: {"judge": 1.0 + t, "distinct": 0.7 * t, "copied": 25.0 - 10 * t})
-    alone = measures.closest_temperature(measured).alone
-    assert [alone[name][0] for name in ("judge", "distinct", "copied")] == [0.4, 1.0, 0.7]
-    assert all(low <= best <= high for best, low, high in alone.values())
 
 
 def test_the_range_is_wide_where_texts_differ_more_than_temperatures():

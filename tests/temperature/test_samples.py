@@ -24,7 +24,6 @@ def test_texts_begin_with_the_name_that_occurs_most_often_or_with_the_prompt():
 @pytest.mark.parametrize(
     ("text", "at_least", "whole"),
     [
-        ("one line\nanother line\nand", 8, "one line"),
         ("one line\nanother line\nand", 9, "one line\nanother line"),
         ("no line ends here", 7, "no line"),
     ],
@@ -68,7 +67,7 @@ def test_of_no_finished_run_there_is_real_text_alone(tiny):
 def test_samples_are_named_by_what_they_differ_in(trained):
     folder, _ = trained
     weights, config, vocab = load_weights(folder)
-    by_prompt = drawn_items(weights, config, vocab, ["B", "t"], 20, 0.5, 0, [0, 1])
+    by_prompt = drawn_items(weights, config, vocab, ["B", "t"], 20, [0.5, 0.5], 0, [0, 1])
     assert [i["label"] for i in by_prompt] == ["prompt 'B'", "prompt 't'"]
     by_temperature = drawn_items(weights, config, vocab, ["B", "B"], 20, [0.2, 10.0], 0, [0, 0])
     assert [(i["label"], i["temperature"]) for i in by_temperature] == [("T = 0.2", 0.2), ("T = 10", 10.0)]

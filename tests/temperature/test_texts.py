@@ -48,8 +48,9 @@ def test_the_training_passages_hold_every_trained_character_outside_the_pieces_a
     assert "".join(real.training) == expected
 
 
-def test_of_a_long_corpus_the_beginning_is_taken_and_said(tiny, tiny_config):
-    real = set_aside(tiny, tiny_config, 10, 30, at_most=2000)
+def test_of_a_long_corpus_the_beginning_is_taken_and_said(tiny, tiny_config, monkeypatch):
+    monkeypatch.setattr("charlm.temperature.texts.MAX_TEXT", 2000)
+    real = set_aside(tiny, tiny_config, 10, 30)
     text = decode(tiny.ids[:2000], tiny.vocab)
     assert real.pieces[-1] == text[-30:] and all(passage in text for passage in real.training)
     assert (real.scope, real.share) == ("the first 2,000 characters of the corpus", 0.15)
@@ -86,14 +87,6 @@ def test_shuffled_text_has_every_character_of_its_piece_nul_too(tmp_path, tiny_c
     assert found[SHUFFLED]["judge"][1].tolist() == [19] * 8
 
 
-def test_shuffled_text_is_that_of_a_permutation_of_its_characters(tiny, tiny_config):
-    real = set_aside(tiny, tiny_config, 8, 20)
-    weights = core.initial_weights(len(tiny.vocab), tiny_config)
-    order = np.random.default_rng(3)
-    expected = ["".join(order.permutation(list(piece))) for piece in real.pieces]
-    assert draw_texts(weights, tiny_config, real, seed=3)[SHUFFLED] == expected
-
-
 def test_a_text_is_drawn_at_the_temperature_or_truncation_that_it_stands_for(tiny, tiny_config):
     real = set_aside(tiny, tiny_config, 8, 20)
     weights = core.initial_weights(len(tiny.vocab), tiny_config)
@@ -111,7 +104,7 @@ def test_a_text_is_drawn_at_the_temperature_or_truncation_that_it_stands_for(tin
 
 def test_texts_begin_with_every_prompt_as_often(tiny, tiny_config):
     weights = core.initial_weights(len(tiny.vocab), tiny_config)
-    found = begin_texts(weights, tiny_config, tiny.vocab, ["B", "k", "B"])
+    found = begin_texts(weights, tiny_config, tiny.vocab, ["B", "k"])
     assert list(found) == ["B", "k"]
     for prompt, texts in found.items():
         assert len(texts) == BEGUN and {t[0] for t in texts} == {prompt}
