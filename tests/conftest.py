@@ -20,6 +20,7 @@ WHOLE = {
     "test_browser.py",
     "test_lab.py",
     "test_notebooks.py",
+    "test_play.py",
     "test_report.py",
     "test_training_notebook.py",
 }
