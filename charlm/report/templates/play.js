@@ -273,26 +273,18 @@ function engine() {
   const COPY = 20; // characters of a passage that is marked
   const HEADING = /^[^.,;:!?\n-]*\p{L}[^.,;:!?\n-]*:$/gmu; // a speaker's name as plays print it
 
-  function isTraining(bits) {
-    const bytes = bytesOf(bits);
-    return (chunk) => (bytes[chunk >> 3] >> (chunk & 7)) & 1;
-  }
-
-  // The training chunks of a run as ids, each with the one character more that is its last target.
-  function trainingChunks(ids, length, bits) {
-    const training = isTraining(bits), found = [];
-    for (let i = 0; (i + 1) * length < ids.length; i++)
-      if (training(i)) found.push(ids.slice(i * length, (i + 1) * length + 1));
+  // The training chunks of a run, each with the one character more that is its last target, as [number, characters].
+  function trainingChunks(characters, length, bits) {
+    const bytes = bytesOf(bits), found = [];
+    for (let i = 0; (i + 1) * length < characters.length; i++)
+      if ((bytes[i >> 3] >> (i & 7)) & 1) found.push([i, characters.slice(i * length, (i + 1) * length + 1)]);
     return found;
   }
 
-  // The same as one text: chunks that follow each other run on, and a character that no text has stands between others.
-  function trainingText(characters, length, bits) {
-    const training = isTraining(bits);
-    let text = "";
-    for (let i = 0; (i + 1) * length < characters.length; i++)
-      text += training(i) ? characters.slice(i * length, (i + 1) * length + (training(i + 1) ? 0 : 1)).join("") : "\uffff";
-    return text;
+  // The same as one text: chunks that follow each other run on, and a character that no text has stands before others.
+  function trainingText(chunks) {
+    const goesOn = (k) => k > 0 && chunks[k][0] === chunks[k - 1][0] + 1;
+    return chunks.flatMap(([, chunk], k) => (goesOn(k) ? chunk.slice(1) : ["\uffff", ...chunk])).join("");
   }
 
   // A number for the COPY characters before `end`: most passages that are looked for need no search.
@@ -304,14 +296,9 @@ function engine() {
 
   // The words of a text, case-folded, with where they begin and end: letters, their marks, and apostrophes inside.
   function wordsIn(text) {
-    const found = [];
-    for (const match of text.matchAll(/[\p{L}\p{M}'’]+/gu)) {
-      const whole = match[0].replaceAll("’", "'");
-      const bare = whole.replace(/^'+|'+$/g, "");
-      const begin = match.index + whole.indexOf(bare);
-      if (bare) found.push({ word: bare.toLowerCase(), begin, end: begin + bare.length });
-    }
-    return found;
+    const words = text.matchAll(/[\p{L}\p{M}](?:[\p{L}\p{M}'’]*[\p{L}\p{M}])?/gu);
+    return Array.from(words, ({ 0: found, index }) =>
+      ({ word: found.replaceAll("’", "'").toLowerCase(), begin: index, end: index + found.length }));
   }
 
   // --- what is asked of the worker
@@ -327,17 +314,18 @@ function engine() {
     corpus = content.text;
     for (const [cell, about] of Object.entries(content.models)) models[cell] = new Model(about, vocab.length);
     if (corpus === null) return;
-    const characters = Array.from(corpus), { chunk_length: length, models: given, counting } = content;
-    for (const [cell, { training }] of Object.entries(given)) {
-      const text = (trainingTexts[cell] = trainingText(characters, length, training));
+    const characters = Array.from(corpus), { chunk_length: length, counting } = content, chunks = {};
+    for (const [cell, { training }] of Object.entries(content.models)) {
+      chunks[cell] = trainingChunks(characters, length, training);
+      const text = (trainingTexts[cell] = trainingText(chunks[cell]));
       marks[cell] = new Uint8Array(2 ** 22);
       for (let end = COPY; end <= text.length; end++) marks[cell][hash(text, end)] = 1;
     }
     words = new Set(wordsIn(corpus).map(({ word }) => word));
     headings = new Set(corpus.match(HEADING));
     if (!counting) return;
-    const chunks = trainingChunks(characters.map((c) => ids.get(c)), length, given[counting.cell].training);
-    models.ngram = new Counting(chunks, counting, vocab.length);
+    const learnt = chunks[counting.cell].map(([, chunk]) => chunk.map((c) => ids.get(c)));
+    models.ngram = new Counting(learnt, counting, vocab.length);
   }
 
   function start({ cell, prompt, temperatures, topK, topP, seed }) {
@@ -383,7 +371,7 @@ function engine() {
   // A text, and what is marked in it: words that the corpus does not have, copies. All places are of a JavaScript string.
   function looked(w) {
     const text = textOf(w);
-    const found = { text, length: w.ids.length - w.begun, temperature: w.temperature, next: likeliest(w.next, 12) };
+    const found = { text, length: w.ids.length - w.begun, temperature: w.temperature, next: likeliest(w.next, 10) };
     if (corpus === null) return found;
     const unknown = wholeWords(text).filter(({ word }) => !words.has(word)).map(({ begin, end }) => [begin, end]);
     return { ...found, unknown, copied: copied(w, text) };
@@ -616,9 +604,8 @@ function play() {
   let turn = 0; // a new one with every new beginning: what an older one still awaits comes too late
   let busy = false; // begins, or writes on
   let playing = false;
-  let hurry = false; // without a reader's pace
-  let wanted = 0; // characters that a new text is to have before it rests or plays on
-  const PACE = 45; // characters a second
+  let wanted = 0; // characters that a text is to have at once, before it rests or plays on
+  const PACE = 22; // milliseconds a character, for a reader
   const length = () => Math.max(wanted, texts?.[0].length ?? 0); // also while a change is still at work
   const isOver = () => texts[0].length >= settings.length;
 
@@ -646,7 +633,7 @@ function play() {
       if (inside(copied, a)) part = element("mark", {}, part);
       return a < given ? element("span", { class: "play-given" }, part) : part;
     });
-    const bars = next.slice(0, 10).filter(([, p]) => p > 0).map(([c, p]) => {
+    const bars = next.filter(([, p]) => p > 0).map(([c, p]) => {
       const bar = element("i", { "aria-hidden": "true" });
       bar.style.width = `${100 * p}%`;
       return element("li", {}, element("b", { title: quoted(c) }, glyph(c)), bar, element("span", {}, percent(p)));
@@ -694,34 +681,36 @@ function play() {
     const answer = await ask("start", request());
     if (mine !== turn) return;
     texts = answer;
-    showTexts();
-    const end = Math.min(keep, settings.length);
-    while (texts[0].length < end) if (!(await more(end - texts[0].length, mine))) return;
-    if (playing) await run();
-    else rest();
+    await write();
   }
 
-  // Writes at the pace of a reader or at once, until it is paused or at the end.
-  async function run() {
-    const mine = turn, from = texts[0].length, since = performance.now();
-    busy = playing = true;
-    wanted = 0;
+  // Writes what is wanted at once and then, while it plays, on at the pace of a reader.
+  async function write() {
+    const mine = turn;
+    let since = performance.now(); // what a reader has not been given since then is due
+    busy = true;
     at("texts").setAttribute("aria-busy", true);
     showTexts();
-    while (playing && !isOver()) {
-      const due = from + 1 + Math.floor(((performance.now() - since) / 1000) * PACE);
-      const most = Math.min(hurry ? settings.length : due, settings.length) - texts[0].length;
+    while (!isOver() && (playing || texts[0].length < wanted)) {
+      const lacking = Math.min(wanted, settings.length) - texts[0].length, now = performance.now();
+      const due = Math.floor((now - since) / PACE), most = lacking > 0 ? lacking : Math.min(due, settings.length - texts[0].length);
+      since = lacking > 0 ? now : since + due * PACE;
       if (most > 0 && !(await more(most, mine))) return;
-      if (!hurry) await new Promise(requestAnimationFrame);
+      if (lacking <= 0) await new Promise(requestAnimationFrame);
       if (mine !== turn) return;
     }
     rest();
   }
 
   function start(atOnce) {
-    hurry = atOnce;
+    if (atOnce) wanted = settings.length;
     playing = true;
-    if (!busy) run(); // or else what is at work goes on to it
+    if (!busy) write(); // or else what is at work goes on to it
+  }
+
+  function pause() {
+    wanted = 0;
+    playing = false;
   }
 
   async function step() {
@@ -755,9 +744,8 @@ function play() {
 
   function again() {
     settings.look = "write";
-    hurry = still.matches;
     playing = true;
-    begin(0);
+    begin(still.matches ? settings.length : 0);
   }
 
   function listenToSettings() {
@@ -778,7 +766,7 @@ function play() {
         at("summary").textContent = `${labels[0].textContent}: needs a ${step === "1" ? "whole " : ""}number from ${min} to ${max}.`;
       });
     at("play").addEventListener("click", () => {
-      if (playing) playing = false;
+      if (playing) pause();
       else if (isOver()) again();
       else start(still.matches);
     });
@@ -884,9 +872,7 @@ function play() {
   // What an address asks for; what cannot be read in it, or was cut off, is named, and the default stands.
   function readAddress(address) {
     Object.assign(settings, DEFAULTS);
-    at("address").hidden = true;
-    if (!address.startsWith(PREFIX)) return;
-    const parts = address.slice(PREFIX.length).split("&").filter(Boolean), bad = new Set();
+    const parts = address.startsWith(PREFIX) ? address.slice(PREFIX.length).split("&").filter(Boolean) : [], bad = new Set();
     if (parts.length && !parts.some((part) => part.startsWith("look="))) bad.add("look");
     for (const part of parts) {
       const name = part.split("=")[0], text = decoded(part.slice(name.length + 1)), known = Object.hasOwn(TAKES, name);
