@@ -19,6 +19,7 @@ from charlm_core import Config
 WHOLE = {
     "test_browser.py",
     "test_notebooks.py",
+    "test_play.py",
     "test_report.py",
 }
 

@@ -13,6 +13,7 @@ from nbformat.v4 import new_notebook
 from charlm.drawing import FONT
 from charlm.report.address import read_address, with_address
 from charlm.report.markdown import with_markup
+from charlm.runs.embedded import data_block
 
 TEMPLATES = Path(__file__).with_name("templates")
 AS_IS = "/:=;()-.!*'@$+?[]|^`{}~"  # what stands for itself in an address
@@ -20,14 +21,12 @@ SANS = "system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"  # as in 
 DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css
 
 
-def write_html(document: dict, folder: Path, play: dict[str, str] | None = None) -> None:
-    """Write report.html, with what can be tried (its markup, data and script) before what stands in its place."""
+def write_html(document: dict, folder: Path, play: dict | None = None) -> None:
+    """Write report.html; with models to be tried, where they are given, before what stands in their place."""
     styles = "".join((TEMPLATES / name).read_text("utf-8") for name in ("report.css", "play.css"))
-    script = (TEMPLATES / "report.js").read_text("utf-8")
-    page = with_markup(document, "html5") | {"play": play, "styles": styles, "script": script}
-    page["policy"] = (
-        policy([styles], [script, play["script"]], "'wasm-unsafe-eval'") if play else policy([styles], [script])
-    )
+    scripts = [(TEMPLATES / name).read_text("utf-8") for name in ("report.js", *(["play.js"] if play else []))]
+    page = with_markup(document, "html5") | {"play": play, "styles": styles, "scripts": scripts}
+    page["policy"] = policy([styles], scripts, "'wasm-unsafe-eval'" if play else "")
     exporter = TemplateExporter(
         extra_template_basedirs=[str(TEMPLATES.parent)],
         template_name=TEMPLATES.name,
@@ -39,6 +38,7 @@ def write_html(document: dict, folder: Path, play: dict[str, str] | None = None)
     exporter.environment.filters |= {
         "embedded": lambda name: embedded(folder / "figures" / name),
         "highlighted": Highlight2HTML(pygments_lexer="python3"),
+        "data_block": data_block,
     }
     html, _ = exporter.from_notebook_node(new_notebook(metadata={"charlm": page}))
     if address := read_address():

@@ -20,7 +20,7 @@ from charlm.report.execute import Job, ReportError
 from charlm.report.html import write_html
 from charlm.report.pdf import make_pdf
 from charlm.report.place import check_writable, place_report, report_folders
-from charlm.report.play import add_play, check_size, left_out, make_play, play_section, write_reading
+from charlm.report.play import add_play, check_size, left_out, make_play, write_reading
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
 from charlm_core import CharlmError, Corpus
@@ -73,7 +73,7 @@ def write_page(
             play = make_play(results, corpus, own_text=own_text)
             write_reading(play, stage / "figures")
             document = arrange(executed, results, subtitle, [play.samples, play.reading])
-            write_html(document, stage, play_section(play.content))
+            write_html(document, stage, play.content)
             check_size(stage / "report.html")
         except CharlmError as why:
             instead = left_out(why)

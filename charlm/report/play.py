@@ -4,9 +4,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -20,10 +18,9 @@ from charlm.meaning.measures import score
 from charlm.ngram import NGram
 from charlm.records import finished, of_cell
 from charlm.report.collect import write_figure
-from charlm.report.html import TEMPLATES
 from charlm.report.stand_in import reading_figure, stored_samples
 from charlm.runs import folder
-from charlm.runs.embedded import data_block, float16_weights, packed_weights
+from charlm.runs.embedded import float16_weights, packed_weights
 from charlm.show import Figure, Samples, escape_markdown, finding_values
 from charlm_core import CharlmError, CharModel, Config, Corpus, decode, encode
 
@@ -221,28 +218,22 @@ def temperature_evidence(results: dict) -> Content:
 
 
 def _draws(results: dict) -> Content:
-    """The last epoch's validation loss of every finished run, {cell: [{"seed", "loss"}]}, and of the pairs of the study with the
-    most seeds in how many the LSTM is lower."""
+    """The last epoch's validation loss of every finished run, {cell: [{"seed", "loss"}]}; of all pairs of an RNN and an LSTM, and
+    of those of the study with the most seeds, in how many which is lower."""
     draws: Content = {}
     for cell in CELLS_SHOWN:
         records = finished(of_cell(results["runs"], cell))
         draws[cell] = [{"seed": r["seed"], "loss": r["val_loss_last"]} for r in records]
-    most = {name: finding_values(results, "enough-seeds").get(name) for name in ("pairs", "lower", "n")}
-    return draws | {"most_seeds": most}
+    differences = [rnn["loss"] - lstm["loss"] for rnn in draws["rnn"] for lstm in draws["lstm"]]
+    draws["pairs"] = len(differences)
+    draws["rnn_lower"] = sum(d < 0 for d in differences)
+    draws["lstm_lower"] = sum(d > 0 for d in differences)
+    draws["most_seeds"] = {name: finding_values(results, "enough-seeds").get(name) for name in ("pairs", "lower", "n")}
+    return draws
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# in the page
-
-
-def play_section(content: Content) -> dict[str, str]:
-    """What can be tried: markup, the element with its data, and the script. Nothing of it is seen before the script runs."""
-    template = Template((TEMPLATES / "play.html").read_text("utf-8"))
-    sentences = {"about": _about(content), "write": _write(content), "read": _read(content)}
-    sentences |= {"draw": _draw(content), "chance": _chance(content["draws"])}
-    markup = template.substitute({k: escape(v) for k, v in sentences.items()}, size=len(content["vocab"]))
-    script = (TEMPLATES / "play.js").read_text("utf-8")
-    return {"markup": markup, "data": data_block(content), "script": script}
+# in the report
 
 
 def left_out(why: object) -> str:
@@ -270,62 +261,3 @@ def add_play(play: Play, results: dict) -> None:
         results[place][it.id] = (
             shown["items"] if place == "samples" else {k: shown[k] for k in ("caption", "alt", "rows")}
         )
-
-
-def _about(content: Content) -> str:
-    models = content["models"]
-    named = "; ".join(f"{cell.upper()}: seed {m['seed']}, epoch {m['epoch']}" for cell, m in models.items())
-    losses = "; ".join(
-        f"{cell.upper()} {m['measured']['float32']:.5f} before and {m['measured']['float16']:.5f} after it"
-        for cell, m in models.items()
-    )
-    return (
-        f"In this page are trained models of this report: of each cell the run with the lowest validation loss ({named}). Their "
-        f"weights are rounded to float16; their loss on held-out text, in nats per character, is {losses}. They run here, in your "
-        f"browser, and nothing that you type leaves this page."
-        + "".join(f" Left out: {why}." for why in content["missing"])
-    )
-
-
-def _write(content: Content) -> str:
-    text = (
-        "A model reads the prompt and then draws one character after the other. The same settings give the same text every time, "
-        "here and by the command below."
-    )
-    if content["text"] is None:
-        text += " The corpus is not in this page, so no word is looked up in it and no copy is searched for."
-    return text
-
-
-def _read(content: Content) -> str:
-    rows = [cell.upper() for cell in content["models"]]
-    text = "How much does each character of a text surprise a model? The colour is its surprise in nats, −ln\u00a0p, "
-    if "counting" not in content:
-        return text + f"under {' and '.join(rows)}. The corpus is not in this page, so no counting model stands beside."
-    counting = content["counting"]
-    text += f"under {', '.join(rows)} and a model that only counts (interpolated Kneser-Ney of order {counting['order']}, counted by "
-    text += f"this page on the text that the {counting['cell'].upper()} learnt from)."
-    if content.get("typical"):
-        text += " At first a piece stands here that none of them was trained on: the one whose losses are closest to the means."
-    return text
-
-
-def _draw(content: Content) -> str:
-    draws = content["draws"]
-    return (
-        f"Of this report's {len(draws['rnn'])} RNN runs and {len(draws['lstm'])} LSTM runs, one each is drawn, and the validation "
-        "loss of the last epoch decides: what a study of one run a model would have found. Draw a few times."
-    )
-
-
-def _chance(draws: Content) -> str:
-    text = ""
-    pairs = [(a["loss"], b["loss"]) for a in draws["rnn"] for b in draws["lstm"]]
-    if pairs:
-        wins = sum(a < b for a, b in pairs)
-        text = f"Of all {len(pairs)} pairs that can be drawn the RNN has the lower loss in {wins} and the LSTM in "
-        text += f"{sum(a > b for a, b in pairs)}."
-    most = draws["most_seeds"]
-    if most["pairs"] is not None:
-        text += f" With {most['n']} seeds a model, made for this question, the LSTM is lower in {most['lower']} of {most['pairs']} pairs."
-    return text.strip()

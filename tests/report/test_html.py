@@ -44,14 +44,15 @@ def test_a_drawing_has_its_colours_for_both_schemes():
 
 
 def test_the_policy_names_each_script_and_style_by_its_hash(tmp_path):
-    play = {"markup": "", "data": "", "script": "\nmore()\n"}
+    draws: dict = {"rnn": [], "lstm": [], "pairs": 0, "most_seeds": {"pairs": None}}
+    play: dict = {"vocab": "ab", "models": {}, "missing": [], "text": None, "draws": draws}
     cells = [a_cell("# T"), a_cell("", "play")]
     write_html(arranged(*cells, play=[Samples("play", [], "Texts.")]), tmp_path, play)
     page = (tmp_path / "report.html").read_text("utf-8")
     policy = re.search('http-equiv="Content-Security-Policy" content="(.*?)"', page)[1]
     assert policy.startswith("default-src 'none'; ") and "'unsafe" not in policy
     inside = re.findall("<(?:style|script)>(.*?)</(?:style|script)>", page, re.DOTALL)
-    assert len(inside) == 3 and play["script"] in inside
+    assert len(inside) == 3
     for part in inside:
         assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
     write_html(arranged(a_cell("# T")), tmp_path)

@@ -10,13 +10,9 @@ function engine() {
 
   // --- random numbers: Philox4x32-10. J. K. Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011.
 
-  function upperHalf(a, b) { // of the product of two whole numbers of 32 bits
-    const b0 = b & 0xffff, b1 = b >>> 16;
-    const low = (a & 0xffff) * b0;
-    const one = (a >>> 16) * b0 + Math.floor(low / 65536);
-    const other = (a & 0xffff) * b1 + (one % 65536);
-    return ((a >>> 16) * b1 + Math.floor(one / 65536) + Math.floor(other / 65536)) >>> 0;
-  }
+  // Of the product of two whole numbers of 32 bits. It is rounded once and less its lower half once more, which is an error of
+  // at most 2 ** 11, so that dividing by 2 ** 32 leaves almost the whole number.
+  const upperHalf = (a, b) => Math.round((a * b - (Math.imul(a, b) >>> 0)) / 2 ** 32);
 
   // A uniform number in [0, 1) of 53 bits, from key (seed, number of the sample) and counter (position, 0, 0, 0).
   function uniform(seed, number, position) {
@@ -187,25 +183,21 @@ function engine() {
   class Counting {
     constructor(chunks, { order, occurring, preceding }, size) {
       this.text = Int16Array.from(chunks.flatMap((chunk) => [-1, ...chunk])); // a -1 before each
+      this.all = Int32Array.from(this.text.keys()).filter((place) => this.text[place] >= 0);
       this.discounts = { occurring, preceding }; // by length of the context
       this.longest = order - 1;
       this.size = size;
       this.found = new Map();
     }
 
-    // Where a character stands after this context.
-    places(context) {
-      if (!context.length) return Int32Array.from(this.text.keys()).filter((place) => this.text[place] >= 0);
-      return this.after(context.slice(1)).places.filter((place) => this.text[place - context.length] === context[0]);
-    }
-
-    // What stands after a context: how often each character occurs there, and how many different characters (or the start of
-    // a chunk) stand before the context and it.
+    // What stands after a context: in which places, how often each character occurs there, and how many different characters
+    // (or the start of a chunk) stand before the context and it.
     after(context) {
       const key = context.join();
       if (!this.found.has(key)) {
-        const places = this.places(context), occurring = new Float64Array(this.size), preceding = new Float64Array(this.size);
-        const pairs = new Set();
+        const places = context.length ? this.after(context.slice(1)).places.filter((place) => this.text[place - context.length] === context[0])
+          : this.all;
+        const occurring = new Float64Array(this.size), preceding = new Float64Array(this.size), pairs = new Set();
         for (const place of places) {
           const id = this.text[place];
           occurring[id]++;
@@ -276,36 +268,23 @@ function engine() {
     return probabilities.length - 1;
   }
 
-  function surpriseOf(logits, id) { // in nats
-    const top = Math.max(...logits);
-    return Math.log(sum(logits.map((z) => Math.exp(z - top)))) - (logits[id] - top);
-  }
-
   // --- the text that the models learnt from
 
   const COPY = 20; // characters of a passage that is marked
   const HEADING = /^[^.,;:!?\n-]*\p{L}[^.,;:!?\n-]*:$/gmu; // a speaker's name as plays print it
 
-  function isTraining(bits) {
-    const bytes = bytesOf(bits);
-    return (chunk) => (bytes[chunk >> 3] >> (chunk & 7)) & 1;
-  }
-
-  // The training chunks of a run as ids, each with the one character more that is its last target.
-  function trainingChunks(ids, length, bits) {
-    const training = isTraining(bits), found = [];
-    for (let i = 0; (i + 1) * length < ids.length; i++)
-      if (training(i)) found.push(ids.slice(i * length, (i + 1) * length + 1));
+  // The training chunks of a run, each with the one character more that is its last target, as [number, characters].
+  function trainingChunks(characters, length, bits) {
+    const bytes = bytesOf(bits), found = [];
+    for (let i = 0; (i + 1) * length < characters.length; i++)
+      if ((bytes[i >> 3] >> (i & 7)) & 1) found.push([i, characters.slice(i * length, (i + 1) * length + 1)]);
     return found;
   }
 
-  // The same as one text: chunks that follow each other run on, and a character that no text has stands between others.
-  function trainingText(characters, length, bits) {
-    const training = isTraining(bits);
-    let text = "";
-    for (let i = 0; (i + 1) * length < characters.length; i++)
-      text += training(i) ? characters.slice(i * length, (i + 1) * length + (training(i + 1) ? 0 : 1)).join("") : "\uffff";
-    return text;
+  // The same as one text: chunks that follow each other run on, and a character that no text has stands before others.
+  function trainingText(chunks) {
+    const goesOn = (k) => k > 0 && chunks[k][0] === chunks[k - 1][0] + 1;
+    return chunks.flatMap(([, chunk], k) => (goesOn(k) ? chunk.slice(1) : ["\uffff", ...chunk])).join("");
   }
 
   // A number for the COPY characters before `end`: most passages that are looked for need no search.
@@ -317,14 +296,9 @@ function engine() {
 
   // The words of a text, case-folded, with where they begin and end: letters, their marks, and apostrophes inside.
   function wordsIn(text) {
-    const found = [];
-    for (const match of text.matchAll(/[\p{L}\p{M}'’]+/gu)) {
-      const whole = match[0].replaceAll("’", "'");
-      const bare = whole.replace(/^'+|'+$/g, "");
-      const begin = match.index + whole.indexOf(bare);
-      if (bare) found.push({ word: bare.toLowerCase(), begin, end: begin + bare.length });
-    }
-    return found;
+    const words = text.matchAll(/[\p{L}\p{M}](?:[\p{L}\p{M}'’]*[\p{L}\p{M}])?/gu);
+    return Array.from(words, ({ 0: found, index }) =>
+      ({ word: found.replaceAll("’", "'").toLowerCase(), begin: index, end: index + found.length }));
   }
 
   // --- what is asked of the worker
@@ -340,17 +314,18 @@ function engine() {
     corpus = content.text;
     for (const [cell, about] of Object.entries(content.models)) models[cell] = new Model(about, vocab.length);
     if (corpus === null) return;
-    const characters = Array.from(corpus), { chunk_length: length, models: given, counting } = content;
-    for (const [cell, { training }] of Object.entries(given)) {
-      const text = (trainingTexts[cell] = trainingText(characters, length, training));
+    const characters = Array.from(corpus), { chunk_length: length, counting } = content, chunks = {};
+    for (const [cell, { training }] of Object.entries(content.models)) {
+      chunks[cell] = trainingChunks(characters, length, training);
+      const text = (trainingTexts[cell] = trainingText(chunks[cell]));
       marks[cell] = new Uint8Array(2 ** 22);
       for (let end = COPY; end <= text.length; end++) marks[cell][hash(text, end)] = 1;
     }
     words = new Set(wordsIn(corpus).map(({ word }) => word));
     headings = new Set(corpus.match(HEADING));
     if (!counting) return;
-    const chunks = trainingChunks(characters.map((c) => ids.get(c)), length, given[counting.cell].training);
-    models.ngram = new Counting(chunks, counting, vocab.length);
+    const learnt = chunks[counting.cell].map(([, chunk]) => chunk.map((c) => ids.get(c)));
+    models.ngram = new Counting(learnt, counting, vocab.length);
   }
 
   function start({ cell, prompt, temperatures, topK, topP, seed }) {
@@ -358,7 +333,7 @@ function engine() {
     let logits;
     for (const id of read) logits = model.read(id, state);
     writings = temperatures.map((temperature) => {
-      const next = distribution(logits, temperature, topK, topP), copies = { begin: prompt.length, end: prompt.length, found: [] };
+      const next = distribution(logits, temperature, topK, topP), copies = { next: prompt.length + COPY, ends: [] };
       return { cell, state: state.slice(), prompt, begun: read.length, ids: read.slice(), next, temperature, topK, topP, seed, copies };
     });
   }
@@ -375,31 +350,20 @@ function engine() {
 
   const textOf = (w) => w.ids.map((id) => vocab[id]).join("");
 
-  // Passages of COPY characters and more, behind the prompt, that stand in the training text, as [begin, end]. What was looked
-  // at once is not looked at again: `copies` is how far it came.
+  // Passages of COPY characters and more, without prompt and headings, that stand in the training text, as [begin, end]. What was
+  // looked at once is not looked at again: `copies` is where to go on, and where passages of COPY characters end.
   function copied(w, text) {
-    const training = trainingTexts[w.cell], c = w.copies;
-    while (c.end < text.length) { // the longest passage that ends at each character
-      c.end++;
-      if (c.end - c.begin < COPY) continue;
-      if (marks[w.cell][hash(text, c.end)] && training.includes(text.slice(c.end - COPY, c.end)))
-        while (!training.includes(text.slice(c.begin, c.end))) c.begin++;
-      else c.begin = c.end - COPY + 1;
-      if (c.end - c.begin < COPY) continue;
-      const last = c.found.at(-1);
-      if (last && last[0] === c.begin) last[1] = c.end;
-      else c.found.push([c.begin, c.end]);
+    const training = trainingTexts[w.cell], { copies } = w, found = [];
+    for (let end = copies.next; end <= text.length; copies.next = ++end)
+      if (marks[w.cell][hash(text, end)] && training.includes(text.slice(end - COPY, end))) copies.ends.push(end);
+    const others = text.replace(HEADING, (line) => "\uffff".repeat(line.length));
+    for (const end of copies.ends) {
+      const begin = end - COPY, last = found.at(-1);
+      if (others.slice(begin, end).includes("\uffff")) continue;
+      if (last?.[1] >= begin) last[1] = end;
+      else found.push([begin, end]);
     }
-    return c.found;
-  }
-
-  // What is left of passages between headings, where it is long enough.
-  function betweenHeadings(passages, text) {
-    const lines = Array.from(text.matchAll(HEADING), ({ 0: line, index }) => [index, index + line.length]);
-    return passages.flatMap(([begin, end]) => {
-      const edges = [begin, ...lines.filter(([from, to]) => from < end && to > begin).flat(), end];
-      return edges.flatMap((edge, i) => (i % 2 || edges[i + 1] - edge < COPY ? [] : [[edge, edges[i + 1]]]));
-    });
+    return found;
   }
 
   const wholeWords = (text) => wordsIn(text).filter(({ end }) => end < text.length); // the last one may go on
@@ -407,10 +371,10 @@ function engine() {
   // A text, and what is marked in it: words that the corpus does not have, copies. All places are of a JavaScript string.
   function looked(w) {
     const text = textOf(w);
-    const found = { text, length: w.ids.length - w.begun, temperature: w.temperature, next: likeliest(w.next, 12) };
+    const found = { text, length: w.ids.length - w.begun, temperature: w.temperature, next: likeliest(w.next, 10) };
     if (corpus === null) return found;
     const unknown = wholeWords(text).filter(({ word }) => !words.has(word)).map(({ begin, end }) => [begin, end]);
-    return { ...found, unknown, copied: betweenHeadings(copied(w, text), text) };
+    return { ...found, unknown, copied: copied(w, text) };
   }
 
   // Of a text behind its prompt: the share of words that the corpus has, the longest passage of its end that stands in the
@@ -418,10 +382,7 @@ function engine() {
   function measured(w, length) {
     const own = textOf(w).slice(w.prompt.length), end = own.slice(-length), training = trainingTexts[w.cell];
     let copy = 0;
-    for (let a = 0, b = 1; b <= end.length; b++) {
-      while (a < b && !training.includes(end.slice(a, b))) a++;
-      copy = Math.max(copy, b - a);
-    }
+    for (let b = 1; b <= end.length; b++) while (copy < b && training.includes(end.slice(b - copy - 1, b))) copy++;
     const lines = own.split("\n").slice(1, -1).filter((line) => line.endsWith(":")), share = (all, known) => all.filter(known).length / all.length;
     const whole = wholeWords(textOf(w)).filter(({ begin }) => begin >= w.prompt.length);
     return { copy, words: share(whole, ({ word }) => words.has(word)), headings: share(lines, (line) => headings.has(line)) };
@@ -432,26 +393,18 @@ function engine() {
   const reading = {};
 
   function read(cell, text) {
-    const model = models[cell], was = (reading[cell] ??= { text: [], places: [], states: [] });
-    let same = 0;
-    while (same < text.length && same < was.places.length && text[same] === was.text[same]) same++;
-    was.text = text;
-    was.places.length = was.states.length = same;
-    let { state, logits } = same ? was.states[same - 1] : {};
-    state = state?.slice();
-    for (let i = same; i < text.length; i++) {
-      const id = ids.get(text[i]);
-      let place = null; // of a character that no model knows, and of the first after it, which nothing stands before
-      if (id === undefined) state = logits = undefined;
+    const model = models[cell], steps = (reading[cell] ??= []); // of each character, with state and logits after it
+    const changed = steps.findIndex(({ c }, i) => c !== text[i]);
+    if (changed >= 0) steps.length = changed;
+    for (const c of text.slice(steps.length)) {
+      const { state: before = model.zero(), logits: expected } = steps.at(-1) ?? {}, id = ids.get(c);
+      if (id === undefined) steps.push({ c, place: null }); // no model knows it, and nothing stands before the next one
       else {
-        if (logits) place = [surpriseOf(logits, id), likeliest(distribution(logits, 1), 5)];
-        state ??= model.zero();
-        logits = model.read(id, state).slice();
+        const p = expected && distribution(expected, 1), state = before.slice(), logits = model.read(id, state).slice();
+        steps.push({ c, place: p ? [-Math.log(p[id]), likeliest(p, 5)] : null, state, logits });
       }
-      was.places.push(place);
-      was.states.push({ state: state?.slice(), logits });
     }
-    return was.places;
+    return steps.map(({ place }) => place);
   }
 
   const answers = {
@@ -598,9 +551,8 @@ function play() {
   const temperatures = () => [settings.temperature, settings.second, settings.third].filter((t) => t !== "");
 
   function place(t) { // of a temperature on the slider, from 0 to 1
-    const next = STEPS.findIndex((step) => step >= t), low = Math.log(STEPS[next - 1]), high = Math.log(STEPS[next]);
-    const back = STEPS[next] === t ? 0 : (high - Math.log(t)) / (high - low);
-    return (next - back) / (STEPS.length - 1);
+    const next = STEPS.findIndex((step) => step >= t), back = STEPS[next] - t;
+    return (next - (back && back / (STEPS[next] - STEPS[next - 1]))) / (STEPS.length - 1);
   }
 
   function showSettings() {
@@ -652,9 +604,8 @@ function play() {
   let turn = 0; // a new one with every new beginning: what an older one still awaits comes too late
   let busy = false; // begins, or writes on
   let playing = false;
-  let hurry = false; // without a reader's pace
-  let wanted = 0; // characters that a new text is to have before it rests or plays on
-  const PACE = 45; // characters a second
+  let wanted = 0; // characters that a text is to have at once, before it rests or plays on
+  const PACE = 22; // milliseconds a character, for a reader
   const length = () => Math.max(wanted, texts?.[0].length ?? 0); // also while a change is still at work
   const isOver = () => texts[0].length >= settings.length;
 
@@ -682,7 +633,7 @@ function play() {
       if (inside(copied, a)) part = element("mark", {}, part);
       return a < given ? element("span", { class: "play-given" }, part) : part;
     });
-    const bars = next.slice(0, 10).filter(([, p]) => p > 0).map(([c, p]) => {
+    const bars = next.filter(([, p]) => p > 0).map(([c, p]) => {
       const bar = element("i", { "aria-hidden": "true" });
       bar.style.width = `${100 * p}%`;
       return element("li", {}, element("b", { title: quoted(c) }, glyph(c)), bar, element("span", {}, percent(p)));
@@ -730,34 +681,36 @@ function play() {
     const answer = await ask("start", request());
     if (mine !== turn) return;
     texts = answer;
-    showTexts();
-    const end = Math.min(keep, settings.length);
-    while (texts[0].length < end) if (!(await more(end - texts[0].length, mine))) return;
-    if (playing) await run();
-    else rest();
+    await write();
   }
 
-  // Writes at the pace of a reader or at once, until it is paused or at the end.
-  async function run() {
-    const mine = turn, from = texts[0].length, since = performance.now();
-    busy = playing = true;
-    wanted = 0;
+  // Writes what is wanted at once and then, while it plays, on at the pace of a reader.
+  async function write() {
+    const mine = turn;
+    let since = performance.now(); // what a reader has not been given since then is due
+    busy = true;
     at("texts").setAttribute("aria-busy", true);
     showTexts();
-    while (playing && !isOver()) {
-      const due = from + 1 + Math.floor(((performance.now() - since) / 1000) * PACE);
-      const most = Math.min(hurry ? settings.length : due, settings.length) - texts[0].length;
+    while (!isOver() && (playing || texts[0].length < wanted)) {
+      const lacking = Math.min(wanted, settings.length) - texts[0].length, now = performance.now();
+      const due = Math.floor((now - since) / PACE), most = lacking > 0 ? lacking : Math.min(due, settings.length - texts[0].length);
+      since = lacking > 0 ? now : since + due * PACE;
       if (most > 0 && !(await more(most, mine))) return;
-      if (!hurry) await new Promise(requestAnimationFrame);
+      if (lacking <= 0) await new Promise(requestAnimationFrame);
       if (mine !== turn) return;
     }
     rest();
   }
 
   function start(atOnce) {
-    hurry = atOnce;
+    if (atOnce) wanted = settings.length;
     playing = true;
-    if (!busy) run(); // or else what is at work goes on to it
+    if (!busy) write(); // or else what is at work goes on to it
+  }
+
+  function pause() {
+    wanted = 0;
+    playing = false;
   }
 
   async function step() {
@@ -791,9 +744,8 @@ function play() {
 
   function again() {
     settings.look = "write";
-    hurry = still.matches;
     playing = true;
-    begin(0);
+    begin(still.matches ? settings.length : 0);
   }
 
   function listenToSettings() {
@@ -814,7 +766,7 @@ function play() {
         at("summary").textContent = `${labels[0].textContent}: needs a ${step === "1" ? "whole " : ""}number from ${min} to ${max}.`;
       });
     at("play").addEventListener("click", () => {
-      if (playing) playing = false;
+      if (playing) pause();
       else if (isOver()) again();
       else start(still.matches);
     });
@@ -880,9 +832,6 @@ function play() {
   const PREFIX = "#play?";
   let held = ""; // what the browser's history holds of its present entry
   let keeping = 0;
-  let touched = false; // before the reader does anything, the address stays as it is
-  live.addEventListener("input", () => (touched = true), true);
-  live.addEventListener("click", () => (touched = true), true);
 
   // It ends in a word of its own: mail and chat drop a full stop from an address's end, and a part that is cut off is missed.
   function addressOf() {
@@ -893,7 +842,7 @@ function play() {
 
   function keepAddress() { // what follows in quick order is one step back; and browsers allow only so many changes in a while
     clearTimeout(keeping);
-    if (touched) keeping = setTimeout(writeAddress, 700);
+    keeping = setTimeout(() => addressOf() === held || writeAddress(), 700); // before anything is set, it stays as it is
   }
 
   // Back undoes what was set, but does not take back text that was only written on.
@@ -923,9 +872,7 @@ function play() {
   // What an address asks for; what cannot be read in it, or was cut off, is named, and the default stands.
   function readAddress(address) {
     Object.assign(settings, DEFAULTS);
-    at("address").hidden = true;
-    if (!address.startsWith(PREFIX)) return;
-    const parts = address.slice(PREFIX.length).split("&").filter(Boolean), bad = new Set();
+    const parts = address.startsWith(PREFIX) ? address.slice(PREFIX.length).split("&").filter(Boolean) : [], bad = new Set();
     if (parts.length && !parts.some((part) => part.startsWith("look="))) bad.add("look");
     for (const part of parts) {
       const name = part.split("=")[0], text = decoded(part.slice(name.length + 1)), known = Object.hasOwn(TAKES, name);
