@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--run",
         metavar="RUN",
-        help="a run's name in runs/, its folder, or a file in it (default: lowest validation loss)",
+        help="a run's name in runs/, or its folder (default: lowest validation loss)",
     )
     parser.add_argument("--prompt", action="append", metavar="TEXT", help="text to start from; may be repeated")
     parser.add_argument(
