@@ -179,8 +179,8 @@ def claim_table(claims: list[dict]) -> Table | None:
             }
         )
     caption = (
-        "The study's claims. Interval: for a number, where one more run falls; for a statement, of the mean. Level: of the interval, "
-        "Holm's where several are judged at once. n: runs, prompts or texts."
+        "The study's claims. Interval: for a number, where one more run falls; for a statement, of the mean. Level: of the interval. "
+        "n: runs, prompts or texts."
     )
     formats = {"level": "{:.4g}"}
     return make_table("claims", rows, caption, formats=formats, groups="kind", row_ids="claim")

@@ -7,7 +7,7 @@ seconds.
 How a text is read, always in the same way:
 
 - it is strict UTF-8; one byte order mark at the very start is dropped; UTF-16 and UTF-32 are refused, which have a byte
-  order mark of their own, or, in most languages, NUL in a third of their bytes;
+  order mark of their own, or, in most languages, a number below nine in a third of their bytes;
 - CRLF and a lone CR become LF, no other character is touched;
 - a character is one Unicode code point and nothing is normalised: é written as e and a combining accent is
   two characters, an emoji beyond the basic plane is one, and NUL is a character like any other.
@@ -157,7 +157,7 @@ def _from_wheel(entry: dict) -> bytes:
 
 def _corpus(content: bytes, name: str) -> Corpus:
     """The corpus of a text's bytes, read as the top of this module says."""
-    if content.startswith(WIDE_MARKS) or content[:HEAD].count(0) > len(content[:HEAD]) / 3:
+    if content.startswith(WIDE_MARKS) or sum(map(content[:HEAD].count, range(9))) > len(content[:HEAD]) / 3:
         raise CharlmError(f"{name!r} looks like UTF-16 or UTF-32, not UTF-8: save it as UTF-8 (iconv converts it)")
     try:
         text = content.decode()

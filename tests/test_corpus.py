@@ -273,7 +273,11 @@ def test_not_utf8_says_where(file, content, where):
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 def test_a_text_in_utf16_or_utf32_is_told_so(file, encoding):
-    for text in ("“What’s in a name?”\nA rose by any other name.\n", "\ufeff漢字"):
+    for text in (
+        "“What’s in a name?”\nA rose by any other name.\n",
+        "Быть или не быть, вот в чём вопрос.\n",
+        "\ufeff漢字",
+    ):
         assert "looks like UTF-16 or UTF-32, not UTF-8: save it as UTF-8" in message(file(text.encode(encoding))), text
 
 

@@ -58,5 +58,5 @@ def loss_by_learning_rate(records: Records) -> Figure | None:
         ax.set_ylim(top=top)  # not before every run is drawn: it ends the scaling of the axis
     legend_below(canvas, entries)
     said = f"Lowest mean: {'; '.join(lowest)}." if lowest else "At every learning rate a run diverged."
-    caption = f"Every dot is a run, an arrow names a loss above the panel. {said} {diverged_note(records)}"
+    caption = f"Every dot is a run; arrows: losses above the panel. {said} {diverged_note(records)}"
     return finish(canvas, "learning-rates", caption, f"A line for each cell over the learning rate. {said}", rows)

@@ -102,8 +102,8 @@ def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
     legend_below(canvas, entries, 3)
     finding = f"At k = {FAR} it is, {'; '.join(said)}."
     caption = (
-        "How much the loss of a character depends on the input k steps before it: seeds thin, their geometric mean bold. "
-        f"At the right, the mean at the mark (k = {FAR}), which is judged. The panels' scales differ."
+        "How much the loss of a character depends on the input k steps before it: seeds thin, geometric mean bold. "
+        f"At the right, the mean at k = {FAR}, which is judged. Scales differ."
     )
     alt = f"Lines of the norm of the gradient, relative to k = {NEAR}, on a logarithmic axis. {finding}"
     return finish(canvas, "gradient-norms", caption, alt, rows)

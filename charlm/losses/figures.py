@@ -166,7 +166,7 @@ def loss_curves(records: Records, id: str = "loss-curves") -> Figure:
     legend_below(canvas, entries)
     found = "; ".join(curve_finding(cell.upper(), of_cell(runs, cell)) for cell in cells)
     seen = " ".join(curve_sight(cell.upper(), of_cell(runs, cell)) for cell in cells)
-    caption = f"{found}. Training loss dashed; seeds thin, the mean of the epochs that all reached bold. {note}"
+    caption = f"{found}. Training loss dashed; seeds thin, mean of the epochs that all reached bold. {note}"
     return finish(canvas, id, caption, f"Loss by epoch. {seen}", curve_rows(runs))
 
 
@@ -251,5 +251,6 @@ def loss_comparison(records: Records) -> Figure:
         entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
     legend_below(canvas, entries)
     said = f"Mean over seeds: {'; '.join(means)}." if done else "No run finished."
-    caption = f"Validation loss of every run; lines join the runs of one seed. {said} {diverged_note(records)}"
+    caption = "Validation loss of every run; lines join the runs of one seed." if done else said
+    caption += f" {diverged_note(records)}"
     return finish(canvas, "loss-comparison", caption, f"Dots for the validation loss of each run. {said}", rows)

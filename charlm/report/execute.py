@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import psutil
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
@@ -109,6 +110,8 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
         )
     except Exception as error:  # a cell raised, or the kernel did not start, or died: the notebook tells which
         died = error
+    finally:
+        ensure_event_loop().close()  # that of this thread, which the client of the kernel leaves open
     if not path.exists():
         raise ReportError(f"{job.name}: did not start: {last_line(str(died))}")
     notebook = nbformat.read(path, as_version=4)
@@ -184,9 +187,8 @@ def execute_together(
                 future.result()
                 done(running[future])
         except BaseException as error:
-            if isinstance(
-                error, KeyboardInterrupt
-            ):  # it reaches this thread alone: without their kernels, the others end too
+            # Ctrl-C reaches this thread alone: without their kernels, the others end too.
+            if isinstance(error, KeyboardInterrupt):
                 for kernel in psutil.Process().children():
                     kernel.kill()
             pool.shutdown(cancel_futures=True)

@@ -95,8 +95,8 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
     said = "; ".join(ends)
     after = escape_markdown(repr(context[-20:]))
     caption = (
-        f"The probability of the next character after {after}, and its entropy, from the lowest temperature to the highest. "
-        f"The axis is logarithmic, from {LEAST_SHOWN:g} to 1; what is less likely lies below it."
+        f"The next character after {after}: its probability (logarithmic, from {LEAST_SHOWN:g}) and entropy, from the lowest "
+        "temperature to the highest."
     )
     alt = f"Dots of {counted(len(vocab), 'character')}, one a temperature: {said}."
     rows = []
@@ -234,8 +234,8 @@ def temperature_distance(near: Closest | None) -> Figure | None:
     reach = span([near.low, near.high])
     said = f"Smallest at T = {near.best:g} (in 95% of resamples of the texts {reach}, shaded)"
     caption = (
-        f"{said}. The distance is the root mean square difference from real text in {counted(len(near.names), 'measure')}, in "
-        "standard deviations of a real piece."
+        f"{said}. Distance: root mean square difference from real text in {counted(len(near.names), 'measure')}, in standard "
+        "deviations of a real piece."
     )
     data: list[dict] = [{"temperature": t, "distance": d} for t, d in near.distance.items()]
     data.append({"temperature": None, "distance": near.shuffled})

@@ -17,7 +17,7 @@ from charlm.runs.folder import RUNS, best_record, load_weights
 from charlm.text import is_heading, whole_lines
 from charlm_core import Config, Corpus, decode, encode
 
-LENGTH = 180  # characters after the beginning, at least
+LENGTH = 160  # characters after the beginning, at least
 MORE = 80  # in which a line may come to its end
 HIGHEST = 8  # order of the n-gram models that the counting model is chosen from
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_core.utils import ensure_event_loop
 from posix_only import posix, press_ctrl_c, start_in_a_terminal
 from small_notebooks import notebook
 
@@ -118,3 +119,16 @@ def test_notebooks_executed_together_leave_the_process_in_its_folder(tmp_path, m
 
     execute.execute_together(jobs, leave, lambda job: None)
     assert Path.cwd() == here
+
+
+def test_a_notebook_leaves_no_event_loop_open(tmp_path, monkeypatch):
+    loops = []
+
+    def run(notebook, path, *arguments, **options):
+        loops.append(ensure_event_loop())
+        nbformat.write(nbformat.v4.new_notebook(), path)
+
+    monkeypatch.setattr(execute.papermill, "execute_notebook", run)
+    job = Job(tmp_path / "a.ipynb", {}, frozenset())
+    execute.execute_together([job], lambda job: execute.execute_notebook(job, tmp_path), lambda job: None)
+    assert [loop.is_closed() for loop in loops] == [True]
