@@ -184,8 +184,7 @@ class Table(Shown):
         cells = [list(map(show_value, row, forms)) for row in values]
         right = [_holds_numbers(column) for column in zip(*values, strict=True)] or [False] * len(columns)
         shown = pd.DataFrame(cells, columns=columns)
-        with pd.option_context("display.max_colwidth", None):
-            page = shown.to_html(index=False, border=0)
+        page = shown.to_html(index=False, border=0)
         caption, note = html.escape(self.caption), html.escape(self.note)
         data = {"text/html": f"<p>{caption}</p>{page}<p>{note}</p>", "text/plain": shown.to_string(index=False)}
         rows = [dict(zip(columns, row, strict=True)) for row in values]

@@ -215,12 +215,6 @@ def test_colours_are_dark_enough_to_set_text_in(color):
 # what they say
 
 
-def test_loss_curves_say_where_the_runs_were_best_and_stopped():
-    records = make_runs(["rnn"], 4)
-    figure = loss_curves(records)
-    assert "RNN: lowest at epoch 23 to 26, the end at 28 to 31." in figure.caption
-
-
 def test_the_cells_stand_side_by_side_on_one_scale_that_has_their_ends(monkeypatch):
     drawn = []
     monkeypatch.setattr(charlm.losses.figures, "finish", lambda canvas, *rest, **more: drawn.append(canvas))
@@ -304,25 +298,6 @@ def test_temperature_curves_say_both_ends_and_real_text():
 def test_a_measure_that_real_text_lacks_has_no_panel():
     alt = drawn("no words, no speakers").alt
     assert "words" not in alt and "speaker" not in alt and "longest copy" in alt
-
-
-def test_the_distance_says_where_it_is_smallest():
-    figure = drawn("distance")
-    assert figure.caption.startswith("Smallest at T = 0.7 (in 95% of resamples of the texts 0.7, shaded).")
-    assert [r["temperature"] for r in figure.rows] == [*GRID, None]
-
-
-def test_the_ngram_floor_says_the_best_order_and_every_cell():
-    figure = ngram_floor(make_measured(seeds=3))
-    assert "Counting is best at order 3, 1.5000; RNN 1.6010, LSTM 1.6010." in figure.caption
-    assert len(figure.rows) == 3 * 8
-    assert {r["ngram"] for r in figure.rows if r["order"] == 2} == {2.0}
-
-
-def test_loss_by_position_says_both_ends_of_both_ways_to_read():
-    figure = loss_by_position(make_measured(["rnn"], 1))
-    assert "RNN: from 2.40 to 1.40 from a zero state, from 1.55 to 1.55 with the state carried on" in figure.alt
-    assert [r["zero"] for r in figure.rows] == pytest.approx([2.4, 1.6, 1.4, 1.4, 1.4, 1.4])
 
 
 @pytest.mark.parametrize(("gaps", "lower"), [([-0.5, 0.1, 0.2], True), ([-0.5, -0.4], False)])

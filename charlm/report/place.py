@@ -83,18 +83,18 @@ def _swap(new: dict[Path, Path], stale: list[Path], half: Path) -> None:
     """Put files (target: source) in place, and take the stale ones away, by way of a folder beside them."""
     shutil.rmtree(half, ignore_errors=True)  # of a process that was killed here
     half.mkdir()
+    moves: list[tuple[Path, Path]] = []
     try:
         for target, source in new.items():  # what can run out of room comes first, while nothing has moved
             shutil.copyfile(source, half / f"new-{target.name}")
-        moves = [(path, half / f"old-{path.name}") for path in (*new, *stale) if path.is_file()]
+        moves += [(path, half / f"old-{path.name}") for path in (*new, *stale) if path.is_file()]
         moves += [(half / f"new-{path.name}", path) for path in new]
-        try:
-            for before, after in moves:
-                os.replace(before, after)
-        except BaseException:
-            for before, after in reversed(moves):
-                if not before.exists():
-                    os.replace(after, before)
-            raise
-    finally:
+        for before, after in moves:
+            os.replace(before, after)
+    except BaseException:
+        for before, after in reversed(moves):
+            if not before.exists():
+                os.replace(after, before)
         shutil.rmtree(half, ignore_errors=True)
+        raise
+    shutil.rmtree(half, ignore_errors=True)

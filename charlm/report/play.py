@@ -28,7 +28,7 @@ CELLS_SHOWN = ("rnn", "lstm")
 LARGEST_VOCABULARY = 1000  # of a vocabulary
 LARGEST_TEXT = 1_000_000  # bytes of a corpus that is embedded
 LARGEST_PAGE = 6_000_000  # bytes
-MOST_CHUNKS = 3000  # held-out chunks that are read, evenly spaced
+HELD_OUT_CHUNKS = 3000  # held-out chunks that are read, evenly spaced
 
 Split = tuple[np.ndarray, np.ndarray]  # training and validation chunks
 Content = dict[str, Any]
@@ -143,9 +143,9 @@ def _split(corpus: Corpus, config: Config) -> Split:
 
 
 def _some(chunks: np.ndarray) -> np.ndarray:
-    if len(chunks) <= MOST_CHUNKS:
+    if len(chunks) <= HELD_OUT_CHUNKS:
         return chunks
-    return chunks[np.linspace(0, len(chunks) - 1, MOST_CHUNKS).astype(int)]
+    return chunks[np.linspace(0, len(chunks) - 1, HELD_OUT_CHUNKS).astype(int)]
 
 
 def held_out_losses(weights: dict[str, Tensor], config: Config, corpus: Corpus, chunks: np.ndarray) -> np.ndarray:

