@@ -151,23 +151,14 @@ CASES = {
     "gradients of zero": lambda: gradient_norms({"now": with_gradient(*[0.0] * 30)}, 30),
     "n-gram floor": lambda: ngram_floor(make_measured()),
     "n-gram floor of one run": lambda: ngram_floor(make_measured(["gru"], 1)),
-    "n-gram floor, diverged": lambda: ngram_floor([*make_measured(["lstm"]), DIVERGED]),
-    "n-gram floor of nothing finished": lambda: ngram_floor([DEAD]),
     "n-gram floor, all alike": lambda: ngram_floor(make_measured(loss=1.5, ngram=1.5)),
     "positions": lambda: loss_by_position(make_measured()),
     "positions of one run": lambda: loss_by_position(make_measured(["gru"], 1)),
-    "positions, diverged": lambda: loss_by_position([*make_measured(["lstm"]), DIVERGED]),
-    "positions of nothing finished": lambda: loss_by_position([DEAD]),
     "gap": lambda: gap_steps(make_measured()),
     "gap of one run": lambda: gap_steps(make_measured(["gru"], 1)),
-    "gap, diverged": lambda: gap_steps([*make_measured(["lstm"]), DIVERGED]),
-    "gap of nothing finished": lambda: gap_steps([DEAD]),
     "gap by epoch": lambda: gap_by_epoch(make_measured()),
     "gap by epoch and text": lambda: gap_by_epoch(make_measured(), by_length()),
-    "gap by epoch, diverged": lambda: gap_by_epoch([*make_measured(["lstm"]), DIVERGED]),
-    "gap by epoch of nothing finished": lambda: gap_by_epoch([DEAD], by_length()),
     "half and half": lambda: half_and_half(make_measured()),
-    "half and half of nothing finished": lambda: half_and_half([DEAD]),
 }
 
 
@@ -264,10 +255,6 @@ def test_the_mean_curve_ends_where_the_first_run_stops():
         "curves with a diverged run",
         "comparison, diverged",
         "overfitting, diverged",
-        "n-gram floor, diverged",
-        "positions, diverged",
-        "gap, diverged",
-        "gap of nothing finished",
     ],
 )
 def test_diverged_runs_are_named_and_not_drawn(case):
