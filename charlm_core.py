@@ -85,8 +85,7 @@ PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")
 RANGES = {  # the least and the largest number that a field takes
     "hidden_size": (1, 2**14),
-    **dict.fromkeys(("batch_size", "chunk_length"), (1, 2**16)),
-    **dict.fromkeys(("layers", "threads"), (1, 1024)),
+    **dict.fromkeys(("batch_size", "chunk_length", "layers", "threads"), (1, 2**16)),
     **dict.fromkeys(("epochs", "patience"), (1, 10**6)),
     **dict.fromkeys(("seed", "split_seed"), (0, 2**32 - 1)),
     **dict.fromkeys(("characters", "validation_characters", "cut"), (1, 2**40)),
@@ -141,13 +140,8 @@ class Config:
         choices |= {"device": ("auto", *DEVICES), "precision": ("auto", *PRECISIONS)}
         for f in fields(self):
             value = getattr(self, f.name)
-            if type(value) is int and abs(value) >= 2**64:
-                raise CharlmError(f"{f.name}: needs a smaller number, of 64 bits at most")
-            if f.type is float and type(value) is int:
-                value = float(value)
-                object.__setattr__(self, f.name, value)
             kinds = get_args(f.type) or (f.type,)
-            if type(value) not in kinds:
+            if type(value) not in kinds and not (f.type is float and type(value) is int):
                 needs = " or ".join(kind.__name__ for kind in kinds)
                 raise CharlmError(f"{f.name} = {value!r:.80}: needs a value of type {needs}")
             if f.name in choices and value not in choices[f.name]:
@@ -155,7 +149,9 @@ class Config:
             if f.name in RANGES and value is not None:
                 low, high = RANGES[f.name]
                 if not low <= value <= high:
-                    raise CharlmError(f"{f.name} = {value}: needs a number from {low} to {high}")
+                    raise CharlmError(f"{f.name} = {value!r:.80}: needs a number from {low} to {high}")
+            if f.type is float:
+                object.__setattr__(self, f.name, float(value))
         for name, (other, needed) in NEEDS.items():
             if getattr(self, name) and getattr(self, other) != needed:
                 raise CharlmError(f"{name} = {getattr(self, name)}: needs {other} = {needed!r}")
@@ -265,15 +261,18 @@ class CharModel(nn.Module):
         return self.head(F.dropout(hidden, self.dropout, self.training)), state
 
 
-def stream_seed(*stream: int) -> int:
-    """A seed of 64 bits for PyTorch's generator, from the numbers that name a stream."""
-    return int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0])
+@contextmanager
+def random_stream(config: Config, *stream: int):
+    """PyTorch draws from a stream of the seed's own, and everybody else's random numbers are left alone."""
+    devices = [torch.cuda.current_device()] if config.device == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(int(np.random.SeedSequence([config.seed, *stream]).generate_state(1, np.uint64)[0]))
+        yield
 
 
 def initial_weights(vocabulary_size: int, config: Config) -> dict[str, Tensor]:
-    """PyTorch's default initial weights, drawn on the CPU from the seed's own stream whatever the device."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(stream_seed(config.seed, WEIGHT_STREAM))
+    """PyTorch's default initial weights, drawn on the CPU whatever the device."""
+    with random_stream(config, WEIGHT_STREAM):
         return {name: w.detach() for name, w in CharModel(vocabulary_size, config).state_dict().items()}
 
 
@@ -313,15 +312,6 @@ def is_finished(state: State, config: Config) -> bool:
     done = len(state.history)
     stale = done - (best_epoch(state.history) or 0)
     return state.diverged is not None or done >= config.epochs or stale >= config.patience
-
-
-@contextmanager
-def dropout_stream(epoch: int, config: Config):
-    """Dropout draws from the seed's own stream for this epoch, and leaves everybody else's random numbers alone."""
-    devices = [torch.cuda.current_device()] if config.device == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.manual_seed(stream_seed(config.seed, DROPOUT_STREAM, epoch))
-        yield
 
 
 @contextmanager
@@ -418,7 +408,7 @@ def train_epoch(state: State, corpus: Corpus, config: Config) -> State:
     losses: list[float] = []
     carried: Memory = None
     windows = batches(corpus.ids, order, config, window_shift(epoch, config))
-    with arithmetic(config), dropout_stream(epoch, config):
+    with arithmetic(config), random_stream(config, DROPOUT_STREAM, epoch):
         model.train()
         for step, (inputs, targets) in enumerate(windows, start=1):
             loss, after = batch_loss(model, inputs, targets, config, carried)

@@ -16,14 +16,14 @@ from charlm.corpus import find_file
 from charlm.files import read_bytes, sound
 from charlm.protocol import PUBLISHED
 from charlm.records import cells_in, listed, published_numbers
-from charlm.show import Finding, Table
+from charlm.show import Finding, Table, show_value
 from charlm.tables import make_table
 
 LARGEST_RESULTS = 2**28  # bytes of a results.json
 NUMBER, STATEMENT = "numbers: one run of the study, one more run of ours", "statements"
 # How the numbers of a claim are written, by their unit.
-FORMS = {"nats": ".4f", "difference": "+.4f", "epochs": ".1f", "share": ".1%", "T": "g"}
-PUBLISHED_FORMS = {"epochs": "d"}
+FORMS = {"nats": "{:.4f}", "difference": "{:+.4f}", "epochs": "{:.1f}", "share": "{:.1%}", "T": "{:g}"}
+PUBLISHED_FORMS = {"epochs": "{}"}
 LARGER_MINUS = "larger − smaller model, nats"
 
 CLAIM_RULE = """\
@@ -49,39 +49,33 @@ def all_claims(results: dict) -> list[dict]:
     return claims + [{"kind": STATEMENT, "level": 0.95} | claim for claim in results.get("text_claims", [])]
 
 
-def _of_number(row: dict) -> dict:
-    text = f"{row['cell'].upper()}: {row['number']}"
-    interval = None if row["low"] is None else [row["low"], row["high"]]
+def _claim(claim: str, measure: str, unit: str, published: str | float, of: str, verdict: str, found: dict) -> dict:
+    """A claim, with what was found: mean, low, high, level and n."""
     return {
-        "claim": text,
-        "kind": NUMBER,
-        "measure": f"mean, {row['unit']}",
-        "unit": row["unit"],
-        "published": row["published"],
-        "measured": row["mean"],
-        "interval": interval,
-        "level": row["level"],
-        "of": "one more run",
-        "n": row["n"],
-        "verdict": row["verdict"],
+        "claim": claim,
+        "kind": STATEMENT,
+        "measure": measure,
+        "unit": unit,
+        "published": published,
+        "measured": found["mean"],
+        "interval": None if found["low"] is None else [found["low"], found["high"]],
+        "level": found["level"],
+        "of": of,
+        "n": found["n"],
+        "verdict": verdict,
     }
+
+
+def _of_number(row: dict) -> dict:
+    text, measure = f"{row['cell'].upper()}: {row['number']}", f"mean, {row['unit']}"
+    claim = _claim(text, measure, row["unit"], row["published"], "one more run", row["verdict"], row)
+    return claim | {"kind": NUMBER}
 
 
 def _of_contrast(text: str, measure: str, published: str | float, c: dict, claimed: str) -> dict:
     """The statement that a difference is stats.LOWER or stats.HIGHER."""
-    return {
-        "claim": text,
-        "kind": STATEMENT,
-        "measure": measure,
-        "unit": "difference",
-        "published": published,
-        "measured": c["mean"],
-        "interval": None if c["low"] is None else [c["low"], c["high"]],
-        "level": c["level"],
-        "of": "mean difference",
-        "n": c["n"],
-        "verdict": stats.claim_verdict(c["verdict"], claimed),
-    }
+    verdict = stats.claim_verdict(c["verdict"], claimed)
+    return _claim(text, measure, "difference", published, "mean difference", verdict, c)
 
 
 def better_cell_claims(results: dict) -> list[dict]:
@@ -105,11 +99,8 @@ def overfitting_claims(results: dict) -> list[dict]:
         if not gap or not rise:
             continue
         name = cell.upper()
-        verdicts = [stats.claim_verdict(c["verdict"], stats.HIGHER) for c in (gap, rise)]
-        if stats.verdict_of_both(*verdicts) == verdicts[0]:  # the weaker part decides
-            weaker, measure = gap, f"gap to training, {LARGER_MINUS}"
-        else:
-            weaker, measure = rise, "rise above its best, nats"
+        weaker = min(gap, rise, key=lambda c: stats.WEAKEST_FIRST.index(c["verdict"]))
+        measure = f"gap to training, {LARGER_MINUS}" if weaker is gap else "rise above its best, nats"
         claims.append(_of_contrast(f"Larger {name}: overfits", measure, "overfits", weaker, stats.HIGHER))
         for epoch in ("last", "best"):
             text = f"Larger {name}: higher validation loss, {epoch} epoch"
@@ -169,8 +160,8 @@ def claim_table(claims: list[dict]) -> Table | None:
             {
                 "claim": c["claim"],
                 "what is measured": c["measure"],
-                "published": _number(c["published"], PUBLISHED_FORMS.get(c["unit"], form)),
-                "measured": None if c["measured"] is None else _number(c["measured"], form),
+                "published": show_value(c["published"], PUBLISHED_FORMS.get(c["unit"], form)),
+                "measured": show_value(c["measured"], form),
                 "interval": _interval(c["interval"], form),
                 "level": c["level"],
                 "n": c["n"],
@@ -187,11 +178,5 @@ def claim_table(claims: list[dict]) -> Table | None:
 
 
 def _interval(interval: Sequence[float] | None, form: str) -> str | None:
-    ends = dict.fromkeys(_number(x, form) for x in interval or ())
+    ends = dict.fromkeys(show_value(x, form) for x in interval or ())
     return "\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}".join(ends) or None
-
-
-def _number(value: str | float, form: str) -> str:
-    if isinstance(value, str):
-        return value
-    return f"{round(value) if form == 'd' else value:{form}}".replace("-", "−")

@@ -63,18 +63,13 @@ class NGram:
     """
 
     def __init__(self, sequences: Sequence[np.ndarray], order: int, vocabulary_size: int) -> None:
-        """sequences: arrays of ids, of any lengths; no gram reaches over the end of one. ValueError where order is under 1
-        or there is nothing to count."""
-        if order < 1 or not sum(map(len, sequences)):
-            raise ValueError(
-                f"order {order} and {len(sequences)} sequences: needs an order of at least 1 and a character"
-            )
+        """sequences: arrays of ids, of any lengths; no gram reaches over the end of one."""
         self.order, self.vocabulary_size = order, vocabulary_size
         # Of each length: character · number of contexts + context of its distinct grams, sorted.
         self.keys = [np.zeros(1, np.int64)]
         self.occurring: list[Counts] = []  # of lengths from 1: grams counted by how often they occur
         self.preceded: list[Counts] = []  # and by how many different characters stand before them
-        ids = self._checked(np.concatenate(list(sequences)))  # (characters,)
+        ids = np.concatenate(list(sequences))  # (characters,)
         # Of each character in its sequence.
         place = np.concatenate([np.arange(len(s), dtype=np.int32) for s in sequences])
         shorter = np.zeros(len(ids), np.int32)  # number of the gram, one character shorter, that ends at each character
@@ -110,7 +105,6 @@ class NGram:
 
     def by_order(self, ids: np.ndarray) -> np.ndarray:
         """The same for every order from 1 to this one: (order, ..., time - 1)."""
-        ids = self._checked(ids)
         time = np.arange(ids.shape[-1])
         results = np.empty((self.order, *ids.shape))  # (order, ..., time)
         p = np.full(ids.shape, 1 / self.vocabulary_size)  # of the order below, as the orders above go on from it
@@ -125,11 +119,6 @@ class NGram:
             if i < self.order - 1:
                 p = self.preceded[i].interpolate(grams, contexts, p)
         return np.log(results[..., 1:], out=results[..., 1:])
-
-    def _checked(self, ids: np.ndarray) -> np.ndarray:
-        if ids.size and not 0 <= ids.min() <= ids.max() < self.vocabulary_size:
-            raise ValueError(f"ids from {ids.min()} to {ids.max()}: the vocabulary has {self.vocabulary_size}")
-        return ids.astype(np.min_scalar_type(self.vocabulary_size - 1))
 
 
 def chunk_rows(corpus: Corpus, chunks: np.ndarray, config: Config) -> np.ndarray:

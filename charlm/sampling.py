@@ -5,12 +5,13 @@ distribution that temperature, top-k and top-p shape. The model reads one charac
 bits for a text whatever is written beside it and on however many threads.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise, repeat
 from threading import Event
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,30 +68,18 @@ def uniforms(seed: int, samples: np.ndarray, positions: np.ndarray) -> np.ndarra
 def temperature_softmax(logits: np.ndarray, temperature: np.ndarray | float) -> np.ndarray:
     """exp(z_i / T) / Σ_j exp(z_j / T) over the last axis in float64, for logits (..., vocabulary).
 
-    T = 0 is the limit: all on the first of the largest logits (greedy). `temperature` is a number or an array that
-    broadcasts against logits[..., :1].
+    `temperature` is a number or an array that broadcasts against logits[..., :1].
     """
-    t = np.asarray(temperature, np.float64)
     with np.errstate(over="ignore"):  # z / T may overflow to -inf
-        p = boltzmann(logits, t, _zeros(t))
-    return p / p.sum(axis=-1, keepdims=True)
+        weights = boltzmann(logits, temperature)
+    return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def _zeros(temperature: np.ndarray) -> np.ndarray | None:
-    """Where the temperature is 0; None for nowhere, which most calls say, and which saves them steps."""
-    return None if temperature.all() else temperature == 0
-
-
-def boltzmann(logits: np.ndarray, temperature: np.ndarray, greedy: np.ndarray | None) -> np.ndarray:
-    """temperature_softmax() up to a factor for each distribution, in few steps. greedy: where the temperature is 0, None
-    for nowhere."""
-    # The largest logit is subtracted before the division, so no T > 0 overflows; a tiny one takes exp to 0, as it should.
+def boltzmann(logits: np.ndarray, temperature: np.ndarray | float) -> np.ndarray:
+    """temperature_softmax() up to a factor for each distribution, in few steps."""
+    # The largest logit is subtracted before the division, so no temperature overflows; a tiny one takes exp to 0.
     z = np.subtract(logits, logits.max(axis=-1, keepdims=True), dtype=np.float64)
-    if greedy is None:
-        return np.exp(z / temperature)
-    likeliest = np.arange(z.shape[-1]) == z.argmax(axis=-1)[..., None]  # one character, though several be equal
-    weights = np.exp(z / np.where(greedy, 1, temperature))  # by 1 where nobody looks, and not by 0
-    return np.where(greedy, likeliest, weights)
+    return np.exp(z / temperature)
 
 
 def draw(probabilities: np.ndarray, uniform: np.ndarray) -> np.ndarray:
@@ -140,6 +129,13 @@ def truncate(probabilities: np.ndarray, top_k: np.ndarray | int = 0, top_p: np.n
 
 PIECE = 256  # texts that one thread writes at a time
 TOLD = 32  # characters after which who watches is told of them
+ALLOWED = {  # the least and the largest number that sample() takes
+    "length": (1, 10**9),
+    **dict.fromkeys(("seed", "sample number"), (0, 2**32 - 1)),
+    "temperature": (0, 1e300),
+    "top_k": (0, 10**9),
+    "top_p": (1e-9, 1),
+}
 STRIP = 128  # outputs of a product that one thread sums at a time for a single text
 
 
@@ -285,17 +281,23 @@ class Stepper:
 # Logits of given text
 
 
+def on_cpu(weights: dict[str, Tensor], config: Config, **changes: Any) -> tuple[CharModel, Config]:
+    """A trained model to read with, without dropout, and its configuration on the CPU, with changes."""
+    config = replace(config, device="cpu", **changes)
+    model = CharModel(len(weights["head.bias"]), config)
+    model.load_state_dict(weights)
+    return model.eval(), config
+
+
 def chunk_logits(
     weights: dict[str, Tensor], config: Config, ids: np.ndarray, chunks: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits of every character of the chunks given those before it in its chunk, and the characters themselves:
     float32 (time, chunks, vocabulary) and int64 (time, chunks). On the CPU, each chunk from a zero state."""
-    cpu = replace(config, device="cpu", precision="float32", batch_size=len(chunks))
-    model = CharModel(len(weights["head.bias"]), cpu)
-    model.load_state_dict(weights)
+    model, cpu = on_cpu(weights, config, precision="float32", batch_size=len(chunks))
     ((inputs, targets),) = core.batches(ids, chunks, cpu)
     with core.arithmetic(cpu), torch.no_grad():
-        logits, _ = model.eval()(inputs)
+        logits, _ = model(inputs)
         return logits.numpy(), targets.numpy()
 
 
@@ -342,24 +344,27 @@ def sample(
     of the distribution that the temperature gives. The character at position t of a text (from 0, the prompt
     included) is drawn with the uniform number that Philox gives for key (seed, number of the sample) and counter t:
     so a text is decided by weights, prompt, these three, seed and its number in `numbers` (default: all 0) alone.
-    Raises CharlmError for an empty prompt, a character outside the vocabulary, a negative or non-finite
-    temperature, a negative top_k, a top_p outside (0, 1], a length below 1, or a seed or number outside 32 bits.
+    At a temperature of 0 it is the first of the likeliest. Raises CharlmError for an empty prompt, a character outside the
+    vocabulary, or a number outside ALLOWED.
     """
     numbers = [0] * len(prompts) if numbers is None else numbers
-    temperatures = np.broadcast_to(np.asarray(temperature, np.float64), len(prompts))[:, None]  # (samples, 1)
+    temperatures = np.broadcast_to(np.asarray(temperature, np.float64), len(prompts))
     top_ks = np.broadcast_to(top_k, len(prompts))
     top_ps = np.broadcast_to(top_p, len(prompts))
-    if not (np.isfinite(temperatures) & (temperatures >= 0)).all():
-        raise CharlmError(
-            f"temperature = {temperature}: needs a number of at least 0 (0 takes the likeliest character)"
-        )
-    _check_truncation(top_ks, top_ps)
-    _check_request(prompts, length, seed, numbers)
+    if not prompts or not all(prompts):
+        raise CharlmError("an empty prompt: give at least one character to start from")
+    given: dict[str, Iterable] = {"length": [length], "seed": [seed], "sample number": numbers}
+    given |= {"temperature": temperatures, "top_k": top_ks, "top_p": top_ps}
+    for name, values in given.items():
+        low, high = ALLOWED[name]
+        for value in values:
+            if not low <= value <= high:
+                raise CharlmError(f"{name} = {value}: needs a number from {low} to {high}")
 
     text, ends = _begun(prompts, vocab, length)  # (time, samples), (samples,)
     uniform = uniforms(seed, np.asarray(numbers), np.arange(len(text))).T.copy()  # (time, samples)
-    greedy = _zeros(temperatures)
-    temperatures = np.maximum(temperatures, 1e-200)  # the same texts, and no overflow
+    top_ks = np.where(temperatures == 0, 1, top_ks)
+    temperatures = np.maximum(temperatures, 1e-200)[:, None]  # (samples, 1); the same texts, and no overflow
     truncated = top_ks.any() or (top_ps < 1).any()
     first, last = ends.min(), ends.max()
     step = Stepper(weights, config)
@@ -375,7 +380,7 @@ def sample(
             logits, state = step(text[t - 1, piece], state)  # (texts, vocabulary)
             if t < first:  # all are still within their prompts
                 continue
-            p = boltzmann(logits, temperatures[piece], None if greedy is None else greedy[piece])
+            p = boltzmann(logits, temperatures[piece])
             if truncated:
                 p = truncate(p, top_ks[piece], top_ps[piece])
             drawn = draw(p, uniform[t, piece])
@@ -386,24 +391,6 @@ def sample(
 
     _on_threads(write, _pieces(len(prompts)))
     return [decode(text[: end + length, row], vocab) for row, end in enumerate(ends)]
-
-
-def _check_truncation(top_ks: np.ndarray, top_ps: np.ndarray) -> None:
-    if top_ks.dtype.kind not in "iu" or (top_ks < 0).any():
-        raise CharlmError(f"top_k = {top_ks.min()}: needs a whole number of at least 0 (0 keeps all characters)")
-    good = (top_ps > 0) & (top_ps <= 1)
-    if not good.all():
-        raise CharlmError(f"top_p = {top_ps[~good][0]}: needs a number above 0 and at most 1 (1 keeps all characters)")
-
-
-def _check_request(prompts: Sequence[str], length: int, seed: int, numbers: Sequence[int]) -> None:
-    if length < 1:
-        raise CharlmError(f"length = {length}: needs a whole number of at least 1")
-    if not prompts or not all(prompts):
-        raise CharlmError("an empty prompt: give at least one character to start from")
-    for name, value in (("seed", seed), *(("sample number", n) for n in numbers)):
-        if not 0 <= value < 2**32:
-            raise CharlmError(f"{name} = {value}: needs a whole number from 0 to {2**32 - 1}")
 
 
 def _begun(prompts: Sequence[str], vocab: str, length: int) -> tuple[np.ndarray, np.ndarray]:

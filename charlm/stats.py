@@ -187,14 +187,7 @@ def direction(interval: Interval | None, n: int, margin: float = MARGIN) -> str:
 def claim_verdict(found: str, claimed: str) -> str:
     """What a direction says of the claim that it is `claimed`, LOWER or HIGHER: confirmed or refuted, or itself where there
     is none."""
-    other = LOWER if claimed == HIGHER else HIGHER
-    return {claimed: "confirmed", other: "refuted"}.get(found, found)
-
-
-def verdict_of_both(first: str, second: str) -> str:
-    """The verdict on a claim with two parts that both have to hold: that of the weaker part."""
-    order = ["not judged", "refuted", "no difference that matters", "too close to call", "confirmed"]
-    return min(first, second, key=order.index)
+    return "confirmed" if found == claimed else {LOWER: "refuted", HIGHER: "refuted"}.get(found, found)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -389,11 +382,12 @@ def ranking(contrasts: Sequence[Contrast]) -> str:
     return ", then ".join(said) or "no two cells are compared"
 
 
-def weakest(*contrasts: Contrast, claimed: str = HIGHER) -> Contrast:
-    """Of contrasts that all have to be on the claimed side, the one that is least so: its verdict is that on all."""
-    other = LOWER if claimed == HIGHER else HIGHER
-    order = [NOT_JUDGED, other, SAME, OPEN, claimed]
-    return min(contrasts, key=lambda c: order.index(c.verdict))
+WEAKEST_FIRST = (NOT_JUDGED, LOWER, SAME, OPEN, HIGHER)  # of verdicts on what is claimed to be higher
+
+
+def weakest(*contrasts: Contrast) -> Contrast:
+    """Of contrasts that all have to be higher, the one that is least so: its verdict is that on all."""
+    return min(contrasts, key=lambda c: WEAKEST_FIRST.index(c.verdict))
 
 
 def say_all(
@@ -408,6 +402,6 @@ def say_all(
     return few
 
 
-def per_cell(contrasts: dict[str, Contrast], spec: str = "short") -> str:
+def per_cell(contrasts: dict[str, Contrast]) -> str:
     """'0.0124 nats higher (RNN) and 0.0021 nats lower (LSTM)'; none where there is no contrast."""
-    return listed(f"{c:{spec}} ({cell.upper()})" for cell, c in contrasts.items()) if contrasts else ""
+    return listed(f"{c:short} ({cell.upper()})" for cell, c in contrasts.items()) if contrasts else ""

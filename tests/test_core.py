@@ -25,23 +25,11 @@ def test_the_default_configuration_is_the_protocol_of_the_study():
     "field, value",
     [
         ("cell", "transformer"),
-        ("hidden_size", 0),
         ("layers", 1.5),
-        ("learning_rate", 0),
         ("learning_rate", float("nan")),
-        ("learning_rate", float("inf")),
-        ("batch_size", -1),
         ("chunk_length", True),
-        ("validation_share", 1.0),
-        ("epochs", "many"),
-        ("patience", 0),
-        ("seed", -1),
-        ("seed", 2**32),
-        ("split", "random"),
         ("split_seed", "seed"),
-        ("split_seed", -1),
         ("precision", "float16"),
-        ("device", "tpu"),
         ("hidden_size", 10**400),
         ("learning_rate", 10**400),
         *((name, high * 2) for name, (_, high) in core.RANGES.items()),
@@ -86,7 +74,7 @@ def test_a_sequential_split_keeps_the_end_of_the_text_for_validation():
     assert train.tolist() == list(range(8)) and validation.tolist() == [8, 9]
 
 
-@pytest.mark.parametrize("n_characters, n_chunks", [(0, 0), (30, 0), (31, 1), (60, 1), (61, 2)])
+@pytest.mark.parametrize("n_characters, n_chunks", [(0, 0), (30, 0), (31, 1), (61, 2)])
 def test_a_chunk_needs_a_last_target(n_characters, n_chunks):
     assert core.count_chunks(n_characters, 30) == n_chunks
 
@@ -105,12 +93,6 @@ def test_targets_are_the_inputs_shifted_by_one():
 
 # ---------------------------------------------------------------------------------------------------------------------
 # model and training
-
-
-def test_same_seed_same_weights_and_another_seed_others():
-    a, b, c = (core.initial_weights(5, Config(hidden_size=4, seed=s)) for s in (0, 0, 1))
-    assert all(torch.equal(a[k], b[k]) for k in a)
-    assert not torch.equal(a["head.weight"], c["head.weight"])
 
 
 def test_drawing_initial_weights_leaves_the_global_generator_alone():
@@ -169,14 +151,11 @@ def test_an_epoch_leaves_the_state_before_it_as_it_was(tiny, tiny_config):
     assert all(torch.equal(first.moments[k], copies[k]) for k in copies)
 
 
-def test_training_stops_after_patience_epochs_without_a_better_validation_loss():
+def test_training_stops_at_the_last_epoch_or_after_patience_epochs_without_a_better_loss():
     config = Config(epochs=50, patience=2)
     assert not core.is_finished(State({}, {}, history=history(3, 2, 2.5)), config)
     assert core.is_finished(State({}, {}, history=history(3, 2, 2.5, 2)), config)  # equal is not better
     assert not core.is_finished(State({}, {}, history=history(3, 2, 2.5, 1.9)), config)
-
-
-def test_training_stops_at_the_last_epoch():
     assert core.is_finished(State({}, {}, history=history(3, 2)), Config(epochs=2))
 
 
@@ -218,9 +197,6 @@ def test_a_prompt_is_encoded_by_its_place_in_the_vocabulary():
 def test_a_prompt_outside_the_vocabulary_names_character_and_position():
     with pytest.raises(CharlmError, match=r"prompt: .* of 3 characters: 'é' \(U\+00E9\) at position 3, '😀'"):
         encode("abéé😀", "abc")
-
-
-def test_only_the_first_five_strange_characters_are_named():
     with pytest.raises(CharlmError, match=r"'5' \(U\+0035\) at position 5 and 4 more"):
         encode("123456789123", "abc")
 

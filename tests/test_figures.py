@@ -148,14 +148,11 @@ CASES = {
     "gradients that end": lambda: gradient_norms({"now": with_gradient(*[1.0] * 9, *[0.0] * 21)}, 30),
     "gradients of zero": lambda: gradient_norms({"now": with_gradient(*[0.0] * 30)}, 30),
     "n-gram floor": lambda: ngram_floor(make_measured()),
-    "n-gram floor, diverged": lambda: ngram_floor([*make_measured(["lstm"]), DIVERGED]),
     "n-gram floor, all alike": lambda: ngram_floor(make_measured(loss=1.5, ngram=1.5)),
     "positions": lambda: loss_by_position(make_measured()),
     "gap": lambda: gap_steps(make_measured()),
-    "gap, diverged": lambda: gap_steps([*make_measured(["lstm"]), DIVERGED]),
     "gap by epoch": lambda: gap_by_epoch(make_measured()),
     "gap by epoch and text": lambda: gap_by_epoch(make_measured(), by_length()),
-    "gap by epoch of nothing finished": lambda: gap_by_epoch([DEAD], by_length()),
     "half and half": lambda: half_and_half(make_measured()),
 }
 
@@ -227,9 +224,7 @@ def test_the_cells_stand_side_by_side_on_one_scale_that_has_their_ends(monkeypat
     assert low < min(marks) and max(marks) < high and high - low < 1.2
 
 
-@pytest.mark.parametrize(
-    "case", ["curves with a diverged run", "overfitting, diverged", "n-gram floor, diverged", "gap, diverged"]
-)
+@pytest.mark.parametrize("case", ["curves with a diverged run", "overfitting, diverged"])
 def test_diverged_runs_are_named_and_not_drawn(case):
     figure = drawn(case)
     assert "diverged and is in no mean" in figure.caption

@@ -18,7 +18,6 @@ from charlm_core import CharlmError, Config, decode
 @pytest.mark.parametrize(
     "counter, key, expected",
     [  # the known answers that the authors of Philox publish with their library
-        ([0] * 4, [0] * 2, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
         ([0xFFFFFFFF] * 4, [0xFFFFFFFF] * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
         (
             [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
@@ -38,20 +37,12 @@ def test_uniforms_are_uniform_and_depend_on_seed_sample_and_position_alone():
     assert sampling.uniforms(8, np.array([13]), np.array([77]))[0, 0] != u[13, 77]
 
 
-@pytest.mark.parametrize("temperature", [1e-300, 0.01, 0.5, 1, 10, 1e300])
+@pytest.mark.parametrize("temperature", [1e-300, 0.7, 1e300])
 def test_the_softmax_is_a_distribution_at_every_temperature(temperature):
     p = sampling.temperature_softmax(np.array([[1e4, -1e4, 0.0, 9999.0]]), temperature)
     assert np.isfinite(p).all() and p.sum() == pytest.approx(1)
-
-
-def test_the_softmax_follows_its_formula():
     z = np.array([1.0, 2.0, -0.5])
-    expected = np.exp(z / 0.7) / np.exp(z / 0.7).sum()
-    assert sampling.temperature_softmax(z, 0.7) == pytest.approx(expected)
-
-
-def test_temperature_zero_takes_the_first_of_the_likeliest():
-    assert sampling.temperature_softmax(np.array([[0.0, 2.0, 2.0]]), 0.0).tolist() == [[0, 1, 0]]
+    assert sampling.temperature_softmax(z, 0.7) == pytest.approx(np.exp(z / 0.7) / np.exp(z / 0.7).sum())
 
 
 P = np.array([[0.1, 0.5, 0.15, 0.25]])
@@ -62,20 +53,14 @@ P = np.array([[0.1, 0.5, 0.15, 0.25]])
     [
         (1, 1.0, [0, 1, 0, 0]),
         (2, 1.0, [0, 2 / 3, 0, 1 / 3]),
+        (9, 1.0, P[0]),
         (0, 0.5, [0, 1, 0, 0]),  # the first alone reaches the half
         (0, 0.51, [0, 2 / 3, 0, 1 / 3]),
-        (0, 0.76, [0, 0.5 / 0.9, 0.15 / 0.9, 0.25 / 0.9]),
         (2, 0.66, [0, 1, 0, 0]),  # two thirds of what the two likeliest have
     ],
 )
 def test_truncation_keeps_the_likeliest_and_makes_them_sum_to_one(top_k, top_p, kept):
     assert sampling.truncate(P, top_k, top_p) == pytest.approx(np.array([kept]))
-
-
-@pytest.mark.parametrize("top_k", [0, 4, 9])
-def test_truncation_that_keeps_all_keeps_every_bit(top_k):
-    p = sampling.temperature_softmax(np.random.default_rng(0).normal(size=(50, 4)), 1.0)
-    assert (sampling.truncate(p, top_k, 1.0) == p).all()
 
 
 def test_truncation_takes_the_first_of_equals_and_each_row_by_its_own():
@@ -105,14 +90,6 @@ def test_a_character_of_probability_zero_is_never_drawn():
     assert sampling.draw(p, np.array([np.nextafter(1, 0)])) == [1]
 
 
-def test_drawn_characters_follow_the_softmax():
-    logits = np.array([0.3, -1.0, 2.0, 0.0, -4.0])
-    p = sampling.temperature_softmax(logits, 0.8)
-    u = sampling.uniforms(1, np.arange(20_000), np.arange(1))[:, 0]
-    counts = np.bincount(sampling.draw(np.tile(p, (20_000, 1)), u), minlength=5)
-    assert stats.chisquare(counts, p * 20_000).pvalue > 0.001
-
-
 @pytest.mark.parametrize("cell", core.CELLS)
 def test_reading_character_by_character_gives_the_logits_of_the_model(tiny, tiny_config, cell):
     config = replace(tiny_config, cell=cell)
@@ -128,10 +105,10 @@ def test_a_text_does_not_depend_on_its_batch(cell, hidden):
     vocab = "".join(map(chr, range(48, 48 + 65)))
     config = Config(cell=cell, hidden_size=hidden, device="cpu", precision="float32")
     weights = core.initial_weights(len(vocab), config)
-    many = sampling.sample(weights, config, vocab, ["A"] * 70, 60, 0.9, seed=3, numbers=range(70))
-    for n in (1, 2, 5, 17, 64):
-        assert sampling.sample(weights, config, vocab, ["A"] * n, 60, 0.9, seed=3, numbers=range(n)) == many[:n]
-    beside_another = sampling.sample(weights, config, vocab, ["A", "LONG"], 60, [0.9, 5.0], seed=3, numbers=[4, 9])
+    many = sampling.sample(weights, config, vocab, ["A"] * 20, 40, 0.9, seed=3, numbers=range(20))
+    for n in (1, 2, 17):
+        assert sampling.sample(weights, config, vocab, ["A"] * n, 40, 0.9, seed=3, numbers=range(n)) == many[:n]
+    beside_another = sampling.sample(weights, config, vocab, ["A", "LONG"], 40, [0.9, 5.0], seed=3, numbers=[4, 9])
     assert beside_another[0] == many[4]
 
 
@@ -154,26 +131,30 @@ def test_when_one_piece_of_texts_is_interrupted_the_others_stop():
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.fixture(params=[1, 2])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 def test_a_text_does_not_depend_on_how_many_are_written_at_a_time(trained, threads, monkeypatch):
     def texts():
         return sampling.sample(*load_weights(trained[0]), ["B", "Clara"] * 5, 30, 0.8, numbers=range(10))
 
-    together, before = texts(), torch.get_num_threads()
+    together = texts()
     monkeypatch.setattr(sampling, "PIECE", 3)
-    torch.set_num_threads(threads)
-    try:
-        assert texts() == together
-        assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
+    assert texts() == together and torch.get_num_threads() == threads
 
 
 @pytest.mark.filterwarnings("error")
-def test_the_lowest_temperatures_are_greedy_and_quiet(trained):
+def test_the_lowest_temperatures_take_the_first_of_the_likeliest_and_are_quiet(trained):
     model = load_weights(trained[0])
     zero, *tiny = sampling.sample(*model, ["B"] * 3, 30, [0.0, 1e-300, 1e-30])
     assert tiny == [zero, zero]
+    alike = {name: torch.zeros_like(w) for name, w in model[0].items()}
+    assert sampling.sample(alike, *model[1:], ["B"], 3, 0.0) == ["B" + 3 * model[2][0]]
 
 
 @pytest.mark.parametrize("one_dnn", [True, False])
@@ -191,14 +172,13 @@ def test_the_bits_of_a_row_do_not_depend_on_the_rows_beside_it(cell, one_dnn, mo
         return out
 
     many = logits(100)
-    for rows in (1, 2, 3, 7, 8, 30):
+    for rows in (1, 2, 7, 30):
         assert np.array_equal(logits(rows), many[:rows])
 
 
 @pytest.mark.parametrize("rows", [1, 30, 300])
 def test_the_bits_of_a_row_do_not_depend_on_the_number_of_threads(rows):
-    threads = torch.get_num_threads()
-    config = Config(device="cpu", precision="float32")
+    before, config = torch.get_num_threads(), Config(device="cpu", precision="float32")
     step = Stepper(core.initial_weights(65, config), config)
     found = []
     try:
@@ -207,7 +187,7 @@ def test_the_bits_of_a_row_do_not_depend_on_the_number_of_threads(rows):
             logits, state = step(np.arange(rows) % 65, step.zero_state(rows))
             found.append(step(logits.argmax(axis=1), state)[0])
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
     assert np.array_equal(found[0], found[1])
 
 
@@ -236,13 +216,9 @@ def test_a_sample_is_its_prompt_and_length_characters_more(trained):
     [
         ({"prompts": ["é"]}, r"U\+00E9"),
         ({"prompts": [""]}, "empty prompt"),
-        ({"temperature": -0.1}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),
         ({"top_k": -1}, "top_k = -1"),
-        ({"top_k": 2.5}, "top_k = 2.5"),
         ({"top_p": 0.0}, "top_p = 0.0"),
-        ({"top_p": 1.01}, "top_p = 1.01"),
-        ({"top_p": float("nan")}, "top_p = nan"),
         ({"length": 0}, "length"),
         ({"seed": -1}, "seed"),
         ({"numbers": [2**32]}, "sample number"),
@@ -260,17 +236,11 @@ def test_default_prompts_are_the_studys_or_the_first_letters_there_are():
     assert sampling.default_prompts("01") == ["0", "1"]
 
 
-@pytest.mark.parametrize("threads", [1, 2])
 def test_who_watches_is_given_the_first_text_and_no_other(trained, threads, monkeypatch):
-    weights, config, vocab = load_weights(trained[0])
+    model = load_weights(trained[0])
     monkeypatch.setattr(sampling, "PIECE", 2)
     pieces: list[str] = []
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        prompts = ["the ", "C", "BRUTUS: of my", "k"]
-        texts = sampling.sample(weights, config, vocab, prompts, 100, 0.8, watch=pieces.append)
-    finally:
-        torch.set_num_threads(before)
+    prompts = ["the ", "C", "BRUTUS: of my", "k"]
+    texts = sampling.sample(*model, prompts, 100, 0.8, watch=pieces.append)
     assert "".join(pieces) == texts[0] and len(pieces) > 2
-    assert texts == sampling.sample(weights, config, vocab, prompts, 100, 0.8)
+    assert texts == sampling.sample(*model, prompts, 100, 0.8)

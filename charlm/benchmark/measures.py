@@ -13,7 +13,6 @@ dynamic       the same, and the weights go on learning from the text that was re
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ import charlm_core as core
 from charlm.records import Record, Records, finished, of_cell
 from charlm.runs.folder import RUNS, load_weights
 from charlm.runs.sweep import count_cores
+from charlm.sampling import on_cpu
 from charlm_core import CharModel, Config, Corpus, Memory
 
 CUT = 1_003_854  # characters: the first nine tenths of tiny shakespeare, as nanoGPT cuts it
@@ -67,10 +67,9 @@ def _choosing_loss(r: Record) -> float:
 
 def trained_model(folder: Path) -> CharModel:
     """The model of a finished run, for reading, with the weights of its last epoch: no validation loss chose them."""
-    weights, config, vocab = load_weights(folder, "last")
-    model = CharModel(len(vocab), replace(config, device="cpu"))
-    model.load_state_dict(weights)
-    return model.eval()
+    weights, config, _ = load_weights(folder, "last")
+    model, _ = on_cpu(weights, config)
+    return model
 
 
 def text_between(corpus: Corpus, begin: int, end: int | None = None) -> Tensor:
@@ -87,13 +86,11 @@ def character_losses(model: CharModel, inputs: Tensor, targets: Tensor, state: M
 @torch.no_grad()
 def window_losses(model: CharModel, text: Tensor) -> list[Tensor]:
     """Losses window by window, (time,) each; the last window may be shorter."""
-    n = (len(text) - 1) // WINDOW
-    inputs = text[: n * WINDOW].view(n, WINDOW).T  # (time, windows)
-    targets = text[1 : n * WINDOW + 1].view(n, WINDOW).T
+    n = core.count_chunks(len(text), WINDOW)
+    config = Config(chunk_length=WINDOW, batch_size=WINDOWS_A_BATCH, device="cpu")
     losses: list[Tensor] = []
-    for first in range(0, n, WINDOWS_A_BATCH):
-        some = slice(first, first + WINDOWS_A_BATCH)
-        of_rows, _ = character_losses(model, inputs[:, some], targets[:, some])
+    for inputs, targets in core.batches(text.numpy(), np.arange(n), config):
+        of_rows, _ = character_losses(model, inputs, targets)
         losses += of_rows.T  # (rows, time)
     if n * WINDOW < len(text) - 1:
         rest = text[n * WINDOW :, None]  # (time + 1, 1)
@@ -102,33 +99,25 @@ def window_losses(model: CharModel, text: Tensor) -> list[Tensor]:
     return losses
 
 
-@torch.no_grad()
-def carried_losses(model: CharModel, text: Tensor) -> Tensor:
-    """Loss of every character but the first (n - 1,), each given all of the text before it."""
+def carried_losses(model: CharModel, text: Tensor, rate: float | None = None) -> Tensor:
+    """Loss of every character but the first (n - 1,), each given all of the text before it; with a learning rate by weights
+    that have learnt from it, which changes the model."""
+    dynamic = rate is not None
+    length = STEP_LENGTH if dynamic else PASS_LENGTH
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate or 0.0)
     losses = []
     state: Memory = None
-    for first in range(0, len(text) - 1, PASS_LENGTH):
-        piece = text[first : first + PASS_LENGTH + 1, None]  # (time + 1, 1)
-        of_piece, state = character_losses(model, piece[:-1], piece[1:], state)
-        losses.append(of_piece[:, 0])
-    return torch.cat(losses)
-
-
-def dynamic_losses(model: CharModel, text: Tensor, rate: float) -> Tensor:
-    """Loss of every character but the first (n - 1,), each given all of the text before it, by weights that have learnt from
-    it. The model is changed."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
-    losses = []
-    state: Memory = None
-    for first in range(0, len(text) - 1, STEP_LENGTH):
-        piece = text[first : first + STEP_LENGTH + 1, None]  # (time + 1, 1)
-        of_piece, state = character_losses(model, piece[:-1], piece[1:], state)
-        state = tree_map(Tensor.detach, state)
-        losses.append(of_piece[:, 0].detach())
-        optimizer.zero_grad()
-        of_piece.mean().backward()
-        clip_grad_norm_(model.parameters(), 1.0)  # as in training
-        optimizer.step()
+    with torch.set_grad_enabled(dynamic):
+        for first in range(0, len(text) - 1, length):
+            piece = text[first : first + length + 1, None]  # (time + 1, 1)
+            of_piece, state = character_losses(model, piece[:-1], piece[1:], state)
+            state = tree_map(Tensor.detach, state)
+            losses.append(of_piece[:, 0].detach())
+            if dynamic:
+                optimizer.zero_grad()
+                of_piece.mean().backward()
+                clip_grad_norm_(model.parameters(), 1.0)  # as in training
+                optimizer.step()
     return torch.cat(losses)
 
 
@@ -164,7 +153,7 @@ def with_dynamic_rates(records: Records, corpus: Corpus, runs: Path = RUNS) -> l
 def _dynamic_loss(tried: tuple[Path, Tensor, float]) -> list[float]:
     folder, text, rate = tried
     with _reading():
-        losses = dynamic_losses(trained_model(folder), text, rate)
+        losses = carried_losses(trained_model(folder), text, rate)
     return [rate, float(losses.double().mean())]
 
 
@@ -210,7 +199,7 @@ def _measured(
             windows = window_losses(model, text)
             losses = {WINDOWS: torch.cat(windows), CARRIED: carried_losses(model, text)}
             if dynamic_rate is not None and r["cell"] == "lstm":
-                losses[DYNAMIC] = dynamic_losses(model, text, dynamic_rate)
+                losses[DYNAMIC] = carried_losses(model, text, dynamic_rate)
         return r, losses, random_batches_error(windows)
 
     return _on_all_cores(losses_of, finished(records))

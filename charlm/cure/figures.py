@@ -24,7 +24,6 @@ from charlm.drawing import (
 )
 from charlm.records import Record, Records, cells_in, finished, of_cell
 from charlm.show import Figure
-from charlm.stats import Estimate
 
 
 @drawn_twice
@@ -88,7 +87,7 @@ def _curves(ax: Axes, cell: str, without: Records, treated: Records) -> list[dic
 
 
 def _counting_line(ax: Axes, records: Sequence[Record]) -> None:
-    measured = list({r["seed"]: r for r in records if r.get("counting") is not None}.values())
+    measured = [r for r in records if r.get("counting") is not None]
     if not measured:
         return
     e = stats.seed_estimate(measured, "counting")
@@ -105,26 +104,21 @@ def loss_by_length(records: Records, treated: Records) -> Figure | None:
     if not done:
         return None
     canvas, (ax,) = panels(1, 2.3)
-    rows, means = [], {}
+    rows: list[dict] = []
+    means = {}
     for times in sorted({measures.text_share(r) for r in done}):
         runs = [r for r in done if measures.text_share(r) == times]
-        means[times] = stats.seed_estimate(runs, "val_loss_best")
-        rows += [{"times": times, "dropout": 0.0, "seed": r["seed"], "val_loss_best": r["val_loss_best"]} for r in runs]
-        _seeds(ax, times, means[times], GREY, "s")
-    ax.plot(list(means), [e.known_mean for e in means.values()], color=GREY, lw=1.5)
+        means[times] = _seeds(ax, times, runs, GREY, "s", rows)
+    ax.plot(list(means), list(means.values()), color=GREY, lw=1.5)
     middle = list(means)[len(means) // 2]
-    label_point(ax, "without the cure", (middle, means[middle].known_mean), (6, 4), GREY)
+    label_point(ax, "without the cure", (middle, means[middle]), (6, 4), GREY)
     seeds = {r["seed"] for r in done}
     lstm = [r for r in finished(of_cell(treated, "lstm")) if r["seed"] in seeds]
     caption = "Best validation loss by the length of the text."
     if lstm:
-        e = stats.seed_estimate(lstm, "val_loss_best")
-        _seeds(ax, min(means), e, colour("lstm"), "D")
-        label_point(ax, "with the cure", (min(means), min(e.values.values())), (-4, -17), colour("lstm"))
-        rows += [
-            {"times": min(means), "dropout": r["dropout"], "seed": r["seed"], "val_loss_best": r["val_loss_best"]}
-            for r in lstm
-        ]
+        _seeds(ax, min(means), lstm, colour("lstm"), "D", rows)
+        lowest = min(r["val_loss_best"] for r in lstm)
+        label_point(ax, "with the cure", (min(means), lowest), (-4, -17), colour("lstm"))
         caption = "Best validation loss by the length of the text, and what the cure makes of the shortest; each mark is a run."
     ax.set_xscale("log", base=2)
     ax.set_xticks(list(means), [f"{times} ×" for times in means])
@@ -132,11 +126,16 @@ def loss_by_length(records: Records, treated: Records) -> Figure | None:
     ax.set_xlabel(f"the study's {done[0]['validation_characters']:,} characters")
     ax.set_ylabel("best validation loss\n(nats per character)")
     ax.grid()
-    said = "; ".join(f"{times} times {e.known_mean:.4f}" for times, e in means.items())
-    return finish(
-        canvas, "more-text", caption, f"Dots of loss over length of text. Means without the cure: {said}.", rows
-    )
+    said = "; ".join(f"{times} times {mean:.4f}" for times, mean in means.items())
+    alt = f"Dots of loss over length of text. Means without the cure: {said}."
+    return finish(canvas, "more-text", caption, alt, rows)
 
 
-def _seeds(ax: Axes, times: int, e: Estimate, c: str, marker: str) -> None:
-    ax.plot([times] * e.n, list(e.values.values()), marker, color=c, ms=5, mec=INK, mew=0.4, zorder=3)
+def _seeds(ax: Axes, times: int, runs: Records, c: str, mark: str, rows: list[dict]) -> float:
+    """The best loss of every run at its length of text, added to the rows. Returns the mean."""
+    e = stats.seed_estimate(runs, "val_loss_best")
+    ax.plot([times] * e.n, list(e.values.values()), mark, color=c, ms=5, mec=INK, mew=0.4, zorder=3)
+    for r in runs:
+        about = {"times": times, "dropout": r.get("dropout", 0.0), "seed": r["seed"]}
+        rows.append(about | {"val_loss_best": r["val_loss_best"]})
+    return e.known_mean

@@ -1,14 +1,14 @@
 """Larger networks with and without a cure of their overfitting. Functions of the records of studies; losses in nats per
 character."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import charlm_core as core
 from charlm.device import check_device
 from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, load_weights
-from charlm_core import CharModel, Corpus
+from charlm.sampling import on_cpu
+from charlm_core import Corpus
 
 # ---------------------------------------------------------------------------------------------------------------------
 # choosing
@@ -41,12 +41,10 @@ def with_training_at_rest(records: Records, corpus: Corpus, runs: Path = RUNS) -
 
 
 def _training_at_rest(folder: Path, corpus: Corpus) -> float:
-    weights, config, vocab = load_weights(folder, "best")
-    config = replace(config, device="cpu")
+    weights, config, _ = load_weights(folder, "best")
+    model, config = on_cpu(weights, config)
     check_device(config)  # the run may have been trained on another machine
     train, _ = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-    model = CharModel(len(vocab), config)
-    model.load_state_dict(weights)
     with core.arithmetic(config):
         return core.evaluate(model, corpus.ids, train, config)
 

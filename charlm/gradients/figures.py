@@ -1,7 +1,5 @@
 """The figure of gradients: their norm by steps back."""
 
-import math
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator
@@ -28,15 +26,6 @@ from charlm.gradients.measures import FAR, NEAR, VANISHED, fall
 from charlm.records import Records, cells_in, finished, of_cell
 from charlm.show import Figure
 from charlm.stats import seed_estimate, two_digits
-
-SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def power_of_ten(number: float) -> str:
-    """'0.001', and below it '10⁻⁴'."""
-    if 0.001 <= number <= 1000:
-        return f"{number:g}"
-    return "10" + str(round(math.log10(number))).translate(SUPERSCRIPT)
 
 
 def relative(curve: np.ndarray) -> np.ndarray:
@@ -90,7 +79,7 @@ def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
         ax.set_xlim(0, max(longest - 1, 1))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         ax.yaxis.set_major_locator(LogLocator(numticks=6))
-        ax.yaxis.set_major_formatter(lambda y, _: power_of_ten(y))
+        ax.yaxis.set_major_formatter("{x:g}")
         ax.grid()
         label_right(ax, ends)
     name_axes(canvas, "k, steps back", f"gradient, relative to k = {NEAR}")

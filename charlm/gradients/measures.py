@@ -13,7 +13,6 @@ indexed by k. Ratios are averaged over seeds as logarithms.
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,8 @@ import charlm_core as core
 from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.runs.identity import code_hash
-from charlm_core import CharlmError, CharModel, Config, Corpus
+from charlm.sampling import on_cpu
+from charlm_core import CharModel, Config, Corpus
 
 CHARACTERS = 960  # read for each curve: 32 chunks of 30
 LONG = 100  # characters of a window that reaches further back than training did
@@ -43,16 +43,10 @@ def windows(corpus: Corpus, config: Config, length: int) -> np.ndarray:
     """Windows of consecutive text that end where a validation chunk of the run's split ends, each with the character
     that follows: ids (length + 1, windows) of int64, CHARACTERS in all and spread evenly over the text. A window of the
     chunk length is a validation chunk; a longer one begins in the text before it, training text or not.
-
-    Raises CharlmError for a length that does not reach FAR steps back or is longer than the text before every such end.
     """
-    if length <= FAR:
-        raise CharlmError(f"windows of {length} characters do not reach {FAR} steps back: use at least {FAR + 1}")
     _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
     ends = (chunks + 1) * config.chunk_length
     ends = ends[ends >= length]
-    if not len(ends):
-        raise CharlmError(f"no validation chunk has {length} characters before its end: use shorter windows")
     few = min(len(ends), max(2, CHARACTERS // length))
     ends = ends[np.linspace(0, len(ends) - 1, few).astype(int)]  # (windows,)
     places = ends - length + np.arange(length + 1)[:, None]  # (length + 1, windows)
@@ -68,15 +62,14 @@ def longest_window(configs: Sequence[Config], corpus: Corpus) -> int:
     return min(LONG, *ends)
 
 
-def on_cpu(weights: dict[str, Tensor], config: Config) -> tuple[CharModel, Config]:
+def to_differentiate(weights: dict[str, Tensor], config: Config) -> tuple[CharModel, Config]:
     """The model on one CPU thread, whatever it was trained on and in; its weights want no gradient. The recurrent layers are
     in float32. The head is in float64: a character far back may change a loss by less than float32 can tell of it.
     """
-    config = replace(config, device="cpu", precision="float32", threads=1)
-    model = CharModel(len(weights["head.bias"]), config)
-    model.load_state_dict(weights)
+    model, config = on_cpu(weights, config, precision="float32", threads=1)
+    model.requires_grad_(False)
     model.head.double()
-    return model.requires_grad_(False), config
+    return model, config
 
 
 def last_losses(model: CharModel, one_hot: Tensor, following: Tensor) -> Tensor:
@@ -87,7 +80,7 @@ def last_losses(model: CharModel, one_hot: Tensor, following: Tensor) -> Tensor:
 
 def norms(weights: dict[str, Tensor], config: Config, ids: np.ndarray) -> np.ndarray:
     """‖∂L/∂x_{n−k}‖ for windows of ids (length + 1, windows): float64 (length, windows), the first axis is k."""
-    model, config = on_cpu(weights, config)
+    model, config = to_differentiate(weights, config)
     text = torch.from_numpy(ids)
     one_hot = F.one_hot(text[:-1], model.rnn.input_size).float().requires_grad_()  # (length, windows, vocabulary)
     with core.arithmetic(config):
@@ -103,7 +96,7 @@ def changes(weights: dict[str, Tensor], config: Config, ids: np.ndarray) -> np.n
     """By how many nats, up or down, the loss changes when the character NEAR or FAR steps back is replaced by what
     stands there in another window: (2,), medians over the windows where that is another character, NaN without any.
     """
-    model, config = on_cpu(weights, config)
+    model, config = to_differentiate(weights, config)
     steps = (NEAR, FAR)
     texts = np.repeat(ids[None], 1 + len(steps), axis=0)  # (texts, length + 1, windows): as it is, then replaced
     for text, k in zip(texts[1:], steps, strict=True):
@@ -160,7 +153,7 @@ def _kept_curves(folder: Path, corpus: Corpus, length: int | None) -> dict[str, 
         both = [torch.from_numpy(curve(weights, config, corpus, n)) for n in lengths]
         return dict(zip(KEPT_CURVES, both, strict=True))
 
-    depends_on = {"code": code_hash(windows, on_cpu, last_losses, norms, curve), "of": [CHARACTERS, *lengths]}
+    depends_on = {"code": code_hash(windows, to_differentiate, last_losses, norms, curve), "of": [CHARACTERS, *lengths]}
     return kept_measurement(folder, "gradients", depends_on, measure)
 
 

@@ -68,13 +68,8 @@ def mean_curve(records: Records, key: str) -> np.ndarray:
 
 
 def draw_curves(ax: Axes, records: Records, c: str) -> None:
-    """Training loss dashed, and what draw_validation() draws."""
+    """Training loss dashed; mean over seeds bold; every seed thin, its best and last epoch marked."""
     _draw_curve(ax, records, "train_loss", color=c, ls=DASHED)
-    draw_validation(ax, records, c)
-
-
-def draw_validation(ax: Axes, records: Records, c: str) -> None:
-    """Mean over seeds bold; every seed thin, its best and last epoch marked."""
     _draw_curve(ax, records, "val_loss", color=c, ls="solid")
     for r in records:
         ax.plot(r["best_epoch"], r["val_loss_best"], "o", color=c, mec="white", mew=0.6, ms=5.5, zorder=3)
@@ -110,14 +105,6 @@ def curve_rows(records: Records) -> list[dict]:
     return rows
 
 
-def curve_finding(name: str, records: Records) -> str:
-    """Where the curves of one configuration are lowest and end."""
-    if not records:
-        return f"{name}: no run finished"
-    best, last = (span([r[key] for r in records]) for key in ("best_epoch", "epochs"))
-    return f"{name}: lowest at epoch {best}, the end at {last}"
-
-
 def curve_sight(name: str, records: Records) -> str:
     """What the eye sees of the mean curves of one configuration."""
     if not records:
@@ -143,8 +130,11 @@ def loss_curves(records: Records, id: str = "loss-curves") -> Figure:
     known = published_numbers(runs)
     cells = cells_in(runs)
     canvas, axes = panels(len(cells), 3.8, sharex=True, sharey=True)
+    found = []
     for ax, cell in zip(axes, cells, strict=True):
         of_panel = of_cell(runs, cell)
+        best, last = (span([r[key] for r in of_panel]) for key in ("best_epoch", "epochs"))
+        found.append(f"{cell.upper()}: lowest at epoch {best}, the end at {last}")
         draw_curves(ax, of_panel, colour(cell))
         label_curves(ax, of_panel, colour(cell))
         for r in of_panel:
@@ -164,9 +154,8 @@ def loss_curves(records: Records, id: str = "loss-curves") -> Figure:
     if known:
         entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
     legend_below(canvas, entries)
-    found = "; ".join(curve_finding(cell.upper(), of_cell(runs, cell)) for cell in cells)
     seen = " ".join(curve_sight(cell.upper(), of_cell(runs, cell)) for cell in cells)
-    caption = f"{found}. Training loss dashed; seeds thin, mean of the epochs that all reached bold. {note}"
+    caption = f"{'; '.join(found)}. Training loss dashed; seeds thin, mean of the epochs that all reached bold. {note}"
     return finish(canvas, id, caption, f"Loss by epoch. {seen}", curve_rows(runs))
 
 
@@ -195,10 +184,7 @@ def overfitting_curves(base: Records, large: Records) -> Figure | None:
     lowest = min(row["train_loss"] for row in rows)
     axes[0].set_ylim(lowest - 0.08, lowest + 1.3 * CURVES_SHOWN)
     name_axes(canvas, "epoch", "loss (nats)")
-    lines = [
-        legend_entry("validation", GREY, lw=2),
-        legend_entry("training", GREY, lw=2, ls=DASHED),
-    ]
+    lines = [legend_entry("validation", GREY, lw=2), legend_entry("training", GREY, lw=2, ls=DASHED)]
     legend_below(canvas, [*lines, *marks()])
     caption = (
         f"Hidden size / learning rate {size_and_rate(base[0])} in colour, {size_and_rate(large[0])} in black; seeds thin, the "

@@ -1,4 +1,5 @@
-"""Figures of measured runs: beside n-gram models, by position in the chunk, and the steps of the gap."""
+"""Figures of measured runs, all finished: beside n-gram models, by position in the chunk, and the steps of the gap. None of no
+run."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,12 +20,11 @@ from charlm.drawing import (
     legend_below,
     legend_entry,
     name_axes,
-    nothing_drawn,
     panels,
 )
 from charlm.meaning import measures
 from charlm.meaning.measures import GAP, ORDERS
-from charlm.records import Records, cells_in, counted, finished, finished_alike, of_cell
+from charlm.records import Records, cells_in, counted, finished, last_gap, of_cell
 from charlm.show import Figure
 from charlm.stats import MARGIN
 
@@ -34,25 +34,23 @@ LOWEST_GAP = -0.1  # nats: where the panel of gaps begins
 
 
 @drawn_twice
-def ngram_floor(runs: Records) -> Figure:
+def ngram_floor(runs: Records) -> Figure | None:
     """Loss of n-gram models by order, on validation and on training chunks, and the loss of each cell across it."""
-    runs, note = finished_alike(runs)
     if not runs:
-        return nothing_drawn(note, "ngram-floor")
+        return None
     by_seed = measures.one_a_seed(runs)
     best = measures.best_order(runs)
     floor = stats.seed_estimate(by_seed, measures.ngram_loss(best)).known_mean
     losses = {cell: stats.seed_estimate(of_cell(runs, cell), "loss").known_mean for cell in cells_in(runs)}
     canvas, (whole, closer) = panels(2, 2.8, sharex=True)
     for ax in (whole, closer):
-        _draw_orders(ax, by_seed, "ngram_train", DASHED, GREY)
-        _draw_orders(ax, by_seed, "ngram", "solid", INK)
+        on_train = _draw_seeds_and_mean(ax, by_seed, "ngram_train", DASHED, GREY, "o")
+        on_validation = _draw_seeds_and_mean(ax, by_seed, "ngram", "solid", INK, "o")
         for cell, loss in losses.items():
             ax.axhline(loss, color=colour(cell), lw=1.8, ls=dashes(cell))
         ax.grid(axis="y")
         ax.set_xticks(EVERY_ORDER)
-    on_train = float(np.mean([r["ngram_train"] for r in by_seed], axis=0)[-1])
-    label_point(whole, "on its training text", (ORDERS, on_train), (4, -7), GREY, ha="right", va="top")
+    label_point(whole, "on its training text", (ORDERS, on_train[-1]), (4, -7), GREY, ha="right", va="top")
     whole.margins(y=0.4)
     lowest = min(floor, *losses.values())
     highest = max(floor, *losses.values())
@@ -61,14 +59,13 @@ def ngram_floor(runs: Records) -> Figure:
     closer.set_title("the same, near the lowest")
     name_axes(canvas, "order n: predicted from the n − 1 characters before", "loss (nats)")
     ends = [(cell.upper(), loss, colour(cell)) for cell, loss in losses.items()]
-    at_end = float(np.mean([r["ngram"] for r in by_seed], axis=0)[-1])
-    if at_end < highest + room:  # else it ends above the closer look
-        ends.append(("counting", at_end, INK))
+    if on_validation[-1] < highest + room:  # else it ends above the closer look
+        ends.append(("counting", float(on_validation[-1]), INK))
     label_right(closer, ends)
     named = [f"{cell.upper()} {loss:.4f}" for cell, loss in losses.items()]
     said = f"Counting is best at order {best}, {floor:.4f}; {', '.join(named)}."
     cells = ", ".join(cell.upper() for cell in losses)
-    caption = f"Counting on validation text, seeds thin, mean bold; flat lines: {cells}. Order {best} is best. {note}"
+    caption = f"Counting on validation text, seeds thin, mean bold; flat lines: {cells}. Order {best} is best."
     rows = []
     for r in by_seed:
         for order, validation, training in zip(EVERY_ORDER, r["ngram"], r["ngram_train"], strict=True):
@@ -77,20 +74,22 @@ def ngram_floor(runs: Records) -> Figure:
     return finish(canvas, "ngram-floor", caption, f"Two lines over order, and a level line for each cell. {said}", rows)
 
 
-def _draw_orders(ax: Axes, by_seed: Records, key: str, ls: Dashes, c: str) -> None:
-    """Losses by order, each seed thin and the mean bold."""
-    losses = [r[key] for r in by_seed]  # (orders,) each
+def _draw_seeds_and_mean(ax: Axes, runs: Records, key: str, ls: Dashes, c: str, mark: str | None = None) -> np.ndarray:
+    """Losses that are counted from 1, each seed thin and the mean bold. Returns the mean."""
+    losses = [r[key] for r in runs]
+    x = range(1, 1 + len(losses[0]))
     for of_seed in losses:
-        ax.plot(EVERY_ORDER, of_seed, color=c, lw=0.9, alpha=0.7)
-    ax.plot(EVERY_ORDER, np.mean(losses, axis=0), "o", ls=ls, color=c, lw=2, ms=4)
+        ax.plot(x, of_seed, color=c, lw=0.8, alpha=0.6)
+    mean = np.mean(losses, axis=0)
+    ax.plot(x, mean, color=c, lw=2, ls=ls, marker=mark, ms=4)
+    return mean
 
 
 @drawn_twice
-def loss_by_position(runs: Records) -> Figure:
+def loss_by_position(runs: Records) -> Figure | None:
     """Loss by position in the chunk, from a zero state and with the state carried on, a panel for each cell."""
-    runs, note = finished_alike(runs)
     if not runs:
-        return nothing_drawn(note, "loss-by-position")
+        return None
     order = measures.best_order(runs)
     shown = cells_in(runs)
     canvas, axes = panels(len(shown), 2.8, sharex=True, sharey=True)
@@ -101,8 +100,8 @@ def loss_by_position(runs: Records) -> Figure:
     for ax, cell in zip(axes, shown, strict=True):
         ours = of_cell(runs, cell)
         ax.plot(read, grams, color=GREY, lw=1.4, ls=NGRAM_DASHES)
-        zero = _draw_positions(ax, ours, "loss_positions", "solid", colour(cell))
-        carried = _draw_positions(ax, ours, "carried_positions", DASHED, colour(cell))
+        zero = _draw_seeds_and_mean(ax, ours, "loss_positions", "solid", colour(cell))
+        carried = _draw_seeds_and_mean(ax, ours, "carried_positions", DASHED, colour(cell))
         ax.set_title(f"{cell.upper()}, {counted(len(ours), 'seed')}", color=colour(cell))
         ax.grid(axis="y")
         count_axis(ax)
@@ -110,7 +109,11 @@ def loss_by_position(runs: Records) -> Figure:
             f"{cell.upper()}: from {zero[0]:.2f} to {zero[-1]:.2f} from a zero state, from {carried[0]:.2f} to "
             f"{carried[-1]:.2f} with the state carried on"
         )
-        rows += _position_rows(ours)
+        for r in ours:
+            losses = zip(r["loss_positions"], r["carried_positions"], strict=True)
+            for n, (of_zero, of_carried) in enumerate(losses, start=1):
+                about = {"cell": cell, "seed": r["seed"], "read": n}
+                rows.append(about | {"zero": float(of_zero), "carried": float(of_carried)})
     name_axes(canvas, "characters of the chunk read", "loss (nats)")
     entries = [
         legend_entry("zero state", INK, lw=2),
@@ -119,37 +122,15 @@ def loss_by_position(runs: Records) -> Figure:
     ]
     legend_below(canvas, entries)
     seen = "; ".join(sights)
-    caption = f"Validation loss by position in the chunk, each seed thin, the mean bold. {note}"
+    caption = "Validation loss by position in the chunk, each seed thin, the mean bold."
     return finish(canvas, "loss-by-position", caption, f"Lines over the position. {seen}.", rows)
 
 
-def _draw_positions(ax: Axes, ours: Records, key: str, ls: Dashes, c: str) -> np.ndarray:
-    """Losses by position, each seed thin and the mean bold. Returns the mean, (time,)."""
-    losses = [r[key] for r in ours]  # (time,) each
-    read = range(1, 1 + len(losses[0]))
-    for of_seed in losses:
-        ax.plot(read, of_seed, color=c, lw=0.8, alpha=0.6)
-    mean = np.mean(losses, axis=0)
-    ax.plot(read, mean, color=c, lw=2, ls=ls, marker="." if len(read) == 1 else None)
-    return mean
-
-
-def _position_rows(ours: Records) -> list[dict]:
-    rows = []
-    for r in ours:
-        losses = zip(r["loss_positions"], r["carried_positions"], strict=True)
-        for read, (zero, carried) in enumerate(losses, start=1):
-            about = {"cell": r["cell"], "seed": r["seed"], "read": read}
-            rows.append(about | {"zero": float(zero), "carried": float(carried)})
-    return rows
-
-
 @drawn_twice
-def gap_steps(runs: Records) -> Figure:
+def gap_steps(runs: Records) -> Figure | None:
     """The losses between which the gap of the last epoch lies: every seed, and the mean with its interval."""
-    runs, note = finished_alike(runs)
     if not runs:
-        return nothing_drawn(note, "gap-steps")
+        return None
     shown = cells_in(runs)
     canvas, (ax,) = panels(1, 2.7)
     rows, sights = [], []
@@ -159,8 +140,7 @@ def gap_steps(runs: Records) -> Figure:
         losses = []
         for y, (name, key) in enumerate(GAP.items()):
             e = stats.seed_estimate(of_cell(runs, cell), key)
-            ax.plot(list(e.values.values()), [y + beside] * e.n, "o", color=c, alpha=0.5, ms=5, mec="none")
-            ax.plot(e.known_mean, y + beside, "D", color=c, ms=6)
+            _draw_row(ax, e, y + beside, c)
             if e.interval:
                 ax.plot(e.interval, [y + beside] * 2, color=c, lw=2)
             rows += [{"cell": cell, "loss": name, "seed": s, "value": float(v)} for s, v in e.values.items()]
@@ -175,16 +155,21 @@ def gap_steps(runs: Records) -> Figure:
     entries.append(legend_entry("one seed", GREY, marker="o", ms=5, ls=""))
     legend_below(canvas, entries)
     seen = "; ".join(sights)
-    caption = f"What lies between training and validation loss at the last epoch: mean with its 95% interval. {note}"
+    caption = "What lies between training and validation loss at the last epoch: mean with its 95% interval."
     return finish(canvas, "gap-steps", caption, f"Rows of dots, one row a loss. {seen}.", rows)
 
 
+def _draw_row(ax: Axes, e: stats.Estimate, y: float, c: str) -> None:
+    """Every seed a dot, and the mean a diamond."""
+    ax.plot(list(e.values.values()), [y] * e.n, "o", color=c, alpha=0.5, ms=5, mec="none")
+    ax.plot(e.known_mean, y, "D", color=c, ms=6)
+
+
 @drawn_twice
-def half_and_half(runs: Records) -> Figure:
+def half_and_half(runs: Records) -> Figure | None:
     """A row a predictor: counting, each network, and both half and half, every seed a dot and the mean beside it."""
-    runs, note = finished_alike(runs)
     if not runs:
-        return nothing_drawn(note, "together")
+        return None
     order = measures.best_order(runs)
     lines = [("counting", INK, stats.seed_estimate(measures.one_a_seed(runs), measures.ngram_loss(order)))]
     for cell in cells_in(runs):
@@ -195,8 +180,7 @@ def half_and_half(runs: Records) -> Figure:
     canvas, (ax,) = panels(1, 0.9 + 0.36 * len(lines))
     rows = []
     for y, (name, c, e) in enumerate(lines):
-        ax.plot(list(e.values.values()), [y] * e.n, "o", color=c, alpha=0.5, ms=5, mec="none")
-        ax.plot(e.known_mean, y, "D", color=c, ms=6)
+        _draw_row(ax, e, y, c)
         label_point(ax, f"{e.known_mean:.4f}", (e.known_mean, y), (0, 7), c, ha="center", va="bottom")
         rows += [{"predictor": name, "seed": seed, "val_loss": float(v)} for seed, v in e.values.items()]
     ax.set_yticks(range(len(lines)), [name for name, _, _ in lines])
@@ -208,19 +192,16 @@ def half_and_half(runs: Records) -> Figure:
     ax.grid(axis="x")
     ax.set_xlabel("validation loss (nats per character)")
     said = "; ".join(f"{name} {e.known_mean:.4f}" for name, _, e in lines)
-    caption = (
-        f"Counting (order {order}), the networks, and both half and half; a dot a seed, a diamond the mean. {note}"
-    )
+    caption = f"Counting (order {order}), the networks, and both half and half; a dot a seed, a diamond the mean."
     return finish(canvas, "together", caption, f"A row for each predictor with its loss: {said}.", rows)
 
 
 @drawn_twice
-def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure:
+def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure | None:
     """Validation minus training loss by epoch, a line a run; and, where there are runs on longer and longer texts, the same at the
     best epoch by the number of characters."""
-    runs, note = finished_alike(runs)
     if not runs:
-        return nothing_drawn(note, "gap-by-epoch")
+        return None
     longer = finished(longer)
     canvas, axes = panels(2 if longer else 1, 2.8, sharey=True)
     rows, said = [], []
@@ -228,14 +209,12 @@ def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure:
         ours = of_cell(runs, cell)
         for r in ours:
             gaps = np.subtract(r["val_loss"], r["train_loss"])  # (epochs,)
+            best = r["best_epoch"]
             axes[0].plot(range(1, 1 + len(gaps)), gaps, color=colour(cell), lw=1.2, ls=dashes(cell))
-            axes[0].plot(
-                r["best_epoch"], gaps[r["best_epoch"] - 1], "o", color=colour(cell), ms=5, mec="white", zorder=3
-            )
-            rows += [
-                {"cell": cell, "seed": r["seed"], "epoch": n, "gap": float(gap)} for n, gap in enumerate(gaps, start=1)
-            ]
-        mean = stats.seed_estimate(ours, lambda r: r["val_loss_last"] - r["train_loss_last"]).known_mean
+            axes[0].plot(best, gaps[best - 1], "o", color=colour(cell), ms=5, mec="white", zorder=3)
+            for n, gap in enumerate(gaps, start=1):
+                rows.append({"cell": cell, "seed": r["seed"], "epoch": n, "gap": float(gap)})
+        mean = stats.seed_estimate(ours, last_gap).known_mean
         said.append(f"{cell.upper()} {mean:.3f} at the last epoch")
     axes[0].axhline(0, color=GREY, lw=1)
     begun = any(row["gap"] > LOWEST_GAP for row in rows)  # else nothing would be seen
@@ -257,7 +236,7 @@ def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure:
         said.append(_draw_gap_by_text(axes[1], longer, rows))
         caption = f"Left: every run{lower}. Right: {larger} at its best epoch, by the length of its text."
     seen = "; ".join(said)
-    return finish(canvas, "gap-by-epoch", f"{caption} {note}", f"Validation minus training loss: {seen}.", rows)
+    return finish(canvas, "gap-by-epoch", caption, f"Validation minus training loss: {seen}.", rows)
 
 
 def _draw_gap_by_text(ax: Axes, longer: Records, rows: list[dict]) -> str:

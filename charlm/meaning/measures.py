@@ -6,6 +6,7 @@ charlm.stats estimates from it as from any record. Losses are nats per character
 """
 
 import math
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,7 @@ from charlm.ngram import NGram, chunk_rows
 from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.runs.identity import code_hash
+from charlm.sampling import on_cpu
 from charlm_core import CharModel, Config, Corpus, Memory
 
 ORDERS = 8  # n-gram models of order 1 to this
@@ -120,13 +122,11 @@ def measure_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     position, each (time,): loss and hits from a zero state, and carried, the loss with the state carried on; and the loss of
     every character of them, characters (time, chunks), in float32. Of the last epoch's weights, one number each: the loss on
     all training chunks, on an equal part of them, and on validation."""
-    best, config, vocab = load_weights(folder, "best")
+    best, config, _ = load_weights(folder, "best")
     last, _, _ = load_weights(folder, "last")
-    config = replace(config, device="cpu")
+    model, config = on_cpu(best, config)
     check_device(config)  # the run may have been trained on another machine
     train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-    model = CharModel(len(vocab), config).eval()
-    model.load_state_dict(best)
     loss, hits = score(model, corpus.ids, validation, config)
     carried = score_carried(model, corpus.ids, validation, config)
     model.load_state_dict(last)
@@ -142,8 +142,7 @@ def measure_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
 
 def kept_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     """What measure finds, kept in the run's folder: it takes longer than all else here."""
-    code = code_hash(measure_losses, score, score_carried, _reading, _compare, _where, _in_rows, equal_part)
-    depends_on = {"code": code, "constants": [BEFORE, STRETCH, ROWS, MAX_LOGITS]}
+    depends_on = {"code": code_hash(sys.modules[__name__])}
     return kept_measurement(folder, "meaning", depends_on, lambda: measure_losses(folder, corpus))
 
 
@@ -183,18 +182,29 @@ def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
     }
 
 
+def _count_by_split(records: Records, corpus: Corpus) -> dict[tuple, dict[str, np.ndarray]]:
+    """What count_grams() gives for each split of the records, which runs of one split share."""
+    by_split: dict[tuple, dict[str, np.ndarray]] = {}
+    for r in records:
+        if _split(r) not in by_split:
+            by_split[_split(r)] = count_grams(r, corpus)
+    return by_split
+
+
 def with_measured_losses(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
-    """The finished runs, measured, and the diverged ones as they are. Runs of one split share their n-gram models."""
-    grams: dict[tuple, dict[str, np.ndarray]] = {}
+    """The finished runs, measured, and the diverged ones as they are."""
+    done = finished(records)
+    grams = _count_by_split(done, corpus)
     measured = [r for r in records if r["status"] == "diverged"]
-    for r in finished(records):
-        split = _split(r)
-        if split not in grams:
-            grams[split] = count_grams(r, corpus)
+    for r in done:
         losses = kept_losses(runs / r["run_id"], corpus)
-        counted = {name: values for name, values in grams[split].items() if name != "ngram_characters"}
-        together = {"together": losses_together(losses["characters"], grams[split]["ngram_characters"])}
-        measured.append(r | counted | together | _loss_fields(losses))
+        by_position = {name: losses[name].numpy() for name in ("loss", "carried", "hits")}  # (time,) each
+        fields = dict(grams[_split(r)])
+        fields["together"] = losses_together(losses["characters"], fields.pop("ngram_characters"))
+        fields |= {"loss_positions": by_position["loss"], "carried_positions": by_position["carried"]}
+        means = {"loss": by_position["loss"], "carried": by_position["carried"], "accuracy": by_position["hits"]}
+        means |= {name: losses[name].numpy() for name in ("last_train", "last_part", "last_validation")}
+        measured.append(r | fields | {name: float(values.mean()) for name, values in means.items()})
     return measured
 
 
@@ -209,11 +219,7 @@ def with_counting(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[R
     """The records with counting, the loss of an n-gram model on the validation chunks of their splits, counting_order, the
     order that is best over all of them, and together, the loss of the run and that model half and half (None for a run that
     diverged)."""
-    grams: dict[tuple, dict[str, np.ndarray]] = {}
-    for r in records:
-        split = _split(r)
-        if split not in grams:
-            grams[split] = count_grams(r, corpus)
+    grams = _count_by_split(records, corpus)
     order = best_order([r | {"ngram": grams[_split(r)]["ngram"]} for r in records])
     measured = []
     for r in records:
@@ -229,21 +235,6 @@ def with_counting(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[R
 
 def _split(r: Record) -> tuple:
     return tuple(r[name] for name in SPLIT_FIELDS)
-
-
-def _loss_fields(losses: dict[str, Tensor]) -> Record:
-    """What measure_losses() gives, as fields of a record."""
-    by_position = {name: losses[name].numpy() for name in ("loss", "carried", "hits")}  # (time,) each
-    return {
-        "loss": float(by_position["loss"].mean()),
-        "loss_positions": by_position["loss"],
-        "carried": float(by_position["carried"].mean()),
-        "carried_positions": by_position["carried"],
-        "accuracy": float(by_position["hits"].mean()),
-        "last_train": losses["last_train"].item(),
-        "last_part": losses["last_part"].item(),
-        "last_validation": losses["last_validation"].item(),
-    }
 
 
 # ---------------------------------------------------------------------------------------------------------------------

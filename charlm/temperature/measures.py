@@ -27,7 +27,7 @@ from charlm.temperature.texts import DRAWN, GRID, REAL, SHUFFLED, RealText, Way,
 from charlm.text import distinct_sequences, known_headings, longest_copies, real_words, starts_speaker
 from charlm_core import Config, Corpus, encode
 
-MOST_CHUNKS = 300  # of validation text
+VALIDATION_CHUNKS = 300  # of validation text
 MAX_VALIDATION_LOGITS = 3_000_000  # numbers held at a time: what bounds memory and time for a large vocabulary
 UNLIKELY = 0.01  # a character the model gives less than this at T = 1 counts as unlikely
 N_GRAM = 4  # characters: long enough to tell repetition, short enough for many to be distinct
@@ -41,10 +41,10 @@ BEST_RANGE = (0.5, 1.0)  # the study's range, its end left out
 
 
 def validation_chunks(config: Config, corpus: Corpus) -> np.ndarray:
-    """The first validation chunks of a run's own split, MOST_CHUNKS or what memory should hold."""
+    """The first validation chunks of a run's own split, VALIDATION_CHUNKS or what memory should hold."""
     _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
     affordable = MAX_VALIDATION_LOGITS // (config.chunk_length * len(corpus.vocab))
-    return chunks[: max(2, min(MOST_CHUNKS, affordable))]
+    return chunks[: max(2, min(VALIDATION_CHUNKS, affordable))]
 
 
 def distributions(

@@ -48,20 +48,14 @@ def test_a_carried_state_sees_all_of_the_text_before(model, text, monkeypatch):
 
 def test_a_dynamic_evaluation_learns_from_what_it_has_read_and_from_nothing_else(model, text):
     learning = copy.deepcopy(model)
-    found = measures.dynamic_losses(learning, text, 0.1)
+    found = measures.carried_losses(learning, text, 0.1)
     still = measures.carried_losses(model, text)
     first = measures.STEP_LENGTH
     torch.testing.assert_close(found[:first], still[:first])
     assert not torch.allclose(found[first:], still[first:])
     before, after = text[:200], torch.cat([text[:200], text[:100]])
-    each = [measures.dynamic_losses(copy.deepcopy(model), piece, 0.1)[:199] for piece in (before, after)]
+    each = [measures.carried_losses(copy.deepcopy(model), piece, 0.1)[:199] for piece in (before, after)]
     torch.testing.assert_close(*each)
-
-
-def test_without_a_rate_the_weights_stay_as_they_are(model, text):
-    torch.testing.assert_close(
-        measures.dynamic_losses(copy.deepcopy(model), text, 0.0), measures.carried_losses(model, text)
-    )
 
 
 def test_the_rate_is_chosen_by_the_best_short_run(tiny, tiny_config, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 from chapters import chapter, check_snapshot, contrasts_in, finding, table_rows
 from synthetic import make_record, make_runs, with_loss
 
-from charlm.stats import HIGHER, LOWER, NOT_JUDGED, OPEN, SAME
+from charlm.stats import LOWER, NOT_JUDGED, OPEN
 
 NAME = "6_fair_comparison"
 CELLS = ("rnn", "lstm", "gru")
@@ -38,8 +38,6 @@ def test_the_chapter_reads_as_it_did(monkeypatch):
     ("lstm", "verdict", "order"),
     [
         ([1.50, 1.51, 1.49], LOWER, "LSTM best, then RNN"),
-        ([1.70, 1.71, 1.69], HIGHER, "RNN best, then LSTM"),
-        ([1.601, 1.602, 1.600], SAME, "RNN and LSTM alike"),
         ([1.60, 1.70, 1.49], OPEN, "LSTM or RNN: too close to call"),
         ([1.50, 1.51], NOT_JUDGED, "LSTM or RNN: so few seeds cannot tell"),
     ],
@@ -87,29 +85,11 @@ def test_cells_are_compared_on_seeds_that_did_not_choose_their_rates(monkeypatch
     assert contrasts_in(shown)["cells/own-rate/lstm-rnn"]["n"] == 4
 
 
-def test_the_rates_are_listed_and_the_seconds_are_epochs_times_those_of_one(monkeypatch):
-    swept = make_runs(CELLS[:2], 2) + make_runs(CELLS[:2], 2, learning_rate=0.002)
-    _, shown = chapter(NAME, monkeypatch, made={"learning_rates": swept})
-    assert [row["cell"] for row in table_rows(shown, "learning-rates")] == [
-        "RNN at 0.001",
-        "RNN at 0.002",
-        "LSTM at 0.001",
-        "LSTM at 0.002",
-    ]
-    assert [row["seconds"] for row in table_rows(shown, "cells")] == [None, None]  # where nothing was timed
-
-
 def test_what_the_split_does_is_told_from_what_the_seed_does(monkeypatch):
     for effect, part, other in ((True, "split", "seed"), (False, "seed", "split")):
         _, shown = chapter(NAME, monkeypatch, made={"split": crossed(effect)})
         row = table_rows(shown, "spread")[0]
         assert row[part] == pytest.approx(0.01) and row[other] == pytest.approx(0, abs=1e-9)
-
-
-def test_an_incomplete_cross_has_no_parts(monkeypatch):
-    _, shown = chapter(NAME, monkeypatch, made={"split": crossed(True)[:-1]})
-    rows = table_rows(shown, "spread")
-    assert [("split" in row and row["split"] is not None) for row in rows] == [True, False, False]
 
 
 def test_every_run_is_paired_with_every_run_of_the_other_cell(monkeypatch):

@@ -1,7 +1,5 @@
 """What the chapter on gradients says of given runs and gradients."""
 
-import math
-
 import pytest
 from chapters import chapter, check_snapshot, contrasts_in, finding, table_rows
 from gradient_curves import decay, fallen
@@ -53,7 +51,6 @@ def test_the_chapter_reads_as_it_did(monkeypatch):
         (fallen("rnn", 0.5), HIGHER, "no"),
         (fallen("rnn", 0.1), OPEN, "open"),
         (decay(0.1, 0.1), NOT_JUDGED, "–"),
-        (decay(0.1, 0.1, 0.1), LOWER, "yes"),
     ],
 )
 def test_a_gradient_vanishes_where_the_interval_lies_below_a_tenth(monkeypatch, runs, verdict, said):
@@ -65,10 +62,8 @@ def test_a_gradient_vanishes_where_the_interval_lies_below_a_tenth(monkeypatch, 
 @pytest.mark.parametrize(
     ("rnn", "lstm", "spread", "verdict", "said"),
     [
-        (0.01, 0.1, 1.1, HIGHER, "falls more slowly than"),
         (0.1, 0.01, 1.1, LOWER, "falls faster than"),
         (0.01, 0.011, 1.1, SAME, "falls like"),
-        (0.01, 0.02, 30, OPEN, "is open"),
     ],
 )
 def test_one_gradient_falls_less_than_another_by_a_factor(monkeypatch, rnn, lstm, spread, verdict, said):
@@ -77,20 +72,10 @@ def test_one_gradient_falls_less_than_another_by_a_factor(monkeypatch, rnn, lstm
     assert said in finding(shown, "gradients")["heading"]
 
 
-def test_a_ratio_is_judged_as_a_logarithm_and_shown_as_a_number(monkeypatch):
-    shown = told_of(monkeypatch, both(0.01, 0.1))
-    about = contrasts_in(shown)["gradients/after/lstm-rnn"]
-    assert (about["unit"], about["mean"], about["margin"]) == ("log10", pytest.approx(1), pytest.approx(math.log10(2)))
-    (row,) = [row for row in table_rows(shown, "gradients-compared") if row["in"] == "ratio after training"]
-    assert (row["estimate"], row["first"]) == (pytest.approx(10), pytest.approx(0.1))
-
-
 @pytest.mark.parametrize(
     ("after", "heading"),
     [
-        (both(0.01, 0.05), "After training every cell's gradient vanishes; the LSTM's falls more slowly"),
         (both(0.01, 0.5), "After training the gradient of the RNN vanishes; the LSTM's falls more slowly"),
-        (both(0.5, 0.5), "After training no cell's gradient vanishes"),
         (fallen("lstm", 0.01), "After training every cell's gradient vanishes"),
         (decay(0.5), "So few seeds cannot tell"),
     ],
@@ -103,22 +88,13 @@ def test_the_heading_says_whose_gradient_vanishes(monkeypatch, after, heading):
     ("rnn", "lstm", "loss", "says"),
     [
         (0.01, 0.1, 1.4, "At learning rate 0.001 the LSTM looks further back and predicts better"),
-        (0.01, 0.1, 1.6, "predicts worse"),
-        (0.01, 0.1, 1.501, "predicts no better"),
         (0.1, 0.01, 1.4, "not shown to look further back"),
-        (0.01, 0.011, 1.4, "not shown to look further back"),
     ],
 )
 def test_reach_is_set_against_the_loss(monkeypatch, rnn, lstm, loss, says):
     shown = told_of(monkeypatch, losing(fallen("rnn", rnn), 1.5) + losing(fallen("lstm", lstm), loss))
     assert says in finding(shown, "gradients-and-loss")["text"]
     assert contrasts_in(shown)["losses/best/lstm-rnn"]["mean"] == pytest.approx(loss - 1.5)
-
-
-def test_reach_is_not_set_against_a_loss_that_is_too_close_to_call(monkeypatch):
-    wide = [r | {"val_loss_best": 1.5 + 0.05 * (r["seed"] - 1)} for r in fallen("lstm", 0.1)]
-    shown = told_of(monkeypatch, losing(fallen("rnn", 0.01), 1.5) + wide)
-    assert "looks further back and may or may not predict better" in finding(shown, "gradients-and-loss")["text"]
 
 
 def test_the_loss_at_the_rate_that_suits_each_cell_stands_beside_it(monkeypatch):
@@ -172,26 +148,11 @@ def test_the_experiment_is_compared_with_the_gradient(monkeypatch, changes, verd
     assert agrees in finding(shown, "gradients-replaced")["text"]
 
 
-def test_one_seed_of_the_experiment_agrees_with_nothing(monkeypatch):
-    shown = told_of(monkeypatch, decay(0.5) + decay(0.9, cell="lstm"), changes={"rnn": 0.01, "lstm": 0.1})
-    assert finding(shown, "gradients-replaced")["text"].endswith("10 times the RNN's: so few seeds cannot tell.")
-
-
-def test_an_experiment_on_windows_that_are_all_alike_has_no_numbers(monkeypatch):
-    shown = told_of(monkeypatch, both(0.01, 0.1), changes={"rnn": math.nan, "lstm": math.nan})
-    assert finding(shown, "gradients-replaced") is None
-
-
 def test_the_table_says_how_far_each_cell_reaches(monkeypatch):
     shown = told_of(monkeypatch, decay(0.5, 0.5), decay(0.5, 1))
     before, after, _ = table_rows(shown, "gradients")
     assert (before["half"], before["a tenth"]) == ("2 to beyond 29", "5 to beyond 29")
     assert (after["half"], after["a tenth"], after["norm at 1"]) == ("2", "5", pytest.approx(0.5))
-
-
-def test_a_gradient_that_is_zero_everywhere_has_a_row_without_numbers(monkeypatch):
-    row = table_rows(told_of(monkeypatch, decay(0)), "gradients")[0]
-    assert (row["seeds"], row["norm at 1"], row["ratio"], row["half"]) == (0, None, None, None)
 
 
 def test_diverged_runs_are_in_no_mean_and_are_named(monkeypatch):

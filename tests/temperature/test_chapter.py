@@ -38,7 +38,7 @@ def told(monkeypatch, tiny_file, tiny, tiny_config):
         if not drawn:  # no samples to read
             for name in ("drawn_items", "side_by_side"):
                 monkeypatch.setattr(samples, name, lambda *arguments: [])
-        monkeypatch.setattr(measures, "MOST_CHUNKS", 20)
+        monkeypatch.setattr(measures, "VALIDATION_CHUNKS", 20)
         kept: dict = {}
         weights = core.initial_weights(len(corpus.vocab), tiny_config)
         for where in (
@@ -58,8 +58,7 @@ def told(monkeypatch, tiny_file, tiny, tiny_config):
         if measured is not None:
             monkeypatch.setattr(measures, "measured_texts", lambda *arguments: measured)
             monkeypatch.setattr(across_runs, "rows_across_runs", lambda *arguments: across() if rows is None else rows)
-        if begun:
-            monkeypatch.setattr(texts, "begin_texts", lambda *arguments: begun)
+            monkeypatch.setattr(texts, "begin_texts", lambda *arguments: begun or {})
         given = {"corpus": str(file), "length": 20, "samples": 40, "passage": 30}
         return chapter(NAME, monkeypatch, make_runs(corpus=str(file)), draw=drawn, **given)[1]
 
@@ -158,12 +157,6 @@ def test_the_answer_follows_from_the_verdicts(told, worse, sure, verdicts, headi
     assert heading in finding(shown, "temperature-why")["heading"]
     words = found["temperature/rare/words/lstm"]
     assert (words["unit"], words["quantity"]) == ("share", "LSTM, real words around it")
-
-
-def test_of_a_model_that_draws_no_rare_character_nothing_is_said_of_them(told):
-    rows = [r | {"drawn": dict.fromkeys(RARE)} for r in across()]
-    said = finding(told(make(), rows=rows), "temperature-why")
-    assert said["heading"] == "The model is over-confident" and "is not known" in said["text"]
 
 
 def test_that_a_low_temperature_reads_better_is_said_only_where_it_does(told):

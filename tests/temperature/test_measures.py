@@ -132,11 +132,6 @@ def test_text_no_closer_than_shuffled_text_shows_nothing_learnt():
     assert not near.learnt
 
 
-def test_without_any_measure_no_temperature_is_closest():
-    nothing = dict.fromkeys(TYPICAL)
-    assert measures.closest_temperature(make(real=nothing, shuffled=nothing)) is None
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # top-k and top-p
 
@@ -153,18 +148,6 @@ def test_truncation_is_compared_where_it_is_as_diverse_as_half_the_temperature()
     assert (top_k["way"], top_p["way"]) == ("top-k", "top-p")
     assert top_k["value"] == pytest.approx(0.8, abs=0.002) and top_k["low"] < 0 < top_k["high"]
     assert top_p["difference"] == pytest.approx(0.11, abs=0.002) and 0 < top_p["low"] < 0.11 < top_p["high"]
-
-
-def test_a_diversity_that_truncation_does_not_reach_is_not_compared():
-    ways = {("top-k", 1): {"distinct": 0.8}, ("top-k", 2): {"distinct": 0.9}}
-    assert measures.at_equal_diversity(make(half, truncated=ways), "words") == []
-
-
-def test_temperature_is_compared_with_real_text_where_it_is_as_diverse():
-    measured = make(lambda t: {"distinct": 0.5 + 0.2 * t, "words": 0.9 - 0.2 * t}, spread=0.001)
-    (row,) = measures.at_equal_diversity(measured, "words", REAL, ("T",))
-    assert row["value"] == pytest.approx(0.7, abs=0.002)
-    assert row["low"] < row["difference"] < row["high"] < 0
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -60,10 +60,6 @@ def test_every_kind_of_text_stands_beside_the_others(trained, tiny):
     assert items == side_by_side([record], tiny, "Clara:\n", 0.7, 0, folder.parent)
 
 
-def test_of_no_finished_run_there_is_real_text_alone(tiny):
-    assert [item["label"] for item in side_by_side([], tiny, "Clara:\n", 0.7, 0)] == ["real text"]
-
-
 def test_samples_are_named_by_what_they_differ_in(trained):
     folder, _ = trained
     weights, config, vocab = load_weights(folder)
