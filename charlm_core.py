@@ -85,7 +85,8 @@ PRECISIONS = ("float32", "bfloat16")
 DEVICES = ("cpu", "cuda", "mps")
 RANGES = {  # the least and the largest number that a field takes
     "hidden_size": (1, 2**14),
-    **dict.fromkeys(("batch_size", "chunk_length", "layers", "threads"), (1, 2**16)),
+    **dict.fromkeys(("batch_size", "chunk_length"), (1, 2**16)),
+    **dict.fromkeys(("layers", "threads"), (1, 1024)),
     **dict.fromkeys(("epochs", "patience"), (1, 10**6)),
     **dict.fromkeys(("seed", "split_seed"), (0, 2**32 - 1)),
     **dict.fromkeys(("characters", "validation_characters", "cut"), (1, 2**40)),
@@ -140,6 +141,8 @@ class Config:
         choices |= {"device": ("auto", *DEVICES), "precision": ("auto", *PRECISIONS)}
         for f in fields(self):
             value = getattr(self, f.name)
+            if type(value) is int and abs(value) >= 2**64:
+                raise CharlmError(f"{f.name}: needs a smaller number, of 64 bits at most")
             kinds = get_args(f.type) or (f.type,)
             if type(value) not in kinds and not (f.type is float and type(value) is int):
                 needs = " or ".join(kind.__name__ for kind in kinds)

@@ -30,12 +30,12 @@ def test_it_is_trained_for_the_report_and_shown_in_its_order(cells):
 
 
 def test_it_stands_in_figures_tables_and_sentences(cells, monkeypatch):
-    _, shown = chapter("2_loss_comparison", monkeypatch, make_runs(cells))
+    _, shown = chapter("2_loss_comparison", monkeypatch, make_runs(cells), draw=True)
     assert {row["cell"] for row in table_rows(shown, "losses")} == {"RNN", "LSTM", "MY_OWN"}
     (curves,) = [about for _, about in shown if about.get("id") == "loss-curves"]
     assert {row["cell"] for row in curves["rows"]} == set(cells)
 
     runs = make_measured(cells)
     monkeypatch.setattr(measures, "with_measured_losses", lambda records, corpus: runs)
-    _, shown = chapter("4_what_the_loss_means", monkeypatch, runs)
+    _, shown = chapter("4_what_the_loss_means", monkeypatch, runs, draw=True)
     assert "counting/best-order/My_own" in contrasts_in(shown)

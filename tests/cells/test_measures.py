@@ -15,7 +15,7 @@ def test_seeds_needed_are_those_of_the_tables_of_the_paired_t_test(sd, differenc
 
 
 def test_what_a_split_does_is_told_from_what_a_seed_does():
-    ramp, sd = np.tile(np.arange(4.0), (4, 1)), np.std(range(4), ddof=1)
+    ramp, sd = np.tile(np.arange(4.0), (3, 1)), np.std(range(4), ddof=1)
     assert measures.parts(ramp.T) == pytest.approx([sd, 0, 0])
     assert measures.parts(ramp) == pytest.approx([0, sd, 0])
     one_pair_of_four = np.array([[2.0, 0.0], [0.0, 0.0]])  # all mean squares are 1
