@@ -160,7 +160,9 @@ def claim_table(claims: list[dict]) -> Table | None:
             {
                 "claim": c["claim"],
                 "what is measured": c["measure"],
-                "published": show_value(c["published"], PUBLISHED_FORMS.get(c["unit"], form)),
+                "published": show_value(
+                    None if isinstance(c["published"], str) else c["published"], PUBLISHED_FORMS.get(c["unit"], form)
+                ),
                 "measured": show_value(c["measured"], form),
                 "interval": _interval(c["interval"], form),
                 "level": c["level"],

@@ -191,14 +191,10 @@ def _legend(ways: list[Comparison], floor: dict) -> list[Line2D]:
 
 def _caption(ways: list[Comparison]) -> str:
     levels = sorted({100 * c["level"] for way in ways for c in way.contrasts.values()})
-    said = (
-        f"{levels[0]:.3g}%"
-        if len(levels) == 1
-        else f"{levels[0]:.3g}% to {levels[-1]:.3g}%, wider where several are judged at once"
-    )
+    said = f"{levels[0]:.3g}%" if len(levels) == 1 else f"{levels[0]:.3g}% to {levels[-1]:.3g}%"
     return (
-        f"Bars: the interval of the difference from the RNN, seed by seed ({said}). A cell is better where the whole bar lies on one side of the "
-        f"RNN's line and not all of it in the grey band: differences under {MARGIN:g} nats are too small to matter."
+        f"Bars: the interval of the difference from the RNN, seed by seed ({said}). A cell is better where its whole bar lies on one side of the "
+        f"RNN's line and not all in the grey band: differences under {MARGIN:g} nats do not matter."
     )
 
 
