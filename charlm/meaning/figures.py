@@ -65,7 +65,7 @@ def ngram_floor(runs: Records) -> Figure | None:
     named = [f"{cell.upper()} {loss:.4f}" for cell, loss in losses.items()]
     said = f"Counting is best at order {best}, {floor:.4f}; {', '.join(named)}."
     cells = ", ".join(cell.upper() for cell in losses)
-    caption = f"Counting on validation text, seeds thin, mean bold; flat lines: {cells}. Order {best} is best."
+    caption = f"Counting on validation text, seeds thin, mean bold; flat lines: {cells}."
     rows = []
     for r in by_seed:
         for order, validation, training in zip(EVERY_ORDER, r["ngram"], r["ngram_train"], strict=True):

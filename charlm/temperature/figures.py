@@ -95,8 +95,8 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
     said = "; ".join(ends)
     after = escape_markdown(repr(context[-20:]))
     caption = (
-        f"The next character after {after}: its probability (logarithmic, from {LEAST_SHOWN:g}) and entropy, from the lowest "
-        "temperature to the highest."
+        f"The next character after {after}: its probability (logarithmic, from {LEAST_SHOWN:g}) and entropy, by "
+        "temperature."
     )
     alt = f"Dots of {counted(len(vocab), 'character')}, one a temperature: {said}."
     rows = []

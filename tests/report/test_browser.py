@@ -119,7 +119,7 @@ def test_it_is_read_to_its_end(show):
     assert height <= 20_800  # in these fonts, which are wide: 22 screens of HEIGHT in a narrower one
     main = page.locator("main").inner_text()
     played = page.locator("#play").inner_text() if page.locator("#play").count() else ""
-    assert len(main.split()) - len(played.split()) <= 5000
+    assert len(main.split()) - len(played.split()) <= 4500
     figures = page.evaluate(
         "[...document.querySelectorAll('.figure')].filter(f => !f.closest('details, #play-instead')).length"
     )

@@ -130,7 +130,7 @@ def test_a_question_heads_its_section_with_its_number_and_what_was_found_stands_
         "1 What is written? It writes &lt;i&gt; Not much."
     ]
     assert "1 What is written?" in elements(html, "<nav.*?</nav>")[0]
-    links = ["2 Which claims hold?", "Which claims hold?", "Which claims hold?"]  # contents and two cards
+    links = ["2 Which claims hold?", "In short .", "Or not."]  # contents and two cards
     assert elements(html, '<a href="#claimed">(.*?)</a>') == links
 
 
