@@ -47,6 +47,13 @@ def test_the_numbers_are_one_family():
     assert max(row["level"] for row in rows) == pytest.approx(1 - 0.05 / 8)
 
 
+def test_from_the_first_number_that_is_reproduced_on_all_have_its_level():
+    rows = measures.published_rows(runs_at("val_loss_last", rnn=[1.7, 1.7001, 1.7002]))
+    far = row_of(rows, "validation loss, last epoch")
+    (level,) = {row["level"] for row in rows if row["verdict"] == measures.REPRODUCED}
+    assert far["level"] > level
+
+
 def test_a_number_that_another_set_of_runs_contradicts_is_too_close_to_call():
     near, far = (runs_at("val_loss_last", rnn=losses) for losses in ([1.60, 1.61, 1.62], [1.70, 1.7001, 1.7002]))
     for judging, other in ((near, far), (far, near)):
@@ -117,6 +124,13 @@ def test_the_size_of_the_training_set_is_the_cause_where_more_text_widens_the_ga
 def test_runs_of_another_protocol_or_corpus_have_no_claims():
     found = {"runs": make_runs(corpus="my.txt"), "contrasts": {"losses/last/lstm-rnn": contrast_facts(-0.2, -0.1)}}
     assert claims.all_claims(found) == [] and claims.claim_table([]) is None
+
+
+def test_statements_on_texts_are_judged_of_any_corpus_and_counted_by_verdict():
+    verdicts = ["confirmed", "refuted", stats.SAME, stats.SAME, stats.SAME, stats.OPEN, stats.OPEN]
+    judged = claims.all_claims({"runs": make_runs(corpus="my.txt"), "text_claims": [{"verdict": v} for v in verdicts]})
+    values = claims.what_became_of_them(judged).values
+    assert [values[name] for name in ("hold", "fall", "alike", "open", "all")] == [1, 1, 3, 2, 7]
 
 
 def test_numbers_and_statements_stand_in_one_table_and_are_counted_apart():

@@ -118,6 +118,15 @@ def test_dropout_is_off_when_a_loss_is_measured(tiny, tiny_config):
     assert losses == [state.history[-1]["val_loss"]] * 2
 
 
+def test_every_epoch_drops_other_units(tiny, tiny_config):
+    still = replace(
+        tiny_config, split="sequential", carry=True, learning_rate=1e-38
+    )  # order and weights stay as they are
+    for dropout, losses in ((0.0, 1), (0.5, 2)):
+        history = trained(tiny, replace(still, dropout=dropout), 2)[-1].history
+        assert len({row["train_loss"] for row in history}) == losses
+
+
 def test_dropout_leaves_the_random_numbers_of_others_alone(tiny, tiny_config):
     then = []
     for dropout in (0.0, 0.5):

@@ -1,6 +1,7 @@
 """What a cell shows carries its numbers, and text from a corpus never acts."""
 
 import base64
+import html
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ from IPython.core.formatters import DisplayFormatter
 
 from charlm.show import Cards, Figure, Finding, Results, Samples, Table, escape_markdown, plain
 
-HOSTILE = "`a` $x$ <script>alert(1)</script> | ]]> \\ {{ y }} *b* _i_ [l](http://x.y) #let\n::: div\n```\0\u202e"
+HOSTILE = "`a` $x$ <script>alert(1)</script> &amp; | ]]> \\ {{ y }} *b* _i_ [l](http://x.y) #let\n::: div\n```\0\u202e"
 
 
 LONG = "long " * 20 + "end"
@@ -71,6 +72,15 @@ def test_samples_keep_the_text_to_the_letter_and_show_what_would_act():
     assert "⟨U+0000⟩⟨U+202E⟩" in data["text/html"]
 
 
+def test_text_is_never_markup():
+    x = "<script>&amp;</script>"
+    figure = Figure("f", "<svg/>", b"", caption=x, alt=x)
+    table = Table("t", pd.DataFrame({x: [x]}), caption=x, note=x)
+    samples = Samples("s", [{"label": x, "text": x}], caption=x)
+    for thing, texts in ((figure, 2), (table, 4), (samples, 3)):
+        assert shown(thing)[0]["text/html"].count(html.escape(x)) == texts
+
+
 def test_a_finding_is_filled_from_its_values_with_their_text_escaped():
     values = {"who": "*R*", "gap": -0.5, "n": 3, "none": None}
     data, facts = shown(Finding("gap", "**{who}**: {gap:+.2f} of {n}, {none}", values, "The {who}\nis better"))
@@ -107,7 +117,7 @@ def test_an_id_is_latin_words_with_hyphens(id):
 
 
 def test_escaped_markdown_has_no_active_character():
-    assert not set("`*_{}[]<>#|$~^\\@\n") & set(escape_markdown(HOSTILE).replace("&#", ""))
+    assert not set("`*_{}[]<>&#|$~^\\@\n") & set(escape_markdown(HOSTILE).replace("&#", ""))
     assert escape_markdown("1. item") == "&#49;&#46; item"
     assert escape_markdown("plain words, 0.5 and (so) on.") == "plain words, 0.5 and (so) on."
 

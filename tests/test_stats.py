@@ -66,6 +66,11 @@ def test_holm_stops_at_the_first_difference_that_may_be_zero():
         assert found.interval == pytest.approx((e.mean - half, e.mean + half))
 
 
+def test_holm_counts_what_has_no_spread_as_certain():
+    weak, certain = stats.holm(estimates([0.5, 1.5, 1.0], [5.0, 5.0, 5.0]))
+    assert (weak.level, certain.level) == (0.95, 0.975)
+
+
 def test_holm_keeps_the_order_and_what_has_no_interval():
     one, clear = estimates([1.0], [5.0, 5.1])
     assert stats.holm([one, clear])[0] == one
@@ -156,6 +161,25 @@ def test_a_contrast_is_of_shared_seeds_and_so_are_its_means():
     assert c.means == pytest.approx((1.55, 1.1)) and c.difference.mean == pytest.approx(0.45)
 
 
+def test_a_contrast_may_have_a_margin_of_its_own():
+    assert contrast_of([0.1, 0.11, 0.09], margin=0.2).verdict == stats.SAME
+
+
+def test_cells_are_compared_two_by_two_the_later_minus_the_earlier_as_one_family():
+    runs = [r for cell, x in (("rnn", 1.0), ("lstm", 1.2), ("gru", 1.5)) for r in with_loss(cell, [x, x, x])]
+    found = stats.pairwise("a", runs, "val_loss_best")
+    assert [c.key for c in found] == ["a/lstm-rnn", "a/gru-rnn", "a/gru-lstm"]
+    assert [c.difference.mean for c in found] == pytest.approx([0.2, 0.5, 0.3])
+    assert sorted(c.difference.level for c in found) == pytest.approx([1 - 0.05 / m for m in (1, 2, 3)])
+
+
+@pytest.mark.parametrize(("at_once", "levels"), [(True, {0.95, 0.975}), (False, {0.95})])
+def test_contrasts_of_the_cells_are_one_family_or_each_judged_alone(at_once, levels):
+    runs = [*with_loss("rnn", [1.0, 1.1, 1.2]), *with_loss("lstm", [2.0, 2.1, 2.2])]
+    found = stats.by_cell("a", runs, None, "val_loss_best", names=("", ""), at_once=at_once)
+    assert {c.difference.level for c in found.values()} == levels and [*found] == ["rnn", "lstm"]
+
+
 @pytest.mark.parametrize(
     ("losses", "order"),
     [
@@ -171,6 +195,9 @@ def test_cells_are_ranked_by_the_verdicts_between_them(losses, order):
 def test_a_claim_of_two_parts_has_the_verdict_of_the_weaker():
     surely, alike = contrast_of([0.1, 0.11, 0.09], "a/1"), contrast_of([0.001, 0.0, -0.001], "a/2")
     assert stats.weakest(surely, alike) is alike and stats.weakest(surely, surely) is surely
+    weakest_first = [contrast_of(x) for x in ([0.1], [-0.1, -0.11, -0.09], [0, 0, 0], [-1, 1, 1], [0.1, 0.11, 0.09])]
+    for i, weakest in enumerate(weakest_first):
+        assert stats.weakest(*reversed(weakest_first[i:])) is weakest
 
 
 def test_a_sentence_on_several_is_mixed_where_their_verdicts_differ():

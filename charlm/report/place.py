@@ -92,9 +92,14 @@ def _swap(new: dict[Path, Path], stale: list[Path], half: Path) -> None:
         for before, after in moves:
             os.replace(before, after)
     except BaseException:
-        for before, after in reversed(moves):
-            if not before.exists():
-                os.replace(after, before)
+        try:
+            for before, after in reversed(moves):
+                if not before.exists():
+                    os.replace(after, before)
+        except OSError as error:
+            raise CharlmError(
+                f"cannot put back what was in {half.parent}: {error.strerror}: what is missing there is in {half}: move it back"
+            ) from error
         shutil.rmtree(half, ignore_errors=True)
         raise
     shutil.rmtree(half, ignore_errors=True)

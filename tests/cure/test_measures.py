@@ -29,8 +29,9 @@ def test_an_arm_is_what_of_the_cure_a_run_has(fields, arm):
 
 
 def test_training_at_rest_is_without_dropout_and_of_the_best_epoch(tiny, tiny_config, tmp_path):
-    config = replace(tiny_config, dropout=0.5)
+    config = replace(tiny_config, dropout=0.5, learning_rate=0.3, epochs=50, patience=1)  # ends after a worse epoch
     (run,) = train_sweep([config], tiny, tmp_path, 1)
+    assert run["best_epoch"] < run["epochs"]
     (measured,) = measures.with_training_at_rest([run], tiny, tmp_path)
     weights, trained, vocab = load_weights(tmp_path / run["run_id"])
     plain = CharModel(len(vocab), replace(trained, dropout=0.0))

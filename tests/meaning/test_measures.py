@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import charlm_core as core
 from charlm import sampling
 from charlm.meaning import measures
-from charlm.meaning.measures import BEFORE, ORDERS, STRETCH
+from charlm.meaning.measures import ORDERS, STRETCH
 from charlm.ngram import NGram
 from charlm.runs.files import pack, unpack
 from charlm.runs.folder import load_weights
@@ -50,14 +50,16 @@ def test_a_large_vocabulary_is_scored_few_chunks_at_a_time(model, tiny, tiny_con
     assert measures._in_rows(model, tiny_config).batch_size == 3
 
 
-def test_a_carried_state_is_that_of_reading_the_text_before(model, tiny, tiny_config):
-    last = core.count_chunks(len(tiny.ids), tiny_config.chunk_length) - 1
+def test_a_carried_state_is_that_of_reading_the_text_before(model, tiny, tiny_config, monkeypatch):
+    monkeypatch.setattr(measures, "BEFORE", 2)  # so little that one chunk more or less is seen
+    config = replace(tiny_config, chunk_length=3)
+    last = core.count_chunks(len(tiny.ids), config.chunk_length) - 1
     chunks = np.array([0, 1, 5, 31, 32, 33, 63, 64, 100, last])
-    losses = measures.score_carried(model, tiny.ids, chunks, tiny_config)
+    losses = measures.score_carried(model, tiny.ids, chunks, config)
     for chunk, loss in zip(chunks, losses.T, strict=True):
         stretch = chunk // STRETCH * STRETCH
-        first = max(0, stretch - BEFORE)  # up to the end of the first stretch, the very beginning of the text
-        torch.testing.assert_close(loss, read(model, tiny.ids, first, chunk, tiny_config.chunk_length))
+        first = max(0, stretch - 2)  # up to the end of the first stretch, the very beginning of the text
+        torch.testing.assert_close(loss, read(model, tiny.ids, first, chunk, config.chunk_length))
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])

@@ -100,7 +100,7 @@ def test_ctrl_c_says_so_and_leaves_no_kernel(tmp_path, tiny_file):
         assert process.poll() is None
         time.sleep(0.05)
     press_ctrl_c(process)
-    _, err = process.communicate()
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err == "charlm.report: interrupted; what is trained is kept\n"
     with pytest.raises(ProcessLookupError):

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import re
 
 import pandas as pd
@@ -57,6 +58,17 @@ def test_the_policy_names_each_script_and_style_by_its_hash(tmp_path):
         assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
     write_html(arranged(a_cell("# T")), tmp_path)
     assert "wasm" not in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_text_is_never_markup(tmp_path):
+    x = "<u>&amp;</u>"
+    table = Table("t", pd.DataFrame({x: [x], "by": [x]}), "", groups="by")
+    verse = {"label": x, "text": x + x, "prompt": x}
+    samples = Samples("s", [verse, verse | {"verse": True}], "")
+    shows = [a_cell("f", shows=table), a_cell("f", shows=samples)]
+    write_html(arranged(a_cell("# T"), *shows), tmp_path)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert page.count(html.escape(x)) == 10 and x not in page
 
 
 SIGNS = {

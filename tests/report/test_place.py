@@ -65,6 +65,24 @@ def test_when_putting_is_interrupted_everything_is_as_before(put, failing, tmp_p
     assert files_in(tmp_path / "out") == before
 
 
+def test_what_cannot_be_put_back_is_kept_beside_the_report(put, tmp_path, monkeypatch):
+    before = files_in(tmp_path / "out")
+    calls, replace = [], os.replace
+
+    def failing(*paths):
+        calls.append(paths)
+        if len(calls) > 12:  # nine are away, three new ones in place: neither the next nor any way back
+            raise OSError(5, "Input/output error")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", failing)
+    with pytest.raises(CharlmError, match=r"cannot put back .*charlm-half"):
+        put()
+    half = files_in(tmp_path / "out" / ".charlm-half")
+    assert {name: half.get(f"old-{name.rpartition('/')[2]}", text) for name, text in before.items()} == before
+    assert sum(name.startswith("old-") for name in half) == 9
+
+
 def test_a_disk_that_is_full_is_named_and_nothing_was_moved(put, tmp_path, monkeypatch):
     before = files_in(tmp_path / "out")
 
