@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from filelock import FileLock
+
 from charlm.claims import LARGEST_RESULTS
 from charlm.corpus import CORPORA, ROOT
 from charlm.files import read_bytes, sound
@@ -60,11 +62,16 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
 
     new = {out / name: stage / name for name in DOCUMENTS}
     new |= {path: stage / "figures" / path.name for path in drawings(results["figures"])}
-    stale = drawings(_figures_of(out) - results["figures"].keys())
     try:
         for folder in (out, figures):
             folder.mkdir(parents=True, exist_ok=True)
-        _swap(new, stale, out / ".charlm-half")
+        with FileLock(out / ".charlm-lock") as lock:  # of two reports for one folder, one waits for the other
+            try:
+                stale = drawings(_figures_of(out) - results["figures"].keys())
+                _swap(new, stale, out / ".charlm-half")
+            finally:
+                with suppress(PermissionError):  # Windows deletes it itself when the lock is let go
+                    os.unlink(lock.lock_file)
     except OSError as error:
         raise CharlmError(
             f"cannot write to {out}: {error.strerror or error}: what was there is as it was, and what is trained is kept"

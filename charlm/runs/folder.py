@@ -40,7 +40,7 @@ from charlm.runs.identity import run_id, run_identity
 from charlm_core import CharlmError, Config, Corpus, State
 
 EMBEDDING, FIRST_WEIGHTS = "embedding.weight", "rnn.weight_ih_l0"
-RUNS = Path(os.environ.get("CHARLM_RUNS", ROOT / "runs")).resolve()
+RUNS = Path(os.environ.get("CHARLM_RUNS") or ROOT / "runs").resolve()  # "" would be the folder that one is in
 
 
 def run_folders(runs: Path, names: Sequence[str] = ()) -> list[Path]:
@@ -49,8 +49,12 @@ def run_folders(runs: Path, names: Sequence[str] = ()) -> list[Path]:
     A name is one that the listing of `runs` has: on no system does such a name lead anywhere else.
     """
     there: list[str] = []
-    with suppress(FileNotFoundError):
+    try:
         there = sorted(os.listdir(runs))
+    except FileNotFoundError:
+        pass
+    except OSError as e:
+        raise CharlmError(f"cannot read {runs}: {e.strerror}: name another folder for runs in CHARLM_RUNS") from e
     there = [name for name in there if os.path.isdir(runs / name) or os.path.islink(runs / name)]
     for name in names:
         if name not in there:

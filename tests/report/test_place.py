@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from posix_only import make_pipe, posix
@@ -46,6 +48,24 @@ def test_a_report_takes_the_place_of_another_with_its_figures_and_of_nothing_els
     put()
     assert files_in(tmp_path / "out") == files_in(tmp_path / "new") | {"figures/mine.svg": "mine"}
     assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == ["figures"]
+
+
+def test_of_two_reports_for_one_folder_one_waits_for_the_other(put, tmp_path, monkeypatch):
+    with ThreadPoolExecutor(1) as pool:
+        second: list[Future] = []
+        replace = os.replace
+
+        def while_the_first_moves(*paths):
+            if not second:
+                second.append(pool.submit(put))
+                with suppress(TimeoutError):  # it waits, or would be through by now
+                    second[0].result(timeout=0.5)
+            replace(*paths)
+
+        monkeypatch.setattr(os, "replace", while_the_first_moves)
+        put()
+        second[0].result()
+    assert files_in(tmp_path / "out") == files_in(tmp_path / "new") | {"figures/mine.svg": "mine"}
 
 
 @pytest.mark.parametrize("failing", [0, 8, 9, 17])  # of nine moves away and nine in

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from run_folders import begun_run, silent
 import charlm.device
 import charlm.runs.__main__
 import charlm_core as core
+from charlm.corpus import ROOT
 from charlm.runs.__main__ import main, read_sweep
 from charlm.runs.files import STATE
 from charlm.runs.folder import Run, kept_measurement
@@ -72,6 +75,22 @@ def test_list_tells_finished_unfinished_and_damaged_runs_apart(command, some_run
 def test_before_any_training_the_list_is_empty(command, tmp_path):
     (tmp_path / "runs").rmdir()
     assert command("list") == (0, "", "")
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["verify"], ["remove", "a"]], ids=" ".join)
+def test_a_file_where_the_folder_of_runs_should_be_is_one_line(command, tmp_path, arguments):
+    (tmp_path / "runs").rmdir()
+    (tmp_path / "runs").touch()
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1 and str(tmp_path / "runs") in err and "CHARLM_RUNS" in err
+
+
+def test_a_setting_that_is_empty_is_none(tmp_path):
+    code = "from charlm.runs.folder import RUNS; print(RUNS)"
+    env = {**os.environ, "CHARLM_RUNS": "", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert done.stdout.strip() == str((ROOT / "runs").resolve()), done.stderr
 
 
 @pytest.mark.parametrize(
