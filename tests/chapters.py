@@ -9,13 +9,12 @@ from typing import Any
 
 import nbformat
 import pytest
-from project_files import ROOT
+from project_files import ROOMS, ROOT
 
 from charlm import studies
 from charlm.studies import Made
 
 MADE_ON = {"code": "some training code", "machine": {"cpu": "some processor"}}
-ROOMS = ("losses", "temperature", "meaning", "gradients", "cells", "cure", "benchmark")
 FIGURES = [import_module(f"charlm.{room}.figures") for room in ROOMS]
 Shown = list[tuple[dict, dict]]  # what is seen by MIME type, and what charlm.report reads
 SNAPSHOTS = Path(__file__).parent / "snapshots"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from project_files import DIRECT, NOTEBOOKS, ROOT, names_of, plain
+from project_files import DIRECT, NOTEBOOKS, ROOMS, ROOT, names_of, plain
 
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
 SOURCES = sorted(
@@ -83,10 +83,9 @@ def test_text_has_the_same_bytes_on_every_system(path):
     assert [ast.unparse(call) for call in calls if encodings_missed(call)] == []
 
 
-ROOMS = ("losses", "temperature", "meaning", "gradients", "cells", "cure", "benchmark")
-
 # Each module imports only what stands above it. A package's __main__ stands last in it.
-ORDER = """
+PLAIN_ROOMS = [room for room in ROOMS if room not in ("losses", "temperature")]
+ORDER = f"""
 charlm_core
 charlm.printable charlm.command charlm.options
 charlm.device charlm.files charlm.corpus charlm.sampling charlm.ngram charlm.text
@@ -98,11 +97,7 @@ charlm.runs.progress charlm.runs.sweep charlm.runs.__main__
 charlm.losses charlm.losses.measures charlm.losses.figures charlm.losses.live
 charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.temperature.measures charlm.temperature.rare
 charlm.temperature.across charlm.temperature.claims charlm.temperature.figures
-charlm.meaning charlm.meaning.measures charlm.meaning.figures
-charlm.gradients charlm.gradients.measures charlm.gradients.figures
-charlm.cells charlm.cells.measures charlm.cells.figures
-charlm.cure charlm.cure.measures charlm.cure.figures
-charlm.benchmark charlm.benchmark.measures charlm.benchmark.figures
+{" ".join(f"charlm.{room} charlm.{room}.measures charlm.{room}.figures" for room in PLAIN_ROOMS)}
 charlm.claims charlm.studies charlm.ways charlm.cards charlm.benchmark.__main__
 charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.markdown
 charlm.report.arrange charlm.report.html charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place
