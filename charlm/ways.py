@@ -193,8 +193,8 @@ def _caption(ways: list[Comparison]) -> str:
     levels = sorted({100 * c["level"] for way in ways for c in way.contrasts.values()})
     said = f"{levels[0]:.3g}%" if len(levels) == 1 else f"{levels[0]:.3g}% to {levels[-1]:.3g}%"
     return (
-        f"Bars: the interval of the difference from the RNN, seed by seed ({said}). A cell is better where its whole bar lies on one side of the "
-        f"RNN's line and not all in the grey band: differences under {MARGIN:g} nats do not matter."
+        f"Bars: the interval of the difference from the RNN, seed by seed ({said}). A cell is better where its whole bar lies left of the RNN's line, worse "
+        f"right of it; a bar within the grey band, {MARGIN:g} nats either way, does not matter."
     )
 
 

@@ -67,8 +67,14 @@ def place_report(stage: Path, results: dict, out: Path, figures: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         with FileLock(out / ".charlm-lock") as lock:  # of two reports for one folder, one waits for the other
             try:
+                half = out / ".charlm-half"
+                for old in half.glob("old-*"):  # of a process that was killed here, or could not put it back
+                    name = old.name.removeprefix("old-")
+                    path = (out if name in DOCUMENTS else figures) / name
+                    if not path.exists():
+                        os.replace(old, path)
                 stale = drawings(_figures_of(out) - results["figures"].keys())
-                _swap(new, stale, out / ".charlm-half")
+                _swap(new, stale, half)
             finally:
                 with suppress(PermissionError):  # Windows deletes it itself when the lock is let go
                     os.unlink(lock.lock_file)
@@ -88,7 +94,7 @@ def _figures_of(out: Path) -> set[str]:
 
 def _swap(new: dict[Path, Path], stale: list[Path], half: Path) -> None:
     """Put files (target: source) in place, and take the stale ones away, by way of a folder beside them."""
-    shutil.rmtree(half, ignore_errors=True)  # of a process that was killed here
+    shutil.rmtree(half, ignore_errors=True)
     half.mkdir()
     moves: list[tuple[Path, Path]] = []
     try:

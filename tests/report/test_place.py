@@ -101,6 +101,12 @@ def test_what_cannot_be_put_back_is_kept_beside_the_report(put, tmp_path, monkey
     half = files_in(tmp_path / "out" / ".charlm-half")
     assert {name: half.get(f"old-{name.rpartition('/')[2]}", text) for name, text in before.items()} == before
     assert sum(name.startswith("old-") for name in half) == 9
+    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(shutil, "copyfile", failing)
+    with pytest.raises(CharlmError, match="what was there is as it was"):
+        put()
+    kept = files_in(tmp_path / "out")
+    assert before.keys() <= kept.keys() and not any(name.startswith(".charlm") for name in kept)
 
 
 def test_a_disk_that_is_full_is_named_and_nothing_was_moved(put, tmp_path, monkeypatch):
