@@ -56,7 +56,7 @@ def cure_compared(without: Records, treated: Records) -> Figure | None:
     best.set_ylabel("best validation loss\n(nats per character)")
     best.grid(axis="y")
     legend_below(canvas, seeds_and_mean())
-    caption = "With and without the cure; dots mark the best epoch of each run."
+    caption = "Dots mark the best epoch of each run."
     alt = f"Curves of validation loss by epoch, and dots for the best loss of each run. {'; '.join(said)}."
     return finish(canvas, "cure", caption, alt, rows)
 

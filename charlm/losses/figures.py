@@ -155,7 +155,7 @@ def loss_curves(records: Records, id: str = "loss-curves") -> Figure:
         entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
     legend_below(canvas, entries)
     seen = " ".join(curve_sight(cell.upper(), of_cell(runs, cell)) for cell in cells)
-    caption = f"{'; '.join(found)}. Training loss dashed; seeds thin, mean of the epochs that all reached bold. {note}"
+    caption = f"{'; '.join(found)}. Training loss dashed; seeds thin, mean bold. {note}"
     return finish(canvas, id, caption, f"Loss by epoch. {seen}", curve_rows(runs))
 
 

@@ -309,6 +309,6 @@ def quality_diversity(measured: Measured) -> Figure:
     entries.append(legend_entry("real text", LEVEL, marker="*", ms=11, ls=""))
     legend_below(canvas, entries)
     said = f"Real text: {', '.join(sights)} at {real[DIVERSITY]:.1%} diversity. " if sights else ""
-    caption = f"Quality against diversity, the share of sequences that repeat nothing. {said}"
+    caption = "Quality against diversity, the share of sequences that repeat nothing."
     alt = f"Three curves of quality over diversity. {said}"
     return finish(canvas, "quality-diversity", caption, alt, data)
