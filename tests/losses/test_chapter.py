@@ -67,6 +67,13 @@ def test_the_rise_after_the_best_epoch_is_told_of_runs_that_patience_ended_alone
     assert "after its best one" not in finding(shown, "rnn-or-lstm")["text"]
 
 
+@pytest.mark.parametrize(("epochs", "converged"), [(2, False), (20, True)])
+def test_that_the_limit_of_epochs_ended_runs_is_a_note_of_what_is_compared(monkeypatch, epochs, converged):
+    _, shown = chapter(NAME, monkeypatch, make_runs(seeds=3, epochs=epochs, max_epochs=50 if converged else epochs))
+    notes = contrasts_in(shown)["losses/last/lstm-rnn"]["notes"]
+    assert (notes == []) == converged and " ".join(notes) in finding(shown, "rnn-or-lstm")["text"]
+
+
 def test_losses_and_epochs_stand_beside_the_published_ones_of_the_study_alone(monkeypatch):
     for runs, published in ((make_runs(), [1.6059, 1.6002]), (make_runs(corpus="my.txt"), [])):
         _, shown = chapter(NAME, monkeypatch, runs)
