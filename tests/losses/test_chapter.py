@@ -67,9 +67,9 @@ def test_the_rise_after_the_best_epoch_is_told_of_runs_that_patience_ended_alone
     assert "after its best one" not in finding(shown, "rnn-or-lstm")["text"]
 
 
-@pytest.mark.parametrize(("epochs", "converged"), [(2, False), (20, True)])
+@pytest.mark.parametrize(("epochs", "converged"), [({"epochs": 2, "max_epochs": 2}, False), ({}, True)])
 def test_that_the_limit_of_epochs_ended_runs_is_a_note_of_what_is_compared(monkeypatch, epochs, converged):
-    _, shown = chapter(NAME, monkeypatch, make_runs(seeds=3, epochs=epochs, max_epochs=50 if converged else epochs))
+    _, shown = chapter(NAME, monkeypatch, make_runs(seeds=3, **epochs))
     notes = contrasts_in(shown)["losses/last/lstm-rnn"]["notes"]
     assert (notes == []) == converged and " ".join(notes) in finding(shown, "rnn-or-lstm")["text"]
 
