@@ -234,8 +234,8 @@ def temperature_distance(near: Closest | None) -> Figure | None:
     reach = span([near.low, near.high])
     said = f"Smallest at T = {near.best:g} (in 95% of resamples of the texts {reach}, shaded)"
     caption = (
-        f"{said}. Distance: root mean square difference from real text in {counted(len(near.names), 'measure')}, in standard "
-        "deviations of a real piece."
+        f"{said}. Distance: root mean square of {counted(len(near.names), 'measure')}, in standard deviations of a real "
+        "piece."
     )
     data: list[dict] = [{"temperature": t, "distance": d} for t, d in near.distance.items()]
     data.append({"temperature": None, "distance": near.shuffled})
