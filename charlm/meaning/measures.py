@@ -311,15 +311,6 @@ def rest_step(r: Record) -> float:
     return r["last_train"] - r["train_loss_last"]
 
 
-# The losses at the last epoch between which the gap lies, each one step from the one before.
-GAP = {
-    "training, recorded": lambda r: r["train_loss_last"],
-    "training, weights at rest": lambda r: r["last_train"],
-    "training, equal part": lambda r: r["last_part"],
-    "validation": lambda r: r["last_validation"],
-}
-
-
 def one_a_seed(runs: Records) -> list[Record]:
     """A run of each seed, for what does not depend on the cell: the n-gram models."""
     return list({r["seed"]: r for r in runs}.values())
