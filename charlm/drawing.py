@@ -137,7 +137,7 @@ def dashes(cell: str) -> Dashes:
 def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) -> tuple[Canvas, list[Axes]]:
     """A canvas with n axes, each so many inches high: side by side, three at most, and for a phone below each other and less
     high."""
-    columns = 1 if on_phone() else min(n, 3)
+    columns = _columns(n)
     rows = math.ceil(n / columns)
     width = PHONE if on_phone() else TEXT if columns == 1 else min(WIDE, columns * PANEL)
     height *= 0.8 if on_phone() and n > 1 else 1
@@ -148,15 +148,16 @@ def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) ->
     return canvas, list(axes[:n])
 
 
+def _columns(n: int) -> int:
+    return 1 if on_phone() else min(n, 3)
+
+
 def name_axes(canvas: Canvas, x: str, y: str) -> None:
     """What the axes of panels alike are: x below the last panel of each column, y once at their left."""
-    lowest: dict[int, Axes] = {}
-    for ax in canvas.axes:  # row after row
-        place = ax.get_subplotspec()
-        if place and ax.get_visible():
-            lowest[place.colspan.start] = ax
-    for ax in lowest.values():
+    shown = [ax for ax in canvas.axes if ax.get_visible()]  # row after row
+    for ax in shown[-_columns(len(shown)) :]:
         ax.set_xlabel(x)
+        ax.tick_params(labelbottom=True)  # sharex leaves the numbers to the last row, where a panel may be missing
     canvas.supylabel(y, fontsize=10)
 
 

@@ -32,7 +32,7 @@ from charlm.temperature.figures import (
     temperature_distance,
     temperature_distribution,
 )
-from charlm.temperature.measures import TEXT_MEASURES, Closest, Measured, closest_temperature, values_of_way
+from charlm.temperature.measures import TEXT_MEASURES, Measured, closest_temperature, values_of_way
 from charlm.temperature.texts import GRID, REAL, SHUFFLED, TOP_K, TOP_P
 
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or an empty axis is only a warning to matplotlib
@@ -111,7 +111,6 @@ def drawn_norms(*cells, long=100, **kwargs):
 
 DIVERGED = make_record("rnn", 9, epochs=3, diverged=True)
 DEAD = make_record("rnn", 0, epochs=0, diverged=True)
-SAME = Closest({0.5: 0.0, 1.0: 0.0}, ["judge"], 0.5, 0.5, 1.0, 0.0, False)
 
 
 def wordless(figure, missing=("words", "headings")):
@@ -136,7 +135,6 @@ CASES = {
     "temperatures": lambda: temperature_curves(curve_rows(measured()), measured()),
     "no words, no speakers": lambda: wordless(temperature_curves),
     "distance": lambda: temperature_distance(closest_temperature(measured())),
-    "distance of zero": lambda: temperature_distance(SAME),
     "quality and diversity": lambda: quality_diversity(measured()),
     "quality of nothing": lambda: quality_diversity(measured(TEXT_MEASURES)),
     "gradients": lambda: drawn_norms("rnn", "lstm"),

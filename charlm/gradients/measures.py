@@ -12,6 +12,7 @@ indexed by k. Ratios are averaged over seeds as logarithms.
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import charlm_core as core
+from charlm.corpus import split_corpus
 from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.runs.identity import code_hash
@@ -44,7 +46,7 @@ def windows(corpus: Corpus, config: Config, length: int) -> np.ndarray:
     that follows: ids (length + 1, windows) of int64, CHARACTERS in all and spread evenly over the text. A window of the
     chunk length is a validation chunk; a longer one begins in the text before it, training text or not.
     """
-    _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    _, chunks = split_corpus(corpus, config)
     ends = (chunks + 1) * config.chunk_length
     ends = ends[ends >= length]
     few = min(len(ends), max(2, CHARACTERS // length))
@@ -57,7 +59,7 @@ def longest_window(configs: Sequence[Config], corpus: Corpus) -> int:
     """LONG, or less where the text of one of the configurations has no validation chunk so far from its beginning."""
     ends = []
     for config in configs:
-        _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+        _, chunks = split_corpus(corpus, config)
         ends.append((int(chunks[-1]) + 1) * config.chunk_length)
     return min(LONG, *ends)
 
@@ -153,7 +155,7 @@ def _kept_curves(folder: Path, corpus: Corpus, length: int | None) -> dict[str, 
         both = [torch.from_numpy(curve(weights, config, corpus, n)) for n in lengths]
         return dict(zip(KEPT_CURVES, both, strict=True))
 
-    depends_on = {"code": code_hash(windows, to_differentiate, last_losses, norms, curve), "of": [CHARACTERS, *lengths]}
+    depends_on = {"code": code_hash(sys.modules[__name__]), "of": [CHARACTERS, *lengths]}
     return kept_measurement(folder, "gradients", depends_on, measure)
 
 

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
 import charlm_core as core
+from charlm.corpus import split_corpus
 from charlm.device import check_device
 from charlm.ngram import NGram, chunk_rows
 from charlm.records import Record, Records, finished
@@ -126,7 +127,7 @@ def measure_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     last, _, _ = load_weights(folder, "last")
     model, config = on_cpu(best, config)
     check_device(config)  # the run may have been trained on another machine
-    train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    train, validation = split_corpus(corpus, config)
     loss, hits = score(model, corpus.ids, validation, config)
     carried = score_carried(model, corpus.ids, validation, config)
     model.load_state_dict(last)
@@ -160,7 +161,7 @@ def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
     training chunks (ngram_train); and on the validation chunks given the text before them too (ngram_carried). And the
     loss of every character of them, ngram_characters (orders, chunks, time)."""
     config = Config(**{name: record[name] for name in SPLIT_FIELDS})
-    train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    train, validation = split_corpus(corpus, config)
     rows = partial(chunk_rows, corpus, config=config)
     model = NGram(list(rows(train)), ORDERS, len(corpus.vocab))
     by_order = -model.by_order(rows(validation))  # (orders, chunks, time)

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import charlm_core as core
 from charlm import ngram, sampling, stats, text
+from charlm.corpus import split_corpus
 from charlm.runs.folder import kept_measurement, load_weights
 from charlm.runs.identity import code_hash
 from charlm.stats import Estimate
@@ -42,7 +42,7 @@ BEST_RANGE = (0.5, 1.0)  # the study's range, its end left out
 
 def validation_chunks(config: Config, corpus: Corpus) -> np.ndarray:
     """The first validation chunks of a run's own split, VALIDATION_CHUNKS or what memory should hold."""
-    _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    _, chunks = split_corpus(corpus, config)
     affordable = MAX_VALIDATION_LOGITS // (config.chunk_length * len(corpus.vocab))
     return chunks[: max(2, min(VALIDATION_CHUNKS, affordable))]
 
