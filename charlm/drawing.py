@@ -215,21 +215,6 @@ def seeds_and_mean() -> list[Line2D]:
     ]
 
 
-def name_cells(ax: Axes, names: dict[str, str]) -> None:
-    """The x axis of a panel where each cell has its place from 0: {cell: what stands there}, in the cell's colour."""
-    ax.set_xticks(range(len(names)), list(names.values()))
-    for tick, cell in zip(ax.get_xticklabels(), names, strict=True):
-        tick.set_color(colour(cell))
-
-
-def nothing_drawn(note: str, id: str) -> Figure:
-    """The figure that stands where no run finished."""
-    canvas, (ax,) = panels(1, 1)
-    ax.axis("off")
-    ax.text(0.5, 0.5, "no run finished", ha="center")
-    return finish(canvas, id, f"No run finished. {note}", "No run finished, nothing is drawn.", [])
-
-
 def as_svg(canvas: Canvas, salt: str) -> str:
     svg = io.StringIO()
     with rc_context({"svg.hashsalt": salt}):  # without it the ids inside are random

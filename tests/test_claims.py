@@ -38,7 +38,8 @@ def test_the_prediction_interval_by_hand():
     e = stats.estimate({0: 1.60, 1: 1.61, 2: 1.62})
     half = 4.302652729911275 * 0.01 * (4 / 3) ** 0.5  # t(0.975, 2) · s · √(1 + 1/3)
     assert measures.one_more_run(e) == pytest.approx((1.61 - half, 1.61 + half))
-    assert measures.chance_of_one_more_run(e, 1.61 + half) == pytest.approx(0.05)
+    (at_its_end,) = stats.holm([measures.away_from(e, 1.61 + half)])
+    assert at_its_end.high == pytest.approx(0, abs=1e-9)
 
 
 def test_the_numbers_are_one_family():
@@ -48,10 +49,12 @@ def test_the_numbers_are_one_family():
 
 
 def test_from_the_first_number_that_is_reproduced_on_all_have_its_level():
-    rows = measures.published_rows(runs_at("val_loss_last", rnn=[1.7, 1.7001, 1.7002]))
+    losses = [1.7, 1.7001, 1.7002]
+    rows = measures.published_rows(runs_at("val_loss_last", rnn=losses))
     far = row_of(rows, "validation loss, last epoch")
     (level,) = {row["level"] for row in rows if row["verdict"] == measures.REPRODUCED}
     assert far["level"] > level
+    assert (far["low"], far["high"]) == measures.one_more_run(stats.estimate(dict(enumerate(losses))), far["level"])
 
 
 def test_a_number_that_another_set_of_runs_contradicts_is_too_close_to_call():
