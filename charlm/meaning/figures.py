@@ -24,7 +24,7 @@ from charlm.drawing import (
 )
 from charlm.meaning import measures
 from charlm.meaning.measures import ORDERS
-from charlm.records import Records, cells_in, counted, finished, last_gap, of_cell
+from charlm.records import Records, cells_in, counted, finished, last_gap, of_cell, one_a_seed
 from charlm.show import Figure
 from charlm.stats import MARGIN
 
@@ -38,7 +38,7 @@ def ngram_floor(runs: Records) -> Figure | None:
     """Loss of n-gram models by order, on validation and on training chunks, and the loss of each cell across it."""
     if not runs:
         return None
-    by_seed = measures.one_a_seed(runs)
+    by_seed = one_a_seed(runs)
     best = measures.best_order(runs)
     floor = stats.seed_estimate(by_seed, measures.ngram_loss(best)).known_mean
     losses = {cell: stats.seed_estimate(of_cell(runs, cell), "loss").known_mean for cell in cells_in(runs)}
@@ -93,7 +93,7 @@ def loss_by_position(runs: Records) -> Figure | None:
     order = measures.best_order(runs)
     shown = cells_in(runs)
     canvas, axes = panels(len(shown), 2.8, sharex=True, sharey=True)
-    by_seed = [r["ngram_positions"][order - 1] for r in measures.one_a_seed(runs)]  # (time,) each
+    by_seed = [r["ngram_positions"][order - 1] for r in one_a_seed(runs)]  # (time,) each
     grams = np.mean(by_seed, axis=0)
     read = range(1, 1 + len(grams))
     sights, rows = [], []

@@ -23,7 +23,7 @@ import charlm_core as core
 from charlm.corpus import split_corpus
 from charlm.device import check_device
 from charlm.ngram import NGram, chunk_rows
-from charlm.records import Record, Records, finished
+from charlm.records import Record, Records, finished, one_a_seed
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.runs.identity import code_hash
 from charlm.sampling import on_cpu
@@ -310,11 +310,6 @@ def size_step(r: Record) -> float:
 def rest_step(r: Record) -> float:
     """Training loss with the weights at rest minus the recorded one, measured while they moved."""
     return r["last_train"] - r["train_loss_last"]
-
-
-def one_a_seed(runs: Records) -> list[Record]:
-    """A run of each seed, for what does not depend on the cell: the n-gram models."""
-    return list({r["seed"]: r for r in runs}.values())
 
 
 def best_order(runs: Records) -> int:

@@ -187,11 +187,6 @@ def with_interval(resampled: np.ndarray) -> tuple[float | None, float | None, fl
     return value, float(low), float(high)
 
 
-def measure_rows(distribution: list[dict], measured: Measured) -> list[dict]:
-    """The rows of `distributions` with the measures of the texts drawn at each temperature and their intervals."""
-    return [row | values_of_way(measured, ("T", row["temperature"])) for row in distribution]
-
-
 def values_of_way(measured: Measured, way: Way) -> dict[str, float | None]:
     """Every measure of one way and its interval, as name, name_low and name_high."""
     values: dict[str, float | None] = {}
