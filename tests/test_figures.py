@@ -238,8 +238,8 @@ def test_the_comparison_gives_the_means_and_every_run():
 def test_the_distribution_says_its_sharpest_and_flattest():
     p = distributions(25)
     figure = temperature_distribution(VOCAB, p, "A")
-    assert f"newline, has {p[0.2].max():.3f}" in figure.alt
-    assert f"newline, has {p[10].max():.3f}" in figure.alt
+    assert f"newline, and the entropy: {p[0.2].max():.3f} and" in figure.alt
+    assert f"; {p[10].max():.3f} and" in figure.alt
     assert len(figure.rows) == 3 * 25
     assert "logarithmic, from 0.001" in figure.caption  # on it a share of 25 characters that are alike is seen
     assert sum(r["probability"] for r in figure.rows) == pytest.approx(3)

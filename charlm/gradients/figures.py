@@ -2,7 +2,7 @@
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import LogLocator
 
 from charlm.drawing import (
     DASHED,
@@ -10,6 +10,7 @@ from charlm.drawing import (
     GREY,
     INK,
     colour,
+    count_axis,
     dashes,
     drawn_twice,
     finish,
@@ -46,13 +47,36 @@ def _draw_norms(ax: Axes, cell: str, runs: Records) -> np.ndarray:
     return mean
 
 
+def _norm_rows(name: str, runs: Records) -> list[dict]:
+    rows = []
+    for r in runs:
+        about = {"measured": name, "cell": r["cell"], "seed": r["seed"]}
+        rows += [about | {"steps_back": k, "norm": float(f"{x:.8g}")} for k, x in enumerate(r["gradient"])]
+    return rows
+
+
+def _set_scales(ax: Axes, length: int, chunk_length: int) -> None:
+    """The scales of a panel of so many steps back, and lines where a gradient has vanished and where training ended."""
+    if length > chunk_length:
+        ax.axvline(chunk_length - 1, color=INK, lw=1)
+        at_bottom = ("data", "axes fraction")
+        label_point(ax, "beyond training →", (chunk_length - 1, 0), (4, 3), INK, xycoords=at_bottom)
+    ax.axhline(VANISHED, color=GREY, lw=1, ls=DASHED)
+    ax.update_datalim([(NEAR, 1.0)])  # in view even where every norm is zero
+    ax.set_xlim(0, max(length - 1, 1))
+    count_axis(ax)
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(numticks=6))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.grid()
+
+
 @drawn_twice
 def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
     """Norm of the gradient by steps back, relative to one step back, a panel for each of {what was measured: runs}."""
     canvas, axes = panels(len(measured), 2.0 if on_phone() else 2.8)
     said, rows = [], []
     for ax, (name, records) in zip(axes, measured.items(), strict=True):
-        ax.set_yscale("log")
         ends = []
         ratios = []
         longest = 0
@@ -64,23 +88,10 @@ def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
             ratios.append(f"{cell.upper()} {'not known' if log is None else two_digits(10.0**log)}")
             if np.isfinite(mean[FAR]):
                 ends.append((ratios[-1], float(mean[FAR]), colour(cell)))
-            for r in runs:
-                about = {"measured": name, "cell": cell, "seed": r["seed"]}
-                rows += [about | {"steps_back": k, "norm": float(f"{x:.8g}")} for k, x in enumerate(r["gradient"])]
+            rows += _norm_rows(name, runs)
         said.append(f"{name}: {', '.join(ratios) or 'no run finished'}")
-        longest = longest or chunk_length
-        if longest > chunk_length:
-            ax.axvline(chunk_length - 1, color=INK, lw=1)
-            at_bottom = ("data", "axes fraction")
-            label_point(ax, "beyond training →", (chunk_length - 1, 0), (4, 3), INK, xycoords=at_bottom)
         ax.set_title(name)
-        ax.axhline(VANISHED, color=GREY, lw=1, ls=DASHED)
-        ax.update_datalim([(NEAR, 1.0)])  # in view even where every norm is zero
-        ax.set_xlim(0, max(longest - 1, 1))
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-        ax.yaxis.set_major_locator(LogLocator(numticks=6))
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.grid()
+        _set_scales(ax, longest or chunk_length, chunk_length)
         label_right(ax, ends)
     name_axes(canvas, "k, steps back", f"gradient, relative to k = {NEAR}")
     entries = [

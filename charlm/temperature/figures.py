@@ -51,51 +51,43 @@ LEAST_SHOWN = 0.001  # probability
 @drawn_twice
 def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray], context: str) -> Figure:
     """How the next-character distribution changes with temperature. probabilities: {temperature: (vocabulary,)}, all
-    after the text context. Shown are the 15 most probable characters (at the temperature nearest to 1, which orders
-    them as any other does) and the rest as one dot. The axis is logarithmic: on it all are seen at any temperature, and
-    their distances are divided by it.
+    after the text context. Shown are the 15 most probable characters, whose order no temperature changes, and the rest as one
+    dot. The axis is logarithmic: on it all are seen at any temperature, and their distances are divided by it.
     """
     temperatures = sorted(probabilities)
-    p = {t: np.asarray(probabilities[t], dtype=np.float64) for t in temperatures}
-    near_one = min(temperatures, key=lambda t: abs(t - 1))
-    order = np.argsort(-p[near_one], kind="stable")
+    order = np.argsort(-probabilities[temperatures[-1]], kind="stable")  # where none is rounded to zero
     top, others = order[:15], order[15:]
     canvas, axes = panels(len(temperatures), 1.0 if on_phone() else 1.9, sharex=True, sharey=True)
     x = np.arange(len(top))
+    said, rows = [], []
     for ax, t in zip(axes, temperatures, strict=True):
-        ax.plot(x, p[t][top], "o-", color=ACCENT, ms=4, lw=1)
-        ax.plot(len(x) + 0.5, p[t][others].sum(), "o", color=FAINT, ms=4)
+        p = probabilities[t]
+        ax.plot(x, p[top], "o-", color=ACCENT, ms=4, lw=1)
+        ax.plot(len(x) + 0.5, p[others].sum(), "o", color=FAINT, ms=4)
         ax.set_yscale("log")
         ax.set_ylim(LEAST_SHOWN, 1)
         ax.set_yticks([0.01, 0.1, 1], ["0.01", "", "1"])
         ax.minorticks_off()
         ax.grid(axis="y")
         ax.tick_params(axis="x", length=0)
-        ax.set_title(f"T = {t:g}: entropy {entropy(p[t]):.2f} nats")
+        ax.set_title(f"T = {t:g}: entropy {entropy(p):.2f} nats")
+        said.append(f"{p.max():.3f} and {entropy(p):.2f} nats at T = {t:g}")
+        rows += [{"temperature": t, "character": vocab[i], "probability": float(p[i])} for i in order]
     names = [name_character(vocab[i]) for i in top]
     axes[-1].set_xticks([*x, len(x) + 0.5], [*names, counted(len(others), "other")])
     for ax in axes:
         for tick in ax.get_xticklabels():
             tick.set_rotation(90 if len(tick.get_text()) > 1 else 0)
     canvas.supylabel("probability", fontsize=10)
-
-    ends = []
-    for t in dict.fromkeys([temperatures[0], temperatures[-1]]):
-        likeliest = name_character(vocab[int(p[t].argmax())])
-        ends.append(
-            f"at T = {t:g} the most probable character, {likeliest}, has {p[t].max():.3f} and the entropy is "
-            f"{entropy(p[t]):.2f} nats"
-        )
-    said = "; ".join(ends)
     after = escape_markdown(repr(context[-20:]))
     caption = (
         f"The next character after {after}: its probability (logarithmic, from {LEAST_SHOWN:g}) and entropy, by "
         "temperature."
     )
-    alt = f"Dots of {counted(len(vocab), 'character')}, one a temperature: {said}."
-    rows = []
-    for t in temperatures:
-        rows += [{"temperature": t, "character": vocab[i], "probability": float(p[t][i])} for i in order]
+    alt = (
+        f"Dots of {counted(len(vocab), 'character')}, one a temperature. The probability of the likeliest, {names[0]}, "
+        f"and the entropy: {'; '.join(said)}."
+    )
     return finish(canvas, "temperature-distribution", caption, alt, rows)
 
 
