@@ -107,6 +107,12 @@ def trained(tiny, tiny_config, tmp_path_factory):
     return runs / record["run_id"], record
 
 
+@pytest.fixture
+def folder(trained, tmp_path):
+    """A copy of the trained run's folder, to measure in."""
+    return shutil.copytree(trained[0], tmp_path / trained[0].name)
+
+
 @pytest.fixture(scope="module")
 def split(tiny, tiny_config):
     return core.split_chunks(core.count_chunks(len(tiny.ids), tiny_config.chunk_length), tiny_config)

@@ -2,7 +2,6 @@
 
 import re
 from functools import cache
-from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
@@ -12,7 +11,6 @@ from gradient_curves import decay
 from matplotlib.figure import Figure as Canvas
 from synthetic import make_measured, make_record, make_runs
 
-import charlm.cells.figures
 import charlm.drawing
 import charlm.losses.figures
 from charlm import stats
@@ -119,8 +117,6 @@ def wordless(figure, missing=("words", "headings")):
 
 VOCAB = "\n abcdefghijklmnopqrstuvw"
 CASES = {
-    "curves": lambda: loss_curves(make_runs(["lstm"])),
-    "curves of one run": lambda: loss_curves(make_runs(["lstm"], 1)),
     "curves of one epoch": lambda: loss_curves(make_runs(["rnn"], 1, max_epochs=1)),
     "curves of an unknown cell": lambda: loss_curves([make_record("rnn", 0) | {"cell": "own"}]),
     "curves with a diverged run": lambda: loss_curves([*make_runs(["rnn"]), DIVERGED]),
@@ -128,7 +124,6 @@ CASES = {
     "overfitting": lambda: overfitting_curves(make_runs(seeds=2), big()),
     "overfitting, diverged": lambda: overfitting_curves([make_record("rnn", 0)], [DEAD | {"hidden_size": 512}]),
     "comparison": lambda: loss_comparison(make_runs()),
-    "comparison of three": lambda: loss_comparison(make_runs(["gru", "rnn", "lstm"])),
     "distribution": lambda: temperature_distribution(VOCAB, distributions(25), "A"),
     "distribution, greedy": lambda: temperature_distribution("ab", {0: np.array([1.0, 0])}, "a"),
     "temperatures": lambda: temperature_curves(curve_rows(measured()), measured()),
@@ -137,15 +132,10 @@ CASES = {
     "quality and diversity": lambda: quality_diversity(measured()),
     "quality of nothing": lambda: quality_diversity(measured(TEXT_MEASURES)),
     "gradients": lambda: drawn_norms("rnn", "lstm"),
-    "gradients of equal cells": lambda: gradient_norms(
-        {"now": [*norms("rnn"), *(r | {"cell": "own"} for r in norms("rnn"))]}, 30
-    ),
     "gradients of nothing finished": lambda: drawn_norms(),
-    "gradients that explode": lambda: drawn_norms("rnn", ratio=9),
     "gradients that end": lambda: gradient_norms({"now": with_gradient(*[1.0] * 9, *[0.0] * 21)}, 30),
     "gradients of zero": lambda: gradient_norms({"now": with_gradient(*[0.0] * 30)}, 30),
     "n-gram floor": lambda: ngram_floor(make_measured()),
-    "n-gram floor, all alike": lambda: ngram_floor(make_measured(loss=1.5, ngram=1.5)),
     "positions": lambda: loss_by_position(make_measured()),
     "gap by epoch": lambda: gap_by_epoch(make_measured()),
     "gap by epoch and text": lambda: gap_by_epoch(make_measured(), by_length()),
@@ -173,7 +163,7 @@ def test_every_figure_is_whole(case):
         assert "Shakespeare" not in text
 
 
-@pytest.mark.parametrize("case", ["curves", "gradients"])
+@pytest.mark.parametrize("case", ["curves of both", "gradients"])
 def test_bytes_repeat_whatever_the_readers_settings(case):
     first = CASES[case]()
     with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9, "savefig.dpi": 30, "svg.hashsalt": "x"}):
@@ -245,17 +235,6 @@ def test_the_distribution_says_its_sharpest_and_flattest():
     assert sum(r["probability"] for r in figure.rows) == pytest.approx(3)
 
 
-def test_dots_of_the_distribution_are_seen_at_every_temperature(monkeypatch):
-    drawn: list[Any] = []
-    monkeypatch.setattr("charlm.temperature.figures.finish", lambda canvas, *about: drawn.append(canvas))
-    temperature_distribution(VOCAB, distributions(25, (0.2, 1, 2, 10)), "A")
-    canvas = drawn[0]
-    canvas.draw_without_rendering()
-    for ax in canvas.axes[:4]:
-        highest = max(ax.lines[0].get_ydata())
-        assert ax.transAxes.inverted().transform(ax.transData.transform((0, highest)))[1] > 0.3
-
-
 def test_hostile_characters_are_drawn_and_escaped():
     vocab = "$*<_`\u202e\u0301\x00\t\\|^"
     figure = temperature_distribution(vocab, distributions(len(vocab)), "$x^2$ *a* <script>\u202e")
@@ -266,11 +245,9 @@ def test_hostile_characters_are_drawn_and_escaped():
 @pytest.mark.parametrize(
     ("c", "name"),
     [
-        *((c, c) for c in "a$é*漢"),
-        (" ", "space"),
+        ("漢", "漢"),
         ("\n", "newline"),
-        ("\t", "tab"),
-        *((c, f"U+{ord(c):04X}") for c in "\u202e\u0301\x00\xa0"),
+        *((c, f"U+{ord(c):04X}") for c in "\u202e\u0301\xa0"),
     ],
 )
 def test_characters_are_named_when_they_cannot_be_seen(c, name):
@@ -327,17 +304,6 @@ def test_learning_rates_are_a_line_a_cell_and_what_lies_far_above_is_written_at_
     assert "↑ 3.00" in figure.svg and len(figure.rows) == 8
     assert "Lowest mean: RNN " in figure.caption
     assert loss_by_learning_rate([]) is None
-
-
-def test_one_loss_far_above_hides_none_of_the_others(monkeypatch):
-    drawn = []
-    monkeypatch.setattr(charlm.cells.figures, "finish", lambda canvas, *rest: drawn.append(canvas))
-    high = make_record("rnn", 0) | {"val_loss_best": 3.0}
-    loss_by_learning_rate(
-        [high, make_record("rnn", 1) | {"val_loss_best": 1.6}, make_record("lstm", 0) | {"val_loss_best": 1.5}]
-    )
-    low, top = drawn[0].axes[0].get_ylim()
-    assert low < 1.5 < 1.6 < top < 3.0
 
 
 # -----------------------------------------------------------------------------

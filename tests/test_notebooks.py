@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from statistics import geometric_mean, mean, stdev
+from statistics import mean, stdev
 
 import pytest
 from pypdf import PdfReader
@@ -90,14 +90,6 @@ def test_the_study_of_temperature_has_its_prompts_and_temperatures(results):
     assert judged and {row["verdict"] for row in judged} <= VERDICTS
 
 
-def test_texts_of_every_kind_stand_beside_each_other_and_end_with_a_line(results):
-    items = results["samples"]["written"]
-    assert [item["label"].split(" ")[0] for item in items] == ["real", "RNN", "LSTM", "counting"]
-    begun = {item["prompt"] for item in items}
-    assert len(begun) == 1 and begun <= {"BRUTUS:\n", "Clara:\n"}
-    assert all(item["text"].startswith(item["prompt"]) for item in items)
-
-
 def test_the_first_screen_says_what_is_found_of_the_readers_text(results):
     assert results["findings"]["summary"]["heading"] == (
         "Nothing was learnt from this text: counting single characters does as well"
@@ -114,14 +106,6 @@ def test_gradients_are_measured_for_every_cell_before_and_for_the_trained_ones_a
     expected = {("before training", c) for c in ("rnn", "lstm", "gru")}
     expected |= {(f"after training{more}", c) for more in ("", ", 100 characters") for c in ("rnn", "lstm")}
     assert {(r["measured"], r["cell"]) for r in rows} == expected
-    for row in results["tables"]["gradients"]:
-        norms = {
-            (r["seed"], r["steps_back"]): r["norm"]
-            for r in rows
-            if (r["measured"], r["cell"].upper()) == (row["measured"], row["cell"])
-        }
-        assert len(norms) == 2 * (100 if "100" in row["measured"] else 30)
-        assert row["ratio"] == pytest.approx(geometric_mean(norms[seed, 20] / norms[seed, 1] for seed in range(2)))
 
 
 def test_the_pdf_prints_the_same_losses_and_samples(made, results, html):

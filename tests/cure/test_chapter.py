@@ -4,7 +4,7 @@ from html import unescape
 
 import pytest
 from chapters import chapter, check_snapshot, contrasts_in, finding
-from synthetic import make_record, with_loss
+from synthetic import with_loss
 
 from charlm.stats import HIGHER, LOWER, SAME
 
@@ -95,15 +95,6 @@ def test_the_gap_is_compared_where_it_was_measured_on_both_sides(monkeypatch):
     found = contrasts_in(chapter(NAME, monkeypatch, made=studies)[1])
     assert [key for key in found if "gap" in key] == ["cure/gap-at-rest/gru"]
     assert found["cure/gap-at-rest/gru"]["mean"] == pytest.approx(0.205 - 0.195)
-
-
-def test_a_run_that_diverged_is_named_and_in_no_mean(monkeypatch):
-    lost = make_record("lstm", 3, diverged=True, dropout=0.4, schedule="cosine") | {"counting": None}
-    studies = made(AFTER)
-    _, shown = chapter(NAME, monkeypatch, made=studies | {"cure": [*studies["cure"], lost]})
-    assert contrasts_in(shown)["cure/best/lstm"]["n"] == 3
-    (note,) = [about["note"] for _, about in shown if about.get("id") == "cure-gap" and "note" in about]
-    assert "1 run diverged" in note
 
 
 def test_without_studies_nothing_is_said(monkeypatch):

@@ -2,20 +2,19 @@
 
 import json
 import math
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from gradient_curves import decay
+from run_folders import put_zeros
 from synthetic import make_record
 
 import charlm_core as core
 from charlm.gradients import measures
 from charlm.gradients.measures import CHARACTERS, FAR, KEPT_CURVES, LONG
 from charlm.records import check_alike
-from charlm.runs.files import pack, unpack
 from charlm.runs.folder import load_weights
 from charlm_core import CharModel, Config
 
@@ -53,12 +52,6 @@ def test_the_norms_of_a_one_unit_rnn_are_the_product_in_closed_form(w):
             assert norms[k, column] == pytest.approx(by_hand, rel=1e-4)
 
 
-def test_without_recurrent_weights_nothing_but_the_last_character_counts():
-    norms = measures.norms(*model(w_ih=[[0.3, -0.8, 0.5]], head=[[1], [-2], [0.5]]), TEXT)
-    assert (norms[0] > 0).all()
-    assert (norms[1:] == 0).all()
-
-
 def test_an_lstm_with_an_open_forget_gate_carries_the_gradient_without_loss():
     # Gates in PyTorch's order: input, forget, cell, output. Only the cell gate sees the character.
     w_ih = [[0, 0, 0], [0, 0, 0], [0.02, 0.02, 0.02], [0, 0, 0]]
@@ -71,14 +64,6 @@ def test_norms_too_small_to_square_in_float32_are_still_there():
     norms = measures.norms(*model(w_ih=[[1e-3, 0, 0]], w_hh=[[0.1]], head=[[1], [-2], [0.5]]), TEXT)
     assert (norms[23] > 0).all()
     assert norms[23].max() < 1e-23
-
-
-def test_measuring_leaves_the_weights_without_gradients_and_the_threads_as_they_were():
-    weights, config = core.initial_weights(V, Config(hidden_size=8)), Config(hidden_size=8, threads=2)
-    threads = torch.get_num_threads()
-    measures.norms(weights, config, TEXT)
-    assert all(w.grad is None and not w.requires_grad for w in weights.values())
-    assert torch.get_num_threads() == threads
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -128,9 +113,8 @@ def test_before_training_the_gradient_is_the_median_over_windows_with_the_initia
     assert records[0]["gradient"] == by_hand.tolist()
 
 
-def test_the_curves_of_runs_are_kept(trained, tiny, tmp_path):
-    folder, record = trained
-    folder = shutil.copytree(folder, tmp_path / folder.name)
+def test_the_curves_of_runs_are_kept(trained, folder, tiny):
+    _, record = trained
     diverged = make_record("rnn", diverged=True)
     kept = measures.with_gradient_curves([record, diverged], tiny, folder.parent)
     assert kept[1] == diverged
@@ -138,11 +122,9 @@ def test_the_curves_of_runs_are_kept(trained, tiny, tmp_path):
     again = json.loads(json.dumps(kept))[0]
     for name, length in zip(KEPT_CURVES, (None, 100), strict=True):
         assert again[name] == measures.curve(weights, config, tiny, length).tolist()
-    file = folder / "gradients.safetensors"
-    tensors, about = unpack(file.read_bytes(), file)
-    file.write_bytes(pack({name: torch.zeros_like(curve) for name, curve in tensors.items()}, about))
-    believed, _ = measures.with_gradient_curves([record, diverged], tiny, folder.parent)
-    assert not any(believed[name][0] for name in KEPT_CURVES)
+    put_zeros(folder / "gradients.safetensors")
+    found, _ = measures.with_gradient_curves([record, diverged], tiny, folder.parent)
+    assert not any(found["gradient"])
 
 
 # ---------------------------------------------------------------------------------------------------------------------

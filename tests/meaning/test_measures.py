@@ -1,11 +1,11 @@
 """What a loss means: measures of a small trained run against plain ways to compute them."""
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from run_folders import put_zeros
 from synthetic import make_record
 from torch.nn import functional as F
 
@@ -14,7 +14,6 @@ from charlm import sampling
 from charlm.meaning import measures
 from charlm.meaning.measures import ORDERS, STRETCH
 from charlm.ngram import NGram
-from charlm.runs.files import pack, unpack
 from charlm.runs.folder import load_weights
 from charlm_core import CharModel
 
@@ -92,18 +91,10 @@ def test_what_is_measured_agrees_with_a_plain_evaluation(trained, tiny, tiny_con
     assert 0 < found["hits"].mean() < 1
 
 
-@pytest.fixture
-def folder(trained, tmp_path):
-    """A copy of the trained run's folder, to measure in."""
-    return shutil.copytree(trained[0], tmp_path / trained[0].name)
-
-
 def test_a_run_is_measured_once(folder, tiny):
     measures.kept_losses(folder, tiny)
-    kept = folder / "meaning.safetensors"
-    tensors, about = unpack(kept.read_bytes(), kept)
-    kept.write_bytes(pack({name: torch.zeros_like(values) for name, values in tensors.items()}, about))
-    assert not measures.kept_losses(folder, tiny)["last_train"].any()  # it is believed
+    put_zeros(folder / "meaning.safetensors")
+    assert not measures.kept_losses(folder, tiny)["last_train"].any()
 
 
 def test_ngram_models_train_on_the_runs_training_chunks_and_are_given_the_chunk_so_far(trained, tiny, split):

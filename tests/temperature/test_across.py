@@ -1,7 +1,6 @@
 """What is measured of every run, and of how many."""
 
 import math
-import shutil
 
 import pytest
 import torch
@@ -11,12 +10,6 @@ from charlm.temperature import across, measures
 from charlm.temperature.across import RUN_MEASURES, rows_across_runs, run_measures
 from charlm.temperature.rare import after_rare
 from charlm.temperature.texts import begin_texts, letters_of, set_aside
-
-
-@pytest.fixture
-def folder(trained, tmp_path):
-    """A copy of the trained run's folder, to measure in."""
-    return shutil.copytree(trained[0], tmp_path / trained[0].name)
 
 
 def test_what_is_measured_of_a_run_is_what_the_chapter_says(folder, tiny):

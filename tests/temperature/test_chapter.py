@@ -113,20 +113,6 @@ def test_without_words_or_any_measure_nothing_is_said_of_them(told):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# prompts and the distribution
-
-
-def test_the_share_of_names_is_told_with_how_far_letters_differ(told):
-    shown = told(make(), begun=begun_by(A=0.4, B=0.8, C=0.9, a=0, b=0.05))
-    values = finding(shown, "how-texts-begin")["values"]
-    assert (values["upper"], values["lower"]) == (pytest.approx(0.7), pytest.approx(0.025))
-    assert (values["first"], values["least"], values["last"], values["most"]) == ("A", 0.4, "C", 0.9)
-    assert values["high"] - values["low"] > 0.6  # three letters, and not sixty texts
-    rows = table_rows(shown, "headings")
-    assert [row["letters"] for row in rows] == [3, 2] and rows[0]["in order"] == "A 40 B 80 C 90"
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # text at the study's temperatures
 
 

@@ -1,17 +1,15 @@
 """The measures of the temperature study, on distributions and texts whose answers are known."""
 
 import math
-import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from measured_texts import TYPICAL, away, corpus_of, make
+from run_folders import put_zeros
 
 from charlm import sampling
 from charlm.ngram import NGram
-from charlm.runs.files import pack, unpack
 from charlm.temperature import measures
 from charlm.temperature.measures import TEXT_MEASURES, Measured
 from charlm.temperature.texts import DRAWN, REAL, SHUFFLED, RealText, Way, letters_of, set_aside
@@ -154,23 +152,14 @@ def test_truncation_is_compared_where_it_is_as_diverse_as_half_the_temperature()
 # whether other runs say the same
 
 
-@pytest.fixture
-def folder(trained, tmp_path):
-    """A copy of the trained run's folder, to measure in."""
-    return shutil.copytree(trained[0], tmp_path / trained[0].name)
-
-
 def test_measures_of_a_runs_texts_are_kept_to_the_bit_and_for_their_settings_alone(folder, tiny):
     first, again = (measures.measured_texts(folder, tiny, 8, 20, 1) for _ in range(2))
     assert list(first.sums) == list(again.sums) == [REAL, SHUFFLED, *DRAWN]
     for way in first.sums:
         for name in TEXT_MEASURES:
             assert np.array_equal(first.sums[way][name], again.sums[way][name])
-
-    file = folder / "texts.safetensors"
-    tensors, about = unpack(file.read_bytes(), file)
-    file.write_bytes(pack({name: torch.zeros_like(sums) for name, sums in tensors.items()}, about))
-    assert not measures.measured_texts(folder, tiny, 8, 20, 1).sums[REAL]["judge"].any()  # they are believed
+    put_zeros(folder / "texts.safetensors")
+    assert not measures.measured_texts(folder, tiny, 8, 20, 1).sums[REAL]["judge"].any()
     assert measures.measured_texts(folder, tiny, 8, 20, 2).sums[REAL]["judge"].all()
 
 
