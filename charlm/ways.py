@@ -30,11 +30,10 @@ WINNERS = {stats.LOWER: "lstm", stats.HIGHER: "rnn"}  # by the verdict on LSTM �
 DOTS = {"rnn": "●", "lstm": "■"}  # their markers, as text
 # The keys of one contrast each, by how the two are compared.
 COMPARISONS = {
-    "same settings, last epoch": "losses/last/lstm-rnn",
-    "same settings, best epoch": "losses/best/lstm-rnn",
-    "same number of parameters": "cells/same-parameters/lstm-rnn",
-    "each with its own learning rate": "cells/own-rate/lstm-rnn",
-    "larger networks, trained not to overfit": "cure/cells/lstm-rnn",
+    "equal settings, last epoch": "losses/last/lstm-rnn",
+    "equal settings, best epoch": "losses/best/lstm-rnn",
+    "equally many parameters, best epoch": "cells/same-parameters/lstm-rnn",
+    "a learning rate for each, best epoch": "cells/own-rate/lstm-rnn",
 }
 
 
@@ -81,7 +80,7 @@ def comparison_figure(results: dict) -> Figure | None:
     heard = []
     for way in ways:
         losses = f"RNN {way.contrast['second_mean']:.4f}, LSTM {way.contrast['first_mean']:.4f}"
-        heard.append(f"{way.name}: {losses}; {way.told}{'' if way.converged else ', not trained to the end'}")
+        heard.append(f"{way.name}: {losses}; {way.told}{'' if way.converged else ', runs cut short'}")
     alt = f"Rows of two dots, one row a way to compare. {'. '.join(heard)}."
     return finish(_drawing(ways), "ways-to-compare", _caption(ways), alt, _rows(ways))
 
@@ -128,13 +127,13 @@ def _verdict_style(way: Comparison) -> dict[str, Any]:
 
 def _with_icon(way: Comparison) -> str:
     sign = DOTS[WINNERS[way.verdict]] if way.verdict in WINNERS else SIGNS.get(way.verdict, MISSING)
-    return f"{sign} {way.told}" + ("" if way.converged else "\n(not trained to the end)")
+    return f"{sign} {way.told}" + ("" if way.converged else "\n(runs cut short)")
 
 
 def _name_at_ends(ax: Axes, way: Comparison, y: float) -> None:
     across = ax.get_yaxis_transform()
     lines = [line for part in way.name.split(", ") for line in textwrap.wrap(part, 24)]
-    name = "\n".join([*lines, counted(way.contrast["n"], "seed")])
+    name = "\n".join([*lines, counted(way.contrast["n"], "run") + " each"])
     ax.text(-0.015, y, name, transform=across, ha="right", va="center", linespacing=1.25)
     ax.text(1.015, y, _with_icon(way), transform=across, fontsize=11, **_verdict_style(way))
 
@@ -142,22 +141,25 @@ def _name_at_ends(ax: Axes, way: Comparison, y: float) -> None:
 def _name_above(ax: Axes, way: Comparison, y: float) -> None:
     across = ax.get_yaxis_transform()
     on_lines = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-    name = f"{way.name}, {counted(way.contrast['n'], 'seed')}"
+    name = f"{way.name}, {counted(way.contrast['n'], 'run')} each"
     ax.text(0, y - 0.40, name, transform=across, va="center", bbox=on_lines)
     verdict = _with_icon(way).replace("\n", " ")
     ax.text(0, y - 0.22, verdict, transform=across, bbox=on_lines, **_verdict_style(way))
 
 
 def _legend() -> list[Line2D]:
-    entries = [legend_entry(cell.upper(), colour(cell), marker=marker(cell), ms=8, lw=2) for cell in DOTS]
-    return [*entries, legend_entry(f"RNN ± {MARGIN:g} nats", BAND, lw=9, solid_capstyle="butt")]
+    return [
+        legend_entry("RNN, mean", colour("rnn"), marker=marker("rnn"), ms=8, ls=""),
+        legend_entry("LSTM, mean and interval", colour("lstm"), marker=marker("lstm"), ms=8, lw=2),
+        legend_entry(f"RNN ± {MARGIN:g} nats", BAND, lw=9, solid_capstyle="butt"),
+    ]
 
 
 def _caption(ways: list[Comparison]) -> str:
     level = min(way.contrast["level"] for way in ways)
     return (
-        f"Bars: where the LSTM's mean may lie, seen from the RNN's (intervals of {100 * level:.3g}% or more, over seeds). A bar wholly to "
-        "the left of the RNN's line: the LSTM is better. Wholly within the grey band: no difference that matters."
+        f"Bar: how far the LSTM's mean may be from the RNN's (interval of {100 * level:.3g}% or wider). Wholly left of the RNN's line, the LSTM "
+        "is better; wholly right, the RNN; wholly in the grey band, the difference is too small to matter."
     )
 
 

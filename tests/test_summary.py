@@ -99,8 +99,8 @@ def test_a_row_for_each_way_has_the_means_and_intervals_of_its_contrasts(summed_
     (figure,) = [about for _, about in shown if about["kind"] == "figure"]
     rows = [(row["way"], row["cell"], row["verdict"]) for row in figure["rows"]]
     assert rows[:4:2] == [
-        ("same settings, last epoch", "rnn", "higher"),
-        ("same settings, best epoch", "rnn", "higher"),
+        ("equal settings, last epoch", "rnn", "higher"),
+        ("equal settings, best epoch", "rnn", "higher"),
     ]
     assert [row["val_loss"] for row in figure["rows"][4:]] == pytest.approx([1.5033, 1.6033], abs=1e-4)
 
@@ -116,7 +116,7 @@ def test_the_seeds_said_are_those_of_the_main_runs_where_their_settings_are_not_
 def test_a_way_whose_runs_were_cut_short_is_marked(summed_up):
     shown = summed_up(losing("lstm", 0.04), {"parameters": make_runs(seeds=3, epochs=10, max_epochs=10)})
     (figure,) = [about for _, about in shown if about["kind"] == "figure"]
-    assert figure["alt"].count("not trained to the end") == 1
+    assert figure["alt"].count("runs cut short") == 1
 
 
 def test_without_runs_there_is_no_figure_and_no_claim(summed_up):
