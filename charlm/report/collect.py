@@ -47,7 +47,7 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                         put(runs, run["run_id"], run)
                 else:
                     put(results, key, value)
-        elif kind == "finding":
+        elif kind in ("finding", "provenance"):
             put(results["findings"], id, shown)
         elif kind == "table":
             put(results["tables"], id, shown["rows"])

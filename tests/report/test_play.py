@@ -674,7 +674,7 @@ def bare(monkeypatch):
     """A report that is nothing but what can be tried."""
 
     def arrange(executed, results, subtitle, play):
-        return arranged(a_cell("# A title\n\nSummary."), a_cell("", "play"), subtitle=subtitle, play=play)
+        return arranged(a_cell("# A title\n\nSummary."), a_cell("## Try it"), subtitle=subtitle, play=play)
 
     monkeypatch.setattr(make, "arrange", arrange)
 
