@@ -23,7 +23,6 @@ from torch.nn import functional as F
 import charlm_core as core
 from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
-from charlm.runs.identity import code_hash
 from charlm.sampling import on_cpu
 from charlm_core import CharModel, Config, Corpus
 
@@ -153,8 +152,7 @@ def _kept_curves(folder: Path, corpus: Corpus, length: int | None) -> dict[str, 
         both = [torch.from_numpy(curve(weights, config, corpus, n)) for n in lengths]
         return dict(zip(KEPT_CURVES, both, strict=True))
 
-    depends_on = {"code": code_hash(windows, to_differentiate, last_losses, norms, curve), "of": [CHARACTERS, *lengths]}
-    return kept_measurement(folder, "gradients", depends_on, measure)
+    return kept_measurement(folder, "gradients", {"lengths": [*lengths]}, measure)
 
 
 def with_changes(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
