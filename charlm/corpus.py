@@ -37,10 +37,11 @@ from pathlib import Path
 
 import numpy as np
 
+import charlm_core as core
 from charlm.files import read_bytes, write_whole
 from charlm.options import Parser
 from charlm.printable import inline
-from charlm_core import CharlmError, Corpus, encode
+from charlm_core import CharlmError, Config, Corpus, encode
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -75,6 +76,11 @@ def load_corpus(name: str | Path) -> Corpus:
             raise CharlmError(f"no corpus and no file {shown}: give {known}, or the path of a UTF-8 text") from None
         raise CharlmError(f"cannot read {shown}: {reason}: give the path of a UTF-8 text that may be read") from None
     return _corpus(text, "".join(c if c.isprintable() else "\ufffd" for c in path.name))
+
+
+def split_corpus(corpus: Corpus, config: Config) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the chunks for training and for validation that a configuration's split makes of the corpus."""
+    return core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
 
 
 def corpus_facts(corpus: Corpus) -> dict:

@@ -137,7 +137,7 @@ def dashes(cell: str) -> Dashes:
 def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) -> tuple[Canvas, list[Axes]]:
     """A canvas with n axes, each so many inches high: side by side, three at most, and for a phone below each other and less
     high."""
-    columns = 1 if on_phone() else min(n, 3)
+    columns = _columns(n)
     rows = math.ceil(n / columns)
     width = PHONE if on_phone() else TEXT if columns == 1 else min(WIDE, columns * PANEL)
     height *= 0.8 if on_phone() and n > 1 else 1
@@ -148,15 +148,16 @@ def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) ->
     return canvas, list(axes[:n])
 
 
+def _columns(n: int) -> int:
+    return 1 if on_phone() else min(n, 3)
+
+
 def name_axes(canvas: Canvas, x: str, y: str) -> None:
     """What the axes of panels alike are: x below the last panel of each column, y once at their left."""
-    lowest: dict[int, Axes] = {}
-    for ax in canvas.axes:  # row after row
-        place = ax.get_subplotspec()
-        if place and ax.get_visible():
-            lowest[place.colspan.start] = ax
-    for ax in lowest.values():
+    shown = [ax for ax in canvas.axes if ax.get_visible()]  # row after row
+    for ax in shown[-_columns(len(shown)) :]:
         ax.set_xlabel(x)
+        ax.tick_params(labelbottom=True)  # sharex leaves the numbers to the last row, where a panel may be missing
     canvas.supylabel(y, fontsize=10)
 
 
@@ -212,21 +213,6 @@ def seeds_and_mean() -> list[Line2D]:
         legend_entry("one seed", GREY, marker="o", ls=""),
         legend_entry("mean, 95%", GREY, marker="D", ms=5, lw=2),
     ]
-
-
-def name_cells(ax: Axes, names: dict[str, str]) -> None:
-    """The x axis of a panel where each cell has its place from 0: {cell: what stands there}, in the cell's colour."""
-    ax.set_xticks(range(len(names)), list(names.values()))
-    for tick, cell in zip(ax.get_xticklabels(), names, strict=True):
-        tick.set_color(colour(cell))
-
-
-def nothing_drawn(note: str, id: str) -> Figure:
-    """The figure that stands where no run finished."""
-    canvas, (ax,) = panels(1, 1)
-    ax.axis("off")
-    ax.text(0.5, 0.5, "no run finished", ha="center")
-    return finish(canvas, id, f"No run finished. {note}", "No run finished, nothing is drawn.", [])
 
 
 def as_svg(canvas: Canvas, salt: str) -> str:

@@ -33,6 +33,11 @@ def values_in(records: Records, field: str) -> list:
     return sorted({r[field] for r in records})
 
 
+def one_a_seed(records: Records) -> list[Record]:
+    """A record of each seed, for what does not depend on the cell: the models that count."""
+    return list({r["seed"]: r for r in records}.values())
+
+
 def cut_short(records: Records) -> str:
     """A sentence on the runs that the limit of epochs stopped, and not that they had ceased to get better; or none."""
     said = []
@@ -142,6 +147,8 @@ def span(values: Sequence[int | float], form: str = "{:g}") -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """'a', 'a and b', 'a, b and c'."""
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
+    """'a', 'a and b', 'a, b and c'; nothing of none."""
+    all_names = list(names)
+    if len(all_names) < 2:
+        return "".join(all_names)
+    return f"{', '.join(all_names[:-1])} and {all_names[-1]}"

@@ -28,19 +28,6 @@ Key = str | Callable[[Record], float | None]  # a field of a record, or a functi
 MARGIN = 0.01  # nats per character: the smallest difference that matters
 MIN_SEEDS = 3
 
-VERDICT_RULE = f"""\
-The smallest difference that matters is {MARGIN:g} nats per character. A difference is judged from its interval, of level 95%
-where it is judged alone, paired over seeds where it can be. The first line that fits decides:
-
-- under {MIN_SEEDS} seeds: *not judged*;
-- the interval lies wholly inside ±{MARGIN:g}: *no difference that matters*;
-- the interval lies below zero: *lower*; above zero: *higher*, which confirms or refutes a claim that has a side;
-- otherwise: *too close to call*.
-
-Where several differences are judged at once, the intervals are widened by Holm's method: of m differences,
-the one with the smallest p-value gets an interval of level 1 − 0.05/m, the next of level 1 − 0.05/(m − 1), and so on; from
-the first that includes zero on, all have that one's level."""
-
 # ---------------------------------------------------------------------------------------------------------------------
 # estimates
 
@@ -93,7 +80,8 @@ def _t_interval(mean: float, sd: float, n: int, share: float) -> Interval:
 
 
 def holm(estimates: Sequence[Estimate]) -> list[Estimate]:
-    """The estimates with intervals whose chance that any of them misses is 5% at most, as VERDICT_RULE says.
+    """The estimates with intervals whose chance that any of them misses is 5% at most: the smallest p-value of m at level
+    1 − 0.05/m, the next at 1 − 0.05/(m − 1), and so on; from the first that includes zero on, all at that one's level.
 
     S. Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6 (1979).
     """
@@ -172,8 +160,8 @@ VERDICTS = (LOWER, HIGHER, SAME, OPEN, NOT_JUDGED)
 
 
 def direction(interval: Interval | None, n: int, margin: float = MARGIN) -> str:
-    """What VERDICT_RULE says of a difference, from its interval (low, high) and the number of seeds behind it: one of
-    VERDICTS."""
+    """One of VERDICTS on a difference, from its interval (low, high) and the number of seeds behind it. Notebook 2 has the rule
+    in words."""
     if n < MIN_SEEDS or interval is None:
         return NOT_JUDGED
     low, high = interval
@@ -234,7 +222,7 @@ class Contrast:
 
     @property
     def verdict(self) -> str:
-        """One of VERDICTS, by VERDICT_RULE."""
+        """One of VERDICTS, by direction()."""
         return direction(self.difference.interval, self.difference.n, self.margin)
 
     def say(self, *, lower: str, higher: str, same: str, open: str, few: str = FEW) -> str:
@@ -403,5 +391,5 @@ def say_all(
 
 
 def per_cell(contrasts: dict[str, Contrast]) -> str:
-    """'0.0124 nats higher (RNN) and 0.0021 nats lower (LSTM)'; none where there is no contrast."""
-    return listed(f"{c:short} ({cell.upper()})" for cell, c in contrasts.items()) if contrasts else ""
+    """'0.0124 nats higher (RNN) and 0.0021 nats lower (LSTM)'."""
+    return listed(f"{c:short} ({cell.upper()})" for cell, c in contrasts.items())

@@ -38,7 +38,8 @@ def test_the_prediction_interval_by_hand():
     e = stats.estimate({0: 1.60, 1: 1.61, 2: 1.62})
     half = 4.302652729911275 * 0.01 * (4 / 3) ** 0.5  # t(0.975, 2) · s · √(1 + 1/3)
     assert measures.one_more_run(e) == pytest.approx((1.61 - half, 1.61 + half))
-    assert measures.chance_of_one_more_run(e, 1.61 + half) == pytest.approx(0.05)
+    (at_its_end,) = stats.holm([measures.away_from(e, 1.61 + half)])
+    assert at_its_end.high == pytest.approx(0, abs=1e-9)
 
 
 def test_the_numbers_are_one_family():
@@ -48,10 +49,12 @@ def test_the_numbers_are_one_family():
 
 
 def test_from_the_first_number_that_is_reproduced_on_all_have_its_level():
-    rows = measures.published_rows(runs_at("val_loss_last", rnn=[1.7, 1.7001, 1.7002]))
+    losses = [1.7, 1.7001, 1.7002]
+    rows = measures.published_rows(runs_at("val_loss_last", rnn=losses))
     far = row_of(rows, "validation loss, last epoch")
     (level,) = {row["level"] for row in rows if row["verdict"] == measures.REPRODUCED}
     assert far["level"] > level
+    assert (far["low"], far["high"]) == measures.one_more_run(stats.estimate(dict(enumerate(losses))), far["level"])
 
 
 def test_a_number_that_another_set_of_runs_contradicts_is_too_close_to_call():
@@ -88,12 +91,13 @@ def results(**contrasts):
     [
         (-0.11, -0.09, 5, "confirmed"),
         (0.09, 0.11, 5, "refuted"),
-        (-0.001, 0.001, 5, stats.SAME),
+        (-0.001, 0.001, 7, stats.SAME),
     ],
 )
 def test_that_the_lstm_is_better_is_judged_by_its_contrast(low, high, n, verdict):
     (claim,) = claims.better_cell_claims(results(losses_last_lstm_rnn=contrast_facts(low, high, n)))
     assert (claim["verdict"], claim["published"], claim["interval"]) == (verdict, -0.0057, [low, high])
+    assert claim["n"] == n
 
 
 @pytest.mark.parametrize(
@@ -110,6 +114,11 @@ def test_overfitting_needs_a_wider_gap_and_a_rise(gap, rise, verdict, decides):
     overfits, last, best = claims.overfitting_claims(found)
     assert (overfits["verdict"], last["verdict"], best["verdict"]) == (verdict, "confirmed", "refuted")
     assert decides in overfits["measure"]  # the numbers are of the part that decides
+
+
+@pytest.mark.parametrize("part", ["gap", "rise"])
+def test_overfitting_of_which_a_part_was_not_found_is_no_claim(part):
+    assert claims.overfitting_claims(results(**{f"overfitting_{part}_rnn": contrast_facts(0.1, 0.2)})) == []
 
 
 @pytest.mark.parametrize(
@@ -133,12 +142,20 @@ def test_statements_on_texts_are_judged_of_any_corpus_and_counted_by_verdict():
     assert [values[name] for name in ("hold", "fall", "alike", "open", "all")] == [1, 1, 3, 2, 7]
 
 
+@pytest.mark.parametrize(("holding", "more_hold"), [(1, False), (2, True)])
+def test_most_statements_hold_where_more_are_confirmed_than_refuted(holding, more_hold):
+    judged = [{"kind": claims.NUMBER, "verdict": "reproduced"}]
+    judged += [{"kind": claims.STATEMENT, "verdict": verdict} for verdict in ["refuted", *["confirmed"] * holding]]
+    assert ("most of its statements hold" in claims.what_became_of_them(judged).heading) == more_hold
+
+
 def test_numbers_and_statements_stand_in_one_table_and_are_counted_apart():
-    found = results(losses_last_lstm_rnn=contrast_facts(0.09, 0.11))
+    found = results(losses_last_lstm_rnn=contrast_facts(0.09, 0.11, 7))
     found["published"] = measures.published_rows(found["runs"])
     judged = claims.all_claims(found)
     rows = claims.claim_table(judged).frame.to_dict("records")
     assert [row["kind"] for row in rows] == [claims.NUMBER] * 8 + [claims.STATEMENT]
     assert (rows[0]["published"], rows[8]["published"], rows[8]["measured"]) == ("28", "−0.0057", "+0.1000")
+    assert [row["n"] for row in rows] == [5] * 8 + [7]
     values = claims.what_became_of_them(judged).values
     assert (values["numbers"], values["all"], values["fall"]) == (8, 1, 1)

@@ -21,7 +21,7 @@ from charlm.cells.figures import loss_by_learning_rate
 from charlm.drawing import COLOURS, GREY, INK, PANEL, PHONE, label_right, panels
 from charlm.gradients.figures import gradient_norms
 from charlm.losses.figures import loss_comparison, loss_curves, overfitting_curves
-from charlm.meaning.figures import gap_by_epoch, gap_steps, half_and_half, loss_by_position, ngram_floor
+from charlm.meaning.figures import gap_by_epoch, loss_by_position, ngram_floor
 from charlm.records import of_cell
 from charlm.report.stand_in import reading_figure
 from charlm.show import Figure
@@ -32,7 +32,7 @@ from charlm.temperature.figures import (
     temperature_distance,
     temperature_distribution,
 )
-from charlm.temperature.measures import TEXT_MEASURES, Closest, Measured, closest_temperature, values_of_way
+from charlm.temperature.measures import TEXT_MEASURES, Measured, closest_temperature, values_of_way
 from charlm.temperature.texts import GRID, REAL, SHUFFLED, TOP_K, TOP_P
 
 pytestmark = pytest.mark.filterwarnings("error")  # a missing letter or an empty axis is only a warning to matplotlib
@@ -111,7 +111,6 @@ def drawn_norms(*cells, long=100, **kwargs):
 
 DIVERGED = make_record("rnn", 9, epochs=3, diverged=True)
 DEAD = make_record("rnn", 0, epochs=0, diverged=True)
-SAME = Closest({0.5: 0.0, 1.0: 0.0}, ["judge"], 0.5, 0.5, 1.0, 0.0, False)
 
 
 def wordless(figure, missing=("words", "headings")):
@@ -126,7 +125,6 @@ CASES = {
     "curves of an unknown cell": lambda: loss_curves([make_record("rnn", 0) | {"cell": "own"}]),
     "curves with a diverged run": lambda: loss_curves([*make_runs(["rnn"]), DIVERGED]),
     "curves of both": lambda: loss_curves(make_runs()),
-    "curves of nothing finished": lambda: loss_curves([DEAD]),
     "overfitting": lambda: overfitting_curves(make_runs(seeds=2), big()),
     "overfitting, diverged": lambda: overfitting_curves([make_record("rnn", 0)], [DEAD | {"hidden_size": 512}]),
     "comparison": lambda: loss_comparison(make_runs()),
@@ -136,7 +134,6 @@ CASES = {
     "temperatures": lambda: temperature_curves(curve_rows(measured()), measured()),
     "no words, no speakers": lambda: wordless(temperature_curves),
     "distance": lambda: temperature_distance(closest_temperature(measured())),
-    "distance of zero": lambda: temperature_distance(SAME),
     "quality and diversity": lambda: quality_diversity(measured()),
     "quality of nothing": lambda: quality_diversity(measured(TEXT_MEASURES)),
     "gradients": lambda: drawn_norms("rnn", "lstm"),
@@ -150,10 +147,8 @@ CASES = {
     "n-gram floor": lambda: ngram_floor(make_measured()),
     "n-gram floor, all alike": lambda: ngram_floor(make_measured(loss=1.5, ngram=1.5)),
     "positions": lambda: loss_by_position(make_measured()),
-    "gap": lambda: gap_steps(make_measured()),
     "gap by epoch": lambda: gap_by_epoch(make_measured()),
     "gap by epoch and text": lambda: gap_by_epoch(make_measured(), by_length()),
-    "half and half": lambda: half_and_half(make_measured()),
 }
 
 
@@ -189,7 +184,7 @@ def test_bytes_repeat_whatever_the_readers_settings(case):
 
 def test_drawing_changes_no_global_setting():
     before = dict(matplotlib.rcParams)
-    loss_comparison([DEAD])
+    loss_comparison(make_runs(seeds=1))
     assert dict(matplotlib.rcParams) == before
 
 

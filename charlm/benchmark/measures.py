@@ -141,20 +141,18 @@ def with_dynamic_rates(records: Records, corpus: Corpus, runs: Path = RUNS) -> l
     """The short runs; the LSTM that was best with its losses by the rate of a dynamic evaluation of its validation text, as
     [[rate, loss], …]."""
     best = best_short_run(of_cell(records, "lstm"))
+    if best is None:
+        return [r | {"dynamic_rates": []} for r in records]
     text = text_between(corpus, TUNING_CUT, CUT)
-    measured = []
-    for r in records:
-        rates = DYNAMIC_RATES if r is best else ()
-        tried = [(runs / r["run_id"], text, rate) for rate in rates]
-        measured.append(r | {"dynamic_rates": _on_all_cores(_dynamic_loss, tried)})
-    return measured
+    folder = runs / best["run_id"]
 
+    def tried(rate: float) -> list[float]:
+        with _reading():
+            losses = carried_losses(trained_model(folder), text, rate)
+        return [rate, float(losses.double().mean())]
 
-def _dynamic_loss(tried: tuple[Path, Tensor, float]) -> list[float]:
-    folder, text, rate = tried
-    with _reading():
-        losses = carried_losses(trained_model(folder), text, rate)
-    return [rate, float(losses.double().mean())]
+    tries = _on_all_cores(tried, DYNAMIC_RATES)
+    return [r | {"dynamic_rates": tries if r is best else []} for r in records]
 
 
 def best_dynamic_rate(records: Records) -> float | None:

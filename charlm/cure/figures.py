@@ -5,12 +5,10 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from charlm import stats
-from charlm.cure import measures
 from charlm.drawing import (
     ACCENT,
     DASHED,
     GREY,
-    INK,
     colour,
     count_axis,
     dashes,
@@ -94,48 +92,3 @@ def _counting_line(ax: Axes, records: Sequence[Record]) -> None:
     ax.axhline(e.known_mean, color=ACCENT, lw=1.4, ls=DASHED)
     name = f"counting ({measured[0]['counting_order']}-gram) {e.known_mean:.3f}"
     ax.text(0.995, e.known_mean, name, transform=ax.get_yaxis_transform(), color=ACCENT, ha="right", va="bottom")
-
-
-@drawn_twice
-def loss_by_length(records: Records, treated: Records) -> Figure | None:
-    """Best loss of the untreated LSTM by the length of its text, and of the treated one on the shortest. None where the
-    study was not made."""
-    done = finished(records)
-    if not done:
-        return None
-    canvas, (ax,) = panels(1, 2.3)
-    rows: list[dict] = []
-    means = {}
-    for times in sorted({measures.text_share(r) for r in done}):
-        runs = [r for r in done if measures.text_share(r) == times]
-        means[times] = _seeds(ax, times, runs, GREY, "s", rows)
-    ax.plot(list(means), list(means.values()), color=GREY, lw=1.5)
-    middle = list(means)[len(means) // 2]
-    label_point(ax, "without the cure", (middle, means[middle]), (6, 4), GREY)
-    seeds = {r["seed"] for r in done}
-    lstm = [r for r in finished(of_cell(treated, "lstm")) if r["seed"] in seeds]
-    caption = "Best validation loss by the length of the text."
-    if lstm:
-        _seeds(ax, min(means), lstm, colour("lstm"), "D", rows)
-        lowest = min(r["val_loss_best"] for r in lstm)
-        label_point(ax, "with the cure", (min(means), lowest), (-4, -17), colour("lstm"))
-        caption = "Best validation loss by the length of the text, and what the cure makes of the shortest; each mark is a run."
-    ax.set_xscale("log", base=2)
-    ax.set_xticks(list(means), [f"{times} ×" for times in means])
-    ax.minorticks_off()
-    ax.set_xlabel(f"the study's {done[0]['validation_characters']:,} characters")
-    ax.set_ylabel("best validation loss\n(nats per character)")
-    ax.grid()
-    said = "; ".join(f"{times} times {mean:.4f}" for times, mean in means.items())
-    alt = f"Dots of loss over length of text. Means without the cure: {said}."
-    return finish(canvas, "more-text", caption, alt, rows)
-
-
-def _seeds(ax: Axes, times: int, runs: Records, c: str, mark: str, rows: list[dict]) -> float:
-    """The best loss of every run at its length of text, added to the rows. Returns the mean."""
-    e = stats.seed_estimate(runs, "val_loss_best")
-    ax.plot([times] * e.n, list(e.values.values()), mark, color=c, ms=5, mec=INK, mew=0.4, zorder=3)
-    for r in runs:
-        about = {"times": times, "dropout": r.get("dropout", 0.0), "seed": r["seed"]}
-        rows.append(about | {"val_loss_best": r["val_loss_best"]})
-    return e.known_mean

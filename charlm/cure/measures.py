@@ -4,6 +4,7 @@ character."""
 from pathlib import Path
 
 import charlm_core as core
+from charlm.corpus import split_corpus
 from charlm.device import check_device
 from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, load_weights
@@ -44,7 +45,7 @@ def _training_at_rest(folder: Path, corpus: Corpus) -> float:
     weights, config, _ = load_weights(folder, "best")
     model, config = on_cpu(weights, config)
     check_device(config)  # the run may have been trained on another machine
-    train, _ = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    train, _ = split_corpus(corpus, config)
     with core.arithmetic(config):
         return core.evaluate(model, corpus.ids, train, config)
 

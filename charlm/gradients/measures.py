@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import charlm_core as core
+from charlm.corpus import split_corpus
 from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.sampling import on_cpu
@@ -43,7 +44,7 @@ def windows(corpus: Corpus, config: Config, length: int) -> np.ndarray:
     that follows: ids (length + 1, windows) of int64, CHARACTERS in all and spread evenly over the text. A window of the
     chunk length is a validation chunk; a longer one begins in the text before it, training text or not.
     """
-    _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    _, chunks = split_corpus(corpus, config)
     ends = (chunks + 1) * config.chunk_length
     ends = ends[ends >= length]
     few = min(len(ends), max(2, CHARACTERS // length))
@@ -56,7 +57,7 @@ def longest_window(configs: Sequence[Config], corpus: Corpus) -> int:
     """LONG, or less where the text of one of the configurations has no validation chunk so far from its beginning."""
     ends = []
     for config in configs:
-        _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+        _, chunks = split_corpus(corpus, config)
         ends.append((int(chunks[-1]) + 1) * config.chunk_length)
     return min(LONG, *ends)
 

@@ -24,8 +24,6 @@ from charlm.drawing import (
     legend_below,
     legend_entry,
     name_axes,
-    name_cells,
-    nothing_drawn,
     panels,
     seeds_and_mean,
 )
@@ -120,13 +118,12 @@ CURVES_SHOWN = 1.0  # nats above the lowest loss: where the panels of loss curve
 
 
 @drawn_twice
-def loss_curves(records: Records, id: str = "loss-curves") -> Figure:
-    """Training and validation loss by epoch, a panel a cell, all on one scale."""
+def loss_curves(records: Records, id: str = "loss-curves") -> Figure | None:
+    """Training and validation loss by epoch, a panel a cell, all on one scale. None where no run finished."""
     check_alike(records)
     runs = finished(records)
-    note = diverged_note(records)
     if not runs:
-        return nothing_drawn(note, id)
+        return None
     known = published_numbers(runs)
     cells = cells_in(runs)
     canvas, axes = panels(len(cells), 3.8, sharex=True, sharey=True)
@@ -155,7 +152,7 @@ def loss_curves(records: Records, id: str = "loss-curves") -> Figure:
         entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
     legend_below(canvas, entries)
     seen = " ".join(curve_sight(cell.upper(), of_cell(runs, cell)) for cell in cells)
-    caption = f"{'; '.join(found)}. Training loss dashed; seeds thin, mean bold. {note}"
+    caption = f"{'; '.join(found)}. Training loss dashed; seeds thin, mean bold. {diverged_note(records)}"
     return finish(canvas, id, caption, f"Loss by epoch. {seen}", curve_rows(runs))
 
 
@@ -207,11 +204,14 @@ def join_seeds(ax: Axes, estimates: Sequence[Estimate]) -> None:
 
 
 @drawn_twice
-def loss_comparison(records: Records) -> Figure:
-    """Validation loss of every seed at the last and the best epoch, lines between runs of one seed."""
+def loss_comparison(records: Records) -> Figure | None:
+    """Validation loss of every seed at the last and the best epoch, lines between runs of one seed. None where no run
+    finished."""
     check_alike(records)
     known = published_numbers(records)
     done = finished(records)
+    if not done:
+        return None
     canvas, axes = panels(2, 3.2, sharey=True)
     rows, means = [], []
     for ax, (epoch, title) in zip(axes, EPOCHS.items(), strict=True):
@@ -229,14 +229,15 @@ def loss_comparison(records: Records) -> Figure:
         means.append(f"{', '.join(names.values())} at the {title}")
         ax.set_title(title)
         ax.grid(axis="y")
-        ax.set_xlim(-0.55, max(len(names), 1) - 0.45)
-        name_cells(ax, {cell: name.replace(" ", "\n") for cell, name in names.items()})
+        ax.set_xlim(-0.55, len(names) - 0.45)
+        ax.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names.values()])
+        for tick, cell in zip(ax.get_xticklabels(), names, strict=True):
+            tick.set_color(colour(cell))
     canvas.supylabel("validation loss (nats)", fontsize=10)
     entries = seeds_and_mean()
     if known:
         entries.append(legend_entry(THE_STUDYS, ls="", **STUDYS_MARK))
     legend_below(canvas, entries)
-    said = f"Mean over seeds: {'; '.join(means)}." if done else "No run finished."
-    caption = "Validation loss of every run; lines join the runs of one seed." if done else said
-    caption += f" {diverged_note(records)}"
-    return finish(canvas, "loss-comparison", caption, f"Dots for the validation loss of each run. {said}", rows)
+    caption = f"Validation loss of every run; lines join the runs of one seed. {diverged_note(records)}"
+    alt = f"Dots for the validation loss of each run. Mean over seeds: {'; '.join(means)}."
+    return finish(canvas, "loss-comparison", caption, alt, rows)

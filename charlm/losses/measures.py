@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtrit
 
 from charlm import stats
 from charlm.records import Records, crossing_epoch, of_cell, published_numbers
@@ -27,36 +28,33 @@ def one_more_run(e: Estimate, level: float = 0.95) -> Interval | None:
     return e.mean - half, e.mean + half
 
 
-def chance_of_one_more_run(e: Estimate, value: float) -> float:
-    """The chance that one more seed falls as far from the mean as this value, or further; 1 where it is not known."""
-    if e.n < MIN_SEEDS or e.mean is None or not e.sd:
-        return 1.0
-    t = abs(value - e.mean) / (e.sd * math.sqrt(1 + 1 / e.n))
-    return float(2 * stdtr(e.n - 1, -t))
+def away_from(e: Estimate, value: float) -> Estimate:
+    """How far the mean lies from a value, with the spread of one more run: it includes zero where one_more_run() includes
+    the value."""
+    if e.n < MIN_SEEDS or e.mean is None or e.sd is None:
+        return stats.estimate({})
+    return replace(e, mean=e.mean - value, sd=e.sd * math.sqrt(e.n + 1))
 
 
 def published_rows(records: Records) -> list[dict]:
     """A row for each published number of the cells of these runs, one family by Holm's method: the mean of the runs, the
     interval in which one more run falls with the chance `level`, and whether the published number lies in it. None unless
     all runs follow the study's protocol."""
-    rows, chances = [], []
+    rows, found, away = [], [], []
     for cell, known in published_numbers(records).items():
         for name, field, key, unit in NUMBERS:
             e = stats.seed_estimate(of_cell(records, cell), key)
-            rows.append({"cell": cell, "number": name, "unit": unit, "published": known[field], "estimate": e})
-            chances.append(chance_of_one_more_run(e, known[field]))
-    level = None  # of all that come after the first that is reproduced
-    for rank, i in enumerate(sorted(range(len(rows)), key=chances.__getitem__)):
-        row = rows[i]
-        e = row.pop("estimate")
-        here = level or 1 - 0.05 / (len(rows) - rank)
-        interval = one_more_run(e, here)
+            rows.append({"cell": cell, "number": name, "unit": unit, "published": known[field]})
+            found.append(e)
+            away.append(away_from(e, known[field]))
+    for row, e, widened in zip(rows, found, stats.holm(away), strict=True):
+        interval = one_more_run(e, widened.level)
         low, high = interval or (None, None)
-        row |= {"mean": e.mean, "sd": e.sd, "low": low, "high": high, "level": here, "n": e.n}
+        row |= {"mean": e.mean, "sd": e.sd, "low": low, "high": high, "level": widened.level, "n": e.n}
         row["verdict"] = stats.NOT_JUDGED
-        if low is not None and high is not None:
-            row["verdict"] = REPRODUCED if low <= row["published"] <= high else NOT_REPRODUCED
-            level = level or (here if row["verdict"] == REPRODUCED else None)
+        if interval:
+            is_within = interval[0] <= row["published"] <= interval[1]
+            row["verdict"] = REPRODUCED if is_within else NOT_REPRODUCED
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Figures of measured runs, all finished: beside n-gram models, by position in the chunk, and the steps of the gap. None of no
+"""Figures of measured runs, all finished: beside n-gram models, by position in the chunk, and the gap by epoch. None of no
 run."""
 
 import numpy as np
@@ -23,8 +23,8 @@ from charlm.drawing import (
     panels,
 )
 from charlm.meaning import measures
-from charlm.meaning.measures import GAP, ORDERS
-from charlm.records import Records, cells_in, counted, finished, last_gap, of_cell
+from charlm.meaning.measures import ORDERS
+from charlm.records import Records, cells_in, counted, finished, last_gap, of_cell, one_a_seed
 from charlm.show import Figure
 from charlm.stats import MARGIN
 
@@ -38,7 +38,7 @@ def ngram_floor(runs: Records) -> Figure | None:
     """Loss of n-gram models by order, on validation and on training chunks, and the loss of each cell across it."""
     if not runs:
         return None
-    by_seed = measures.one_a_seed(runs)
+    by_seed = one_a_seed(runs)
     best = measures.best_order(runs)
     floor = stats.seed_estimate(by_seed, measures.ngram_loss(best)).known_mean
     losses = {cell: stats.seed_estimate(of_cell(runs, cell), "loss").known_mean for cell in cells_in(runs)}
@@ -93,7 +93,7 @@ def loss_by_position(runs: Records) -> Figure | None:
     order = measures.best_order(runs)
     shown = cells_in(runs)
     canvas, axes = panels(len(shown), 2.8, sharex=True, sharey=True)
-    by_seed = [r["ngram_positions"][order - 1] for r in measures.one_a_seed(runs)]  # (time,) each
+    by_seed = [r["ngram_positions"][order - 1] for r in one_a_seed(runs)]  # (time,) each
     grams = np.mean(by_seed, axis=0)
     read = range(1, 1 + len(grams))
     sights, rows = [], []
@@ -124,76 +124,6 @@ def loss_by_position(runs: Records) -> Figure | None:
     seen = "; ".join(sights)
     caption = "Validation loss by position in the chunk, each seed thin, the mean bold."
     return finish(canvas, "loss-by-position", caption, f"Lines over the position. {seen}.", rows)
-
-
-@drawn_twice
-def gap_steps(runs: Records) -> Figure | None:
-    """The losses between which the gap of the last epoch lies: every seed, and the mean with its interval."""
-    if not runs:
-        return None
-    shown = cells_in(runs)
-    canvas, (ax,) = panels(1, 2.7)
-    rows, sights = [], []
-    for i, cell in enumerate(shown):
-        c = colour(cell)
-        beside = 0.3 * (i - (len(shown) - 1) / 2)  # the cells stand apart in each row
-        losses = []
-        for y, (name, key) in enumerate(GAP.items()):
-            e = stats.seed_estimate(of_cell(runs, cell), key)
-            _draw_row(ax, e, y + beside, c)
-            if e.interval:
-                ax.plot(e.interval, [y + beside] * 2, color=c, lw=2)
-            rows += [{"cell": cell, "loss": name, "seed": s, "value": float(v)} for s, v in e.values.items()]
-            losses.append(f"{name} {e.mean:.4f}")
-        sights.append(f"{cell.upper()}: {', '.join(losses)}")
-    ax.set_yticks(range(len(GAP)), [name.replace(", ", "\n") for name in GAP])
-    ax.invert_yaxis()
-    ax.grid(axis="x")
-    ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("loss at the last epoch (nats)")
-    entries = [legend_entry(c.upper(), colour(c), marker="D", ms=6, lw=2) for c in shown]
-    entries.append(legend_entry("one seed", GREY, marker="o", ms=5, ls=""))
-    legend_below(canvas, entries)
-    seen = "; ".join(sights)
-    caption = "What lies between training and validation loss at the last epoch: mean with its 95% interval."
-    return finish(canvas, "gap-steps", caption, f"Rows of dots, one row a loss. {seen}.", rows)
-
-
-def _draw_row(ax: Axes, e: stats.Estimate, y: float, c: str) -> None:
-    """Every seed a dot, and the mean a diamond."""
-    ax.plot(list(e.values.values()), [y] * e.n, "o", color=c, alpha=0.5, ms=5, mec="none")
-    ax.plot(e.known_mean, y, "D", color=c, ms=6)
-
-
-@drawn_twice
-def half_and_half(runs: Records) -> Figure | None:
-    """A row a predictor: counting, each network, and both half and half, every seed a dot and the mean beside it."""
-    if not runs:
-        return None
-    order = measures.best_order(runs)
-    lines = [("counting", INK, stats.seed_estimate(measures.one_a_seed(runs), measures.ngram_loss(order)))]
-    for cell in cells_in(runs):
-        ours = of_cell(runs, cell)
-        lines.append((f"{cell.upper()} alone", colour(cell), stats.seed_estimate(ours, "loss")))
-        half = stats.seed_estimate(ours, measures.together(order))
-        lines.append((f"{cell.upper()} and counting", colour(cell), half))
-    canvas, (ax,) = panels(1, 0.9 + 0.36 * len(lines))
-    rows = []
-    for y, (name, c, e) in enumerate(lines):
-        _draw_row(ax, e, y, c)
-        label_point(ax, f"{e.known_mean:.4f}", (e.known_mean, y), (0, 7), c, ha="center", va="bottom")
-        rows += [{"predictor": name, "seed": seed, "val_loss": float(v)} for seed, v in e.values.items()]
-    ax.set_yticks(range(len(lines)), [name for name, _, _ in lines])
-    for tick, (_, c, _) in zip(ax.get_yticklabels(), lines, strict=True):
-        tick.set_color(c)
-    ax.set_ylim(len(lines) - 0.5, -0.8)
-    ax.margins(x=0.12)
-    ax.tick_params(axis="y", length=0)
-    ax.grid(axis="x")
-    ax.set_xlabel("validation loss (nats per character)")
-    said = "; ".join(f"{name} {e.known_mean:.4f}" for name, _, e in lines)
-    caption = f"Counting (order {order}), the networks, and both half and half; a dot a seed, a diamond the mean."
-    return finish(canvas, "together", caption, f"A row for each predictor with its loss: {said}.", rows)
 
 
 @drawn_twice

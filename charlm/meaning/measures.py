@@ -19,9 +19,10 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
 import charlm_core as core
+from charlm.corpus import split_corpus
 from charlm.device import check_device
 from charlm.ngram import NGram, chunk_rows
-from charlm.records import Record, Records, finished
+from charlm.records import Record, Records, finished, one_a_seed
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.sampling import on_cpu
 from charlm_core import CharModel, Config, Corpus, Memory
@@ -124,7 +125,7 @@ def measure_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     last, _, _ = load_weights(folder, "last")
     model, config = on_cpu(best, config)
     check_device(config)  # the run may have been trained on another machine
-    train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    train, validation = split_corpus(corpus, config)
     loss, hits = score(model, corpus.ids, validation, config)
     carried = score_carried(model, corpus.ids, validation, config)
     model.load_state_dict(last)
@@ -157,7 +158,7 @@ def count_grams(record: Record, corpus: Corpus) -> dict[str, np.ndarray]:
     training chunks (ngram_train); and on the validation chunks given the text before them too (ngram_carried). And the
     loss of every character of them, ngram_characters (orders, chunks, time)."""
     config = Config(**{name: record[name] for name in SPLIT_FIELDS})
-    train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    train, validation = split_corpus(corpus, config)
     rows = partial(chunk_rows, corpus, config=config)
     model = NGram(list(rows(train)), ORDERS, len(corpus.vocab))
     by_order = -model.by_order(rows(validation))  # (orders, chunks, time)
@@ -306,20 +307,6 @@ def size_step(r: Record) -> float:
 def rest_step(r: Record) -> float:
     """Training loss with the weights at rest minus the recorded one, measured while they moved."""
     return r["last_train"] - r["train_loss_last"]
-
-
-# The losses at the last epoch between which the gap lies, each one step from the one before.
-GAP = {
-    "training, recorded": lambda r: r["train_loss_last"],
-    "training, weights at rest": lambda r: r["last_train"],
-    "training, equal part": lambda r: r["last_part"],
-    "validation": lambda r: r["last_validation"],
-}
-
-
-def one_a_seed(runs: Records) -> list[Record]:
-    """A run of each seed, for what does not depend on the cell: the n-gram models."""
-    return list({r["seed"]: r for r in runs}.values())
 
 
 def best_order(runs: Records) -> int:

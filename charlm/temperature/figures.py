@@ -5,7 +5,6 @@ import unicodedata
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
 from charlm.drawing import (
@@ -16,8 +15,6 @@ from charlm.drawing import (
     GREY,
     INK,
     LEVEL,
-    PHONE,
-    WIDE,
     Dashes,
     drawn_twice,
     finish,
@@ -29,7 +26,7 @@ from charlm.drawing import (
     panels,
 )
 from charlm.records import counted, span
-from charlm.show import Figure, escape_markdown
+from charlm.show import Figure, escape_markdown, show_value
 from charlm.temperature import measures
 from charlm.temperature.measures import DIVERSITY, Closest, Measured
 from charlm.temperature.texts import REAL, SHUFFLED
@@ -76,13 +73,10 @@ def temperature_distribution(vocab: str, probabilities: dict[float, np.ndarray],
         ax.tick_params(axis="x", length=0)
         ax.set_title(f"T = {t:g}: entropy {entropy(p[t]):.2f} nats")
     names = [name_character(vocab[i]) for i in top]
-    if len(others):
-        axes[-1].set_xticks([*x, len(x) + 0.5], [*names, counted(len(others), "other")])
-    else:
-        axes[-1].set_xticks(x, names)
-        axes[-1].set_xlim(-0.6, len(x) - 0.4)
-    for tick in [tick for ax in axes for tick in ax.get_xticklabels()]:
-        tick.set_rotation(90 if len(tick.get_text()) > 1 else 0)
+    axes[-1].set_xticks([*x, len(x) + 0.5], [*names, counted(len(others), "other")])
+    for ax in axes:
+        for tick in ax.get_xticklabels():
+            tick.set_rotation(90 if len(tick.get_text()) > 1 else 0)
     canvas.supylabel("probability", fontsize=10)
 
     ends = []
@@ -144,14 +138,6 @@ def _draw_levels(ax: Axes, name: str, real: dict, shuffled: dict) -> None:
         ax.axhline(shuffled[name], color=GREY, lw=1.2, ls=DOTTED)
 
 
-def _ends_in_words(rows: list[dict], name: str, form: str) -> str:
-    """'12.3% at T = 0.1 and 4.5% at T = 10', as far as the measure is known."""
-    known = [r for r in rows if r[name] is not None]
-    ends = known if len(known) < 2 else [known[0], known[-1]]
-    said = [f"{form.format(r[name])} at T = {r['temperature']:g}" for r in ends]
-    return " and ".join(said) or "no drawn text has any"
-
-
 @drawn_twice
 def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     """Every measure against temperature, a panel each, with the level of real text as a band. rows and measured are
@@ -160,22 +146,18 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
     real = measures.values_of_way(measured, REAL)
     shuffled = measures.values_of_way(measured, SHUFFLED)
     names = [name for name in SHOWN if name == "entropy" or real[name] is not None]
-    width, columns, high = (PHONE, 2, 1.45) if on_phone() else (WIDE, 3, 2.1)
-    height = -(-len(names) // columns)
-    canvas = Canvas(figsize=(width, high * height + 0.7), layout="constrained")
-    grid = canvas.subplots(height, columns, squeeze=False, sharex=True)
+    canvas, axes = panels(len(names), 2.1, sharex=True)
+    coldest, hottest = rows[0], rows[-1]
     said = []
-    for ax, name in zip(grid.flat, names, strict=False):
+    for ax, name in zip(axes, names, strict=True):
         title, form = SHOWN[name]
         ax.set_title(title)
         ax.grid()
         draw_band(ax, rows, name, ACCENT)
-        ends = _ends_in_words(rows, name, form)
+        ends = " and ".join(f"{show_value(r[name], form)} at T = {r['temperature']:g}" for r in (coldest, hottest))
         if name == "entropy":
             draw_band(ax, rows, "loss", INK, ls=DASHED, marker=None)
-            coldest = rows[0]["temperature"]
-            label_point(ax, "loss", (coldest, rows[0]["loss"]), (9, -2), INK)
-            hottest = rows[-1]
+            label_point(ax, "loss", (coldest["temperature"], coldest["loss"]), (9, -2), INK)
             label_point(ax, "entropy", (hottest["temperature"], hottest["entropy"]), (0, 6), ACCENT, ha="right")
             said.append(f"entropy: {ends}")
         else:
@@ -186,12 +168,8 @@ def temperature_curves(rows: list[dict], measured: Measured) -> Figure:
             ax.set_yticks([0, 0.5, 1], ["0", "50%", "100%"])
         else:
             ax.set_ylim(0, None)
-    temperature_axis(grid[0, 0])
-    for ax in grid.flat[len(names) :]:
-        ax.set_visible(False)
+    temperature_axis(axes[0])
     name_axes(canvas, "temperature T", "")
-    for ax in grid.flat:
-        ax.tick_params(labelbottom=bool(ax.get_xlabel()))
     entries = [
         legend_entry("drawn text", ACCENT, marker="o", ms=3, lw=1.8),
         legend_entry("real text", LEVEL, lw=1.4),
@@ -218,11 +196,10 @@ def temperature_distance(near: Closest | None) -> Figure | None:
     ax.plot(near.best, near.distance[near.best], "D", color=ACCENT, mec="white", mew=0.8, ms=9, zorder=3)
     ax.axhline(near.shuffled, color=GREY, lw=1.2, ls=DOTTED)
     temperature_axis(ax)
-    if min(near.shuffled, *near.distance.values()) > 0:
-        ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # some number stands there, however short the axis
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))  # some number stands there, however short the axis
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter(NullFormatter())
     ax.grid()
     ax.set_xlabel("temperature T (logarithmic)")
     ax.set_title("distance from real text (sd, logarithmic)")

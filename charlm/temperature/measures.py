@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import charlm_core as core
 from charlm import sampling, stats
+from charlm.corpus import split_corpus
 from charlm.runs.folder import kept_measurement, load_weights
 from charlm.stats import Estimate
 from charlm.temperature.texts import DRAWN, GRID, REAL, SHUFFLED, RealText, Way, draw_texts, set_aside
@@ -38,7 +38,7 @@ BEST_RANGE = (0.5, 1.0)  # the study's range, its end left out
 
 def validation_chunks(config: Config, corpus: Corpus) -> np.ndarray:
     """The first validation chunks of a run's own split, VALIDATION_CHUNKS or what memory should hold."""
-    _, chunks = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    _, chunks = split_corpus(corpus, config)
     affordable = MAX_VALIDATION_LOGITS // (config.chunk_length * len(corpus.vocab))
     return chunks[: max(2, min(VALIDATION_CHUNKS, affordable))]
 
@@ -176,11 +176,6 @@ def with_interval(resampled: np.ndarray) -> tuple[float | None, float | None, fl
         return value, None, None
     low, high = np.percentile(known, [2.5, 97.5])
     return value, float(low), float(high)
-
-
-def measure_rows(distribution: list[dict], measured: Measured) -> list[dict]:
-    """The rows of `distributions` with the measures of the texts drawn at each temperature and their intervals."""
-    return [row | values_of_way(measured, ("T", row["temperature"])) for row in distribution]
 
 
 def values_of_way(measured: Measured, way: Way) -> dict[str, float | None]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-import charlm_core as core
 from charlm import sampling
+from charlm.corpus import split_corpus
 from charlm.ngram import NGram, chunk_rows
 from charlm.records import Record, Records, cells_in, finished, of_cell
 from charlm.runs.folder import RUNS, best_record, load_weights
@@ -50,7 +50,7 @@ def counted_text(
 ) -> tuple[str, int]:
     """What an n-gram model of the run's training chunks writes, drawn as a network's text is, and its order: the one with
     the lowest loss on the validation chunks."""
-    train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    train, validation = split_corpus(corpus, config)
     size = len(corpus.vocab)
     model = NGram(list(chunk_rows(corpus, train, config)), HIGHEST, size)
     order = 1 + int(model.by_order(chunk_rows(corpus, validation, config)).mean(axis=(1, 2)).argmax())

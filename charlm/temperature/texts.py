@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-import charlm_core as core
 from charlm import sampling
+from charlm.corpus import split_corpus
 from charlm.ngram import NGram
 from charlm.text import is_heading, whole_lines, whole_words
 from charlm_core import Config, Corpus, decode
@@ -82,7 +82,7 @@ def set_aside(corpus: Corpus, config: Config, samples: int, length: int) -> Real
 
 def _read_in_training(corpus: Corpus, config: Config, n: int) -> np.ndarray:
     """Which of the first n characters the model was trained on: (n,) booleans."""
-    chunks, _ = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    chunks, _ = split_corpus(corpus, config)
     is_read = np.zeros(len(corpus.ids), bool)
     for step in range(config.chunk_length + 1):  # the character after a chunk is its last target
         is_read[chunks * config.chunk_length + step] = True
