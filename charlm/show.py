@@ -239,7 +239,8 @@ class Finding(Shown):
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
         numbers = {name: value for name, value in self.values.items() if not isinstance(value, Contrast)}
-        facts = {"kind": "finding", "id": self.id, "text": self.filled, "values": plain(numbers)}
+        kind = type(self).__name__.lower()
+        facts = {"kind": kind, "id": self.id, "text": self.filled, "values": plain(numbers)}
         told = self.filled
         if self.heading:
             facts["heading"] = _one_line(self._fill(self.heading))
@@ -247,6 +248,11 @@ class Finding(Shown):
         return {"text/markdown": told, "text/plain": html.unescape(told)}, {
             "charlm": facts | contrast_facts(self.contrasts)
         }
+
+
+@dataclass(frozen=True)
+class Provenance(Finding):
+    """How a study was made: in the report it stands in the last chapter."""
 
 
 def contrast_facts(contrasts: Iterable[Contrast]) -> dict:

@@ -33,7 +33,7 @@ from charlm.records import Record, Records, cells_in, counted, of_cell
 from charlm.runs.folder import Run, read_records, run_record
 from charlm.runs.identity import training_code_hash
 from charlm.runs.sweep import train_sweep
-from charlm.show import Finding, plain
+from charlm.show import Provenance, plain
 from charlm.stats import best_settings
 from charlm_core import CharlmError, Config, Corpus
 
@@ -393,13 +393,13 @@ def read_study(name: str, corpus: Corpus, folder: Path = STUDIES) -> Made:
     return Made(name, corpus.sha256, records)
 
 
-def made_with(made: Made) -> Finding:
+def made_with(made: Made) -> Provenance:
     """Where a study's runs come from: their number, machine and machine time, and whether the code is still today's."""
     id = f"study-{made.study.replace('_', '-')}"
     records = made.runs
     if not records:
         text = f"*{{name}}* was not made for this corpus: `make report STUDIES={made.study}` makes it."
-        return Finding(id, text, {"name": made.study})
+        return Provenance(id, text, {"name": made.study})
     current = all(r["code"] == training_code_hash(r["cell"]) for r in records)
     seconds = sum(r["seconds"] for r in records)
     processors = sorted({r["machine"]["cpu"] for r in records})
@@ -413,4 +413,4 @@ def made_with(made: Made) -> Finding:
         "code": "today's training code" if current else "training code that has changed since",
     }
     text = "*{name}*: {runs} runs, {hours:.1f} hours of a core of {cpu} with other work beside, {precision}, {code}."
-    return Finding(id, text, values)
+    return Provenance(id, text, values)

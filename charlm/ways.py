@@ -1,7 +1,7 @@
 """The ways to compare RNN and LSTM in one figure, from the contrasts in results.json."""
 
 import textwrap
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -11,7 +11,6 @@ from matplotlib.lines import Line2D
 from charlm import stats
 from charlm.drawing import (
     BAND,
-    DOTTED,
     INK,
     PHONE,
     WIDE,
@@ -23,71 +22,49 @@ from charlm.drawing import (
     marker,
     on_phone,
 )
-from charlm.records import cells_in, counted
-from charlm.show import MISSING, SIGNS, Figure, finding_values
+from charlm.records import counted
+from charlm.show import MISSING, SIGNS, Figure
 from charlm.stats import MARGIN
 
-# What the verdict on LSTM − RNN says of the two.
-WINNERS = {stats.LOWER: "the LSTM is better", stats.HIGHER: "the RNN is better"}
-# The beginning of the keys of one comparison each, by what is alike in it.
+WINNERS = {stats.LOWER: "lstm", stats.HIGHER: "rnn"}  # by the verdict on LSTM − RNN
+DOTS = {"rnn": "●", "lstm": "■"}  # their markers, as text
+# The keys of one contrast each, by how the two are compared.
 COMPARISONS = {
-    "the study's settings, last epoch": "losses/last",
-    "the study's settings, best epoch": "losses/best",
-    "same hidden size": "cells/same-size",
-    "same number of parameters": "cells/same-parameters",
-    "each with its own learning rate": "cells/own-rate",
-    "larger, with the cure": "cure/cells",
+    "equal settings, last epoch": "losses/last/lstm-rnn",
+    "equal settings, best epoch": "losses/best/lstm-rnn",
+    "equally many parameters, best epoch": "cells/same-parameters/lstm-rnn",
+    "a learning rate for each, best epoch": "cells/own-rate/lstm-rnn",
 }
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One way to compare: the mean loss of each cell, and the contrasts of the others with the RNN, by cell."""
+    """One way to compare, and the contrast of LSTM and RNN in it."""
 
     name: str
-    losses: dict[str, float]
-    contrasts: dict[str, dict]
+    contrast: dict
 
     @property
     def verdict(self) -> str:
-        return self.contrasts["lstm"]["verdict"]
+        return self.contrast["verdict"]
 
     @property
     def told(self) -> str:
         """The verdict as readers know it."""
-        return WINNERS.get(self.verdict, self.verdict)
-
-    @property
-    def seeds(self) -> frozenset[str]:
-        return frozenset(self.contrasts["lstm"]["values"])
+        if self.verdict in WINNERS:
+            return f"the {WINNERS[self.verdict].upper()} is better"
+        return self.verdict
 
     @property
     def converged(self) -> bool:
-        return not self.contrasts["lstm"]["notes"]
+        return not self.contrast["notes"]
 
 
 def ways_to_compare(results: dict) -> list[Comparison]:
-    """Those in which both cells were compared, in the order of COMPARISONS. Where the best epoch and the same hidden size are
-    one comparison, by the same runs, it is one row, with all of the latter's cells."""
-    found = {name: _way(results["contrasts"], name, beginning) for name, beginning in COMPARISONS.items()}
-    ways = {name: way for name, way in found.items() if way}
-    best, size = ways.get("the study's settings, best epoch"), ways.get("same hidden size")
-    if best and size and best.contrasts["lstm"]["values"] == size.contrasts["lstm"]["values"]:
-        ways[best.name] = replace(size, name=best.name)
-        del ways[size.name]
-    return list(ways.values())
-
-
-def _way(contrasts: dict[str, dict], name: str, beginning: str) -> Comparison | None:
-    against = {}
-    for key, c in contrasts.items():
-        if key.startswith(f"{beginning}/") and key.endswith("-rnn") and c["n"]:
-            against[key.removeprefix(f"{beginning}/").removesuffix("-rnn")] = c
-    if "lstm" not in against:
-        return None
-    losses = {"rnn": against["lstm"]["second_mean"]} | {cell: c["first_mean"] for cell, c in against.items()}
-    order = cells_in([{"cell": cell} for cell in losses])
-    return Comparison(name, {cell: losses[cell] for cell in order}, against)
+    """Those in which both cells were compared, in the order of COMPARISONS."""
+    contrasts = results["contrasts"]
+    asked = {name: contrasts.get(key) for name, key in COMPARISONS.items()}
+    return [Comparison(name, c) for name, c in asked.items() if c and c["n"]]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -96,30 +73,29 @@ def _way(contrasts: dict[str, dict], name: str, beginning: str) -> Comparison | 
 
 @drawn_twice
 def comparison_figure(results: dict) -> Figure | None:
-    """A row for each way: the mean loss of every cell, and how far it may lie from the RNN's. None without a way."""
+    """A row for each way: both mean losses, and how far the LSTM's may lie from the RNN's. None without a way."""
     ways = ways_to_compare(results)
     if not ways:
         return None
-    floor = finding_values(results, "against-counting")
     heard = []
     for way in ways:
-        losses = ", ".join(f"{cell.upper()} {loss:.4f}" for cell, loss in way.losses.items())
-        heard.append(f"{way.name}: {losses}; {way.told}{'' if way.converged else ', not converged'}")
-    alt = f"Rows of dots, one row a way to compare. {'. '.join(heard)}."
-    return finish(_drawing(ways, floor), "ways-to-compare", _caption(ways), alt, _rows(ways, floor))
+        losses = f"RNN {way.contrast['second_mean']:.4f}, LSTM {way.contrast['first_mean']:.4f}"
+        heard.append(f"{way.name}: {losses}; {way.told}{'' if way.converged else ', runs cut short'}")
+    alt = f"Rows of two dots, one row a way to compare. {'. '.join(heard)}."
+    return finish(_drawing(ways), "ways-to-compare", _caption(ways), alt, _rows(ways))
 
 
-def _drawing(ways: list[Comparison], floor: dict) -> Canvas:
+def _drawing(ways: list[Comparison]) -> Canvas:
     """Names and verdicts stand at the two ends of a row, or above it where there is no room at the sides."""
-    size = (PHONE, 0.95 * len(ways) + 1.6) if on_phone() else (WIDE, 0.62 * len(ways) + 1.15)
+    size = (PHONE, 0.9 * len(ways) + 1.4) if on_phone() else (WIDE, 0.62 * len(ways) + 1.0)
     canvas = Canvas(figsize=size, layout="constrained")
     ax = canvas.subplots()
     for y, way in enumerate(ways):
         if on_phone():
-            _draw_way(ax, way, y + 0.16, 0.26, floor)
+            _draw_way(ax, way, y + 0.16, 0.24)
             _name_above(ax, way, y)
         else:
-            _draw_way(ax, way, y, 0.36, floor)
+            _draw_way(ax, way, y, 0.36)
             _name_at_ends(ax, way, y)
     ax.set_yticks([])
     ax.set_ylim(len(ways) - 0.5, -0.5)
@@ -127,44 +103,37 @@ def _drawing(ways: list[Comparison], floor: dict) -> Canvas:
     ax.grid(axis="x")
     for side in ("left", "right", "top"):
         ax.spines[side].set_visible(False)
-    legend_below(canvas, _legend(ways, floor))
+    legend_below(canvas, _legend())
     return canvas
 
 
-def _draw_way(ax: Axes, way: Comparison, y: float, half: float, floor: dict) -> None:
-    """A row around y, half of it on each side."""
-    rnn = way.losses["rnn"]
+def _draw_way(ax: Axes, way: Comparison, y: float, half: float) -> None:
+    """A row around y, half of it on each side: the RNN above, the LSTM below."""
+    c = way.contrast
+    rnn, lstm = c["second_mean"], c["first_mean"]
     ends = [y - half, y + half]
     ax.fill_betweenx(ends, rnn - MARGIN, rnn + MARGIN, color=BAND, lw=0)
     ax.plot([rnn, rnn], ends, color=colour("rnn"), lw=1.2)
-    if "floor" in floor:
-        ax.plot([floor["floor"]] * 2, ends, color=INK, lw=1.8, ls="solid" if _same_splits(way, floor) else DOTTED)
-    for i, (cell, loss) in enumerate(way.losses.items()):
-        height = y + 0.66 * half * (i - (len(way.losses) - 1) / 2)  # dots of a row stand apart
-        c = way.contrasts.get(cell, {})
-        if c.get("low") is not None:
-            ax.plot([rnn + c["low"], rnn + c["high"]], [height] * 2, color=colour(cell), lw=2)
+    if c["low"] is not None:
+        ax.plot([rnn + c["low"], rnn + c["high"]], [y + half / 3] * 2, color=colour("lstm"), lw=2)
+    for cell, loss, height in (("rnn", rnn, y - half / 3), ("lstm", lstm, y + half / 3)):
         ax.plot(loss, height, marker(cell), color=colour(cell), mec="white", mew=0.6, ms=8, zorder=3)
 
 
-def _same_splits(way: Comparison, floor: dict) -> bool:
-    return way.seeds == {str(seed) for seed in floor["seeds"]}
-
-
 def _verdict_style(way: Comparison) -> dict[str, Any]:
-    winner = {stats.LOWER: colour("lstm"), stats.HIGHER: colour("rnn")}.get(way.verdict, INK)
-    return {"color": winner, "weight": "bold" if way.converged else "normal", "va": "center"}
+    ink = colour(WINNERS[way.verdict]) if way.verdict in WINNERS else INK
+    return {"color": ink, "weight": "bold" if way.converged else "normal", "va": "center"}
 
 
 def _with_icon(way: Comparison) -> str:
-    sign = "▲" if way.verdict in WINNERS else SIGNS.get(way.verdict, MISSING)
-    return f"{sign} {way.told}" + ("" if way.converged else "\n(not converged)")
+    sign = DOTS[WINNERS[way.verdict]] if way.verdict in WINNERS else SIGNS.get(way.verdict, MISSING)
+    return f"{sign} {way.told}" + ("" if way.converged else "\n(runs cut short)")
 
 
 def _name_at_ends(ax: Axes, way: Comparison, y: float) -> None:
     across = ax.get_yaxis_transform()
     lines = [line for part in way.name.split(", ") for line in textwrap.wrap(part, 24)]
-    name = "\n".join([*lines, counted(len(way.seeds), "seed")])
+    name = "\n".join([*lines, counted(way.contrast["n"], "run") + " each"])
     ax.text(-0.015, y, name, transform=across, ha="right", va="center", linespacing=1.25)
     ax.text(1.015, y, _with_icon(way), transform=across, fontsize=11, **_verdict_style(way))
 
@@ -172,42 +141,34 @@ def _name_at_ends(ax: Axes, way: Comparison, y: float) -> None:
 def _name_above(ax: Axes, way: Comparison, y: float) -> None:
     across = ax.get_yaxis_transform()
     on_lines = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-    name = f"{way.name}, {counted(len(way.seeds), 'seed')}"
+    name = f"{way.name}, {counted(way.contrast['n'], 'run')} each"
     ax.text(0, y - 0.40, name, transform=across, va="center", bbox=on_lines)
     verdict = _with_icon(way).replace("\n", " ")
     ax.text(0, y - 0.22, verdict, transform=across, bbox=on_lines, **_verdict_style(way))
 
 
-def _legend(ways: list[Comparison], floor: dict) -> list[Line2D]:
-    cells = list(dict.fromkeys(cell for way in ways for cell in way.losses))
-    entries = [legend_entry(cell.upper(), colour(cell), marker=marker(cell), ms=8, lw=2) for cell in cells]
-    entries.append(legend_entry(f"RNN ± {MARGIN:g}", BAND, lw=9))
-    if "floor" in floor:
-        entries.append(legend_entry(f"counting ({floor['order']}-gram)", INK, lw=1.8))
-        if not all(_same_splits(way, floor) for way in ways):
-            entries.append(legend_entry("the same, other splits", INK, lw=1.8, ls=DOTTED))
-    return entries
+def _legend() -> list[Line2D]:
+    return [
+        legend_entry("RNN, mean", colour("rnn"), marker=marker("rnn"), ms=8, ls=""),
+        legend_entry("LSTM, mean and interval", colour("lstm"), marker=marker("lstm"), ms=8, lw=2),
+        legend_entry(f"RNN ± {MARGIN:g} nats", BAND, lw=9, solid_capstyle="butt"),
+    ]
 
 
 def _caption(ways: list[Comparison]) -> str:
-    levels = sorted({100 * c["level"] for way in ways for c in way.contrasts.values()})
-    said = f"{levels[0]:.3g}%" if len(levels) == 1 else f"{levels[0]:.3g}% to {levels[-1]:.3g}%"
+    level = min(way.contrast["level"] for way in ways)
     return (
-        f"Bars: the interval of the difference from the RNN, seed by seed ({said}). A cell is better where its whole bar lies left of the RNN's line, worse "
-        f"right of it; a bar within the grey band, {MARGIN:g} nats either way, does not matter."
+        f"Bar: how far the LSTM's mean may be from the RNN's (interval of {100 * level:.3g}% or wider). Wholly left of the RNN's line, the LSTM "
+        "is better; wholly right, the RNN; wholly in the grey band, the difference is too small to matter."
     )
 
 
-def _rows(ways: list[Comparison], floor: dict) -> list[dict]:
+def _rows(ways: list[Comparison]) -> list[dict]:
     rows: list[dict] = []
     for way in ways:
-        for cell, loss in way.losses.items():
-            c = way.contrasts.get(cell, {})
-            about = {"way": way.name, "seeds": len(way.seeds), "cell": cell, "val_loss": loss}
-            rows.append(
-                about | {f"minus_rnn_{end}": c.get(end) for end in ("low", "high", "level")} | {"verdict": way.verdict}
-            )
-    if "floor" in floor:
-        order = f"{floor['order']}-gram"
-        rows.append({"way": "counting", "seeds": len(floor["seeds"]), "cell": order, "val_loss": floor["floor"]})
+        c = way.contrast
+        about = {"way": way.name, "seeds": c["n"], "verdict": way.verdict}
+        rows.append(about | {"cell": "rnn", "val_loss": c["second_mean"]})
+        between = {f"minus_rnn_{end}": c[end] for end in ("low", "high", "level")}
+        rows.append(about | {"cell": "lstm", "val_loss": c["first_mean"]} | between)
     return rows

@@ -117,7 +117,7 @@ def ruin(folder, rng: random.Random) -> str:
     elif kind == "wreck":
         rng.choice([loop, elsewhere, directory, huge, *([pipe] if sys.platform != "win32" else [])])(path)
     elif kind == "folder":
-        (folder / rng.choice(["notes.txt", ".half-x", "a\nb", "meaning.safetensors"])).write_bytes(b"{}")
+        (folder / rng.choice(["notes.txt", ".half-x", "a\nb", "colour.safetensors"])).write_bytes(b"{}")
     elif kind == "value" and path.name == "run.json":
         rewrite(folder, lambda about: _put(about, rng))
     elif kind == "value":

@@ -36,7 +36,7 @@ def notebook(path, *cells):
         metadata={"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
     )
     for n, source in enumerate(cells):
-        tag = re.match(r"(?:md:)?#(parameters|hide|fold|aside|lesson|provenance)\n", source)
+        tag = re.match(r"(?:md:)?#(parameters|hide|fold|aside|lesson)\n", source)
         source = source[tag.end() :] if tag else source.removeprefix("md:")
         new = nbformat.v4.new_markdown_cell if cells[n].startswith("md:") else nbformat.v4.new_code_cell
         made.cells.append(new(source, id=f"cell-{n}", metadata={"tags": [tag[1]]} if tag else {}))

@@ -19,7 +19,7 @@ from charlm.cells.figures import loss_by_learning_rate
 from charlm.drawing import COLOURS, GREY, INK, PANEL, PHONE, label_right, panels
 from charlm.gradients.figures import gradient_norms
 from charlm.losses.figures import loss_comparison, loss_curves, overfitting_curves
-from charlm.meaning.figures import gap_by_epoch, loss_by_position, ngram_floor
+from charlm.meaning.figures import gap_by_epoch, half_and_half, loss_by_position, ngram_floor
 from charlm.records import of_cell
 from charlm.report.stand_in import reading_figure
 from charlm.show import Figure
@@ -138,6 +138,7 @@ CASES = {
     "n-gram floor": lambda: ngram_floor(make_measured()),
     "positions": lambda: loss_by_position(make_measured()),
     "gap by epoch": lambda: gap_by_epoch(make_measured()),
+    "half and half": lambda: half_and_half(make_measured()),
     "gap by epoch and text": lambda: gap_by_epoch(make_measured(), by_length()),
 }
 

@@ -12,7 +12,6 @@ indexed by k. Ratios are averaged over seeds as logarithms.
 """
 
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +24,6 @@ import charlm_core as core
 from charlm.corpus import split_corpus
 from charlm.records import Record, Records, finished
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
-from charlm.runs.identity import code_hash
 from charlm.sampling import on_cpu
 from charlm_core import CharModel, Config, Corpus
 
@@ -155,8 +153,7 @@ def _kept_curves(folder: Path, corpus: Corpus, length: int | None) -> dict[str, 
         both = [torch.from_numpy(curve(weights, config, corpus, n)) for n in lengths]
         return dict(zip(KEPT_CURVES, both, strict=True))
 
-    depends_on = {"code": code_hash(sys.modules[__name__]), "of": [CHARACTERS, *lengths]}
-    return kept_measurement(folder, "gradients", depends_on, measure)
+    return kept_measurement(folder, "gradients", {"lengths": [*lengths]}, measure)
 
 
 def with_changes(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:

@@ -127,6 +127,36 @@ def loss_by_position(runs: Records) -> Figure | None:
 
 
 @drawn_twice
+def half_and_half(runs: Records) -> Figure | None:
+    """A row a predictor: counting, each network, and both half and half, every seed a dot and the mean beside it."""
+    if not runs:
+        return None
+    order = measures.best_order(runs)
+    lines = [("counting", INK, stats.seed_estimate(one_a_seed(runs), measures.ngram_loss(order)))]
+    for cell in cells_in(runs):
+        ours = of_cell(runs, cell)
+        lines.append((f"{cell.upper()} alone", colour(cell), stats.seed_estimate(ours, "loss")))
+        half = stats.seed_estimate(ours, measures.together(order))
+        lines.append((f"{cell.upper()} and counting", colour(cell), half))
+    canvas, (ax,) = panels(1, 0.9 + 0.36 * len(lines))
+    rows = []
+    for y, (name, c, e) in enumerate(lines):
+        ax.plot(list(e.values.values()), [y] * e.n, "o", color=c, alpha=0.5, ms=5, mec="none")
+        ax.plot(e.known_mean, y, "D", color=c, ms=6)
+        label_point(ax, f"{e.known_mean:.4f}", (e.known_mean, y), (0, 7), c, ha="center", va="bottom")
+        rows += [{"predictor": name, "seed": seed, "val_loss": float(v)} for seed, v in e.values.items()]
+    ax.set_yticks(range(len(lines)), [name for name, _, _ in lines])
+    ax.set_ylim(len(lines) - 0.5, -0.8)
+    ax.margins(x=0.12)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(axis="x")
+    ax.set_xlabel("validation loss (nats per character)")
+    said = "; ".join(f"{name} {e.known_mean:.4f}" for name, _, e in lines)
+    caption = f"Counting (order {order}), the networks, and both half and half; a dot a seed, a diamond the mean."
+    return finish(canvas, "together", caption, f"A row for each predictor with its loss: {said}.", rows)
+
+
+@drawn_twice
 def gap_by_epoch(runs: Records, longer: Records = ()) -> Figure | None:
     """Validation minus training loss by epoch, a line a run; and, where there are runs on longer and longer texts, the same at the
     best epoch by the number of characters."""

@@ -6,7 +6,6 @@ charlm.stats estimates from it as from any record. Losses are nats per character
 """
 
 import math
-import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +24,6 @@ from charlm.device import check_device
 from charlm.ngram import NGram, chunk_rows
 from charlm.records import Record, Records, finished, one_a_seed
 from charlm.runs.folder import RUNS, kept_measurement, load_weights
-from charlm.runs.identity import code_hash
 from charlm.sampling import on_cpu
 from charlm_core import CharModel, Config, Corpus, Memory
 
@@ -143,8 +141,7 @@ def measure_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
 
 def kept_losses(folder: Path, corpus: Corpus) -> dict[str, Tensor]:
     """What measure finds, kept in the run's folder: it takes longer than all else here."""
-    depends_on = {"code": code_hash(sys.modules[__name__])}
-    return kept_measurement(folder, "meaning", depends_on, lambda: measure_losses(folder, corpus))
+    return kept_measurement(folder, "meaning", {}, lambda: measure_losses(folder, corpus))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

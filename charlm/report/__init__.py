@@ -16,6 +16,6 @@ report. What cells' tags do there:
                 appendix
     lesson      its code folds in its place, with what it prints
     aside       a side note: what a term of the section means
-    play        the place of the models that can be tried
-    provenance  what the cell shows stands in the report's last chapter
+
+How a study was made (Provenance) stands in the last chapter, and the models that can be tried in the section `## Try it`.
 """

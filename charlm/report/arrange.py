@@ -27,6 +27,7 @@ from charlm.tables import make_table
 Block = dict[str, Any]
 Placed = tuple[str, Block]  # a block, and where it goes: text, fold, aside or code
 
+PLAY = "## Try it"  # the section of the models that can be tried
 WORDS_A_MINUTE = 230
 FACTS_CAPTION = "What this report was made with. Every number in it is in `results.json`."
 HOW_TO_RUN = """## How to run it
@@ -89,12 +90,12 @@ def _placed_blocks(
             tags = set(cell.metadata.get("tags", []))
             if tags & {"injected-parameters", "hide"}:
                 continue
-            if "play" in tags:
+            blocks = _cell_blocks(cell, job.parameters)
+            if cell.source.splitlines()[:1] == [PLAY]:
                 placed += _in_place_of_play(play)
-            elif "provenance" in tags:
-                provenance += _cell_blocks(cell, job.parameters)
+            elif any(block["kind"] == "provenance" for _, block in blocks):
+                provenance += blocks
             else:
-                blocks = _cell_blocks(cell, job.parameters)
                 placed += [it for it in blocks if it not in earlier]  # executed again, it shows what is new
     facts = make_table("provenance", facts_rows(results), FACTS_CAPTION)
     placed += [_text("# Provenance"), ("fold", shown_block(facts)), *provenance, _text(HOW_TO_RUN)]
@@ -115,22 +116,20 @@ def _in_place_of_play(play: str | Sequence[Samples | Figure]) -> list[Placed]:
     if not play:
         return []
     if isinstance(play, str):
-        return [_text("## Try it"), _text(play)]
+        return [_text(PLAY), _text(play)]
     text = {"prose": IN_THEIR_PLACE}
     shown = list(map(shown_block, play))
-    return [_text("## Try it"), ("text", {"kind": "play", "id": "play-instead", "text": text, "shown": shown})]
+    return [_text(PLAY), ("text", {"kind": "play", "id": "play-instead", "text": text, "shown": shown})]
 
 
 def _cell_blocks(cell: NotebookNode, parameters: dict) -> list[Placed]:
     """What a cell shows, and its code, which in a lesson stands in its place."""
     tags = set(cell.metadata.get("tags", []))
     place = next((tag for tag in ("fold", "aside") if tag in tags), "text")
-    if "provenance" in tags:
-        place = "fold"
     if cell.cell_type != "code":
         return [(place, {"kind": "prose", "text": {"prose": cell.source}})] if cell.source.strip() else []
     blocks = [block for output in cell.outputs if (block := _output_block(output))]
-    shown: list[Placed] = [(place, block) for block in blocks]
+    shown: list[Placed] = [("fold" if block["kind"] == "provenance" else place, block) for block in blocks]
     if not cell.source.strip():
         return shown
     code = _code_block(cell, parameters)
@@ -239,6 +238,7 @@ BLOCKS = {
     "table": _table,
     "samples": _samples,
     "finding": _finding,
+    "provenance": _finding,
     "cards": _cards,
 }
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-import jsonschema
+import fastjsonschema
 import pandas as pd
 from nbformat import NotebookNode
 
@@ -47,7 +47,7 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
                         put(runs, run["run_id"], run)
                 else:
                     put(results, key, value)
-        elif kind == "finding":
+        elif kind in ("finding", "provenance"):
             put(results["findings"], id, shown)
         elif kind == "table":
             put(results["tables"], id, shown["rows"])
@@ -70,11 +70,10 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
 
 def check_results(results: dict) -> None:
     """Raise ReportError unless the whole follows the schema."""
-    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
-    as_read = json.loads(as_json(results))  # a tuple is no array to the validator, a list is
-    error = jsonschema.exceptions.best_match(validator.iter_errors(as_read))
-    if error:
-        raise ReportError(f"results.json breaks {SCHEMA.name} at {error.json_path}: {execute.last_line(error.message)}")
+    try:
+        fastjsonschema.validate(json.loads(SCHEMA.read_text("utf-8")), results)
+    except fastjsonschema.JsonSchemaValueException as error:
+        raise ReportError(f"results.json{error.message.removeprefix('data')}: see {SCHEMA.name}") from error
 
 
 def write_figure(folder: Path, id: str, svg: str, png: bytes, narrow: str, rows: list[dict]) -> None:

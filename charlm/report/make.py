@@ -105,7 +105,7 @@ def make_report(
     facts = dataclasses.asdict(study) | {"corpus": corpus.name, "corpus_sha256": corpus.sha256}
     subtitle = (
         f"{corpus.name} · {len(corpus.ids):,} characters · "
-        f"{counted(study.seeds, 'seed')} a model · at most {counted(study.epochs, 'epoch')}"
+        f"main runs: {study.seeds} of each cell, at most {counted(study.epochs, 'epoch')}"
     )
     text = study.corpus if study.corpus in CORPORA else find_file(study.corpus).absolute()
     with tempfile.TemporaryDirectory(prefix="charlm-report-", ignore_cleanup_errors=True) as folder:

@@ -14,9 +14,7 @@ from charlm.files import Damaged, read_bytes, sound
 
 STATE = "state.safetensors"
 WEIGHT_FILES = ("best.safetensors", "last.safetensors")
-KEPT_NAMES = ("meaning", "texts", "temperature", "gradients")  # what kept_measurement() may keep
-KEPT_FILES = {f"{name}.safetensors" for name in KEPT_NAMES}
-RUN_FILES = {"run.json", "lock", STATE, *WEIGHT_FILES, *KEPT_FILES}  # all that a run may hold
+RUN_FILES = {"run.json", "lock", STATE, *WEIGHT_FILES}  # all that a run holds but for what is measured of it
 # ---------------------------------------------------------------------------------------------------------------------
 # on the disk
 

@@ -6,7 +6,7 @@ A run is one configuration on one corpus. Its folder in runs/ is named by a hash
     best.safetensors    weights of the epoch with the lowest validation loss
     last.safetensors    weights of the last epoch
     state.safetensors   only while unfinished: all that the next epoch needs, written whole after every epoch
-    meaning, texts, temperature, gradients.safetensors   what notebooks measured of a finished run, and can measure again
+    <name>.safetensors  what a notebook measured of a finished run, and can measure again
 
 Every file is written under another name, flushed to the disk and renamed, so that it is there whole or not at all, and
 carries a checksum.
@@ -27,7 +27,6 @@ from charlm.device import resolved_config
 from charlm.files import HALF, Damaged, read_json, sound, write_json, write_whole
 from charlm.runs.files import (
     AGAIN,
-    KEPT_NAMES,
     STATE,
     WEIGHT_FILES,
     names_in,
@@ -36,7 +35,7 @@ from charlm.runs.files import (
     unpack,
 )
 from charlm.runs.form import check_form, check_state, check_weights, checked_config, pack_state, unpack_state
-from charlm.runs.identity import run_id, run_identity
+from charlm.runs.identity import code_of_module, run_id, run_identity
 from charlm_core import CharlmError, Config, Corpus, State
 
 EMBEDDING, FIRST_WEIGHTS = "embedding.weight", "rnn.weight_ih_l0"
@@ -279,12 +278,10 @@ def kept_measurement(
     folder: Path, name: str, depends_on: dict, measure: Callable[[], dict[str, torch.Tensor]]
 ) -> dict[str, torch.Tensor]:
     """What measuring a run gives, kept in its folder as <name>.safetensors, since it takes long. It is measured again when
-    what it depends on beside the run has changed, or the file is damaged or of another run; a folder that cannot be
-    written is no reason to stop."""
-    if name not in KEPT_NAMES:
-        raise ValueError(f"{name!r} is not in KEPT_NAMES: nobody would know it for a file of a run")
+    the code of `measure` or what else it depends on beside the run has changed, or the file is damaged or of another run; a
+    folder that cannot be written is no reason to stop."""
     path = folder / f"{name}.safetensors"
-    about = {"run_id": folder.name, **depends_on}
+    about = depends_on | {"run_id": folder.name, "code": code_of_module(measure.__module__)}
     with suppress(CharlmError):
         kept, kept_about = unpack(read_file(path), path)
         if kept_about == about:

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import fields
@@ -31,6 +32,27 @@ def code_hash(*parts: Callable | ModuleType) -> str:
                 node.body = node.body[1:] or [ast.Pass()]
         digest.update(ast.unparse(tree).encode())
     return digest.hexdigest()
+
+
+@cache
+def code_of_module(name: str) -> str:
+    """code_hash() of a module, of all modules of ours that it imports, and so on: so that nobody can forget a part. Only
+    charlm.runs is left out, which stores what others compute."""
+    found: dict[str, ModuleType] = {}
+    todo = [name]
+    while todo:
+        name = todo.pop()
+        found[name] = sys.modules[name]
+        imported: set[str] = set()
+        for node in ast.walk(ast.parse(inspect.getsource(found[name]))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported |= {f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)}
+        for other in imported & sys.modules.keys() - found.keys():
+            if other.startswith("charlm") and not other.startswith("charlm.runs"):
+                todo.append(other)
+    return code_hash(*(found[name] for name in sorted(found)))
 
 
 # Two sources of the training, as hashes, that are known to give the same bits: today's counts as the first, so that a run

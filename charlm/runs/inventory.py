@@ -8,7 +8,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from charlm.files import HALF, Damaged, sound
-from charlm.runs.files import KEPT_FILES, RUN_FILES, STATE, names_in, read_file, unpack
+from charlm.runs.files import RUN_FILES, STATE, names_in, read_file, unpack
 from charlm.runs.folder import check_run, facts_of_history, read_state, run_record
 from charlm.runs.identity import training_code_hash
 from charlm_core import CharlmError
@@ -34,20 +34,27 @@ def run_status(folder: Path, deep: bool = False) -> dict:
         else:
             about |= {"status": "unfinished", "epochs": 0}
         if deep:
-            for name in sorted(KEPT_FILES & names):
-                check_kept(folder / name)
+            for name in measured_files(names):
+                check_measured(folder / name)
     except Damaged as e:
         about = {"status": e.status} | about | {"problem": str(e)}
     return about
 
 
-def check_kept(path: Path) -> None:
-    """Raise Damaged unless what was measured of a run is whole and of that run."""
-    remedy = "delete it, it is measured again"
+def measured_files(names: set[str]) -> list[str]:
+    """Of the names in a run folder those that what is measured of the run may have."""
+    return sorted(name for name in names - RUN_FILES if name.endswith(".safetensors") and not name.startswith(HALF))
+
+
+def check_measured(path: Path) -> None:
+    """Raise Damaged unless this is what kept_measurement() wrote of the run, whole."""
+    remedy = "move it away; what was measured is measured again"
     _, about = unpack(read_file(path, remedy), path, remedy)
     with sound(path, remedy):
         if about["run_id"] != path.parent.name:
             raise ValueError("it is of another run")
+        if "code" not in about:  # such as a copy of weights
+            raise ValueError("it is no measurement")
 
 
 def remove_run(folder: Path) -> None:
@@ -60,10 +67,14 @@ def remove_run(folder: Path) -> None:
         names = names_in(folder)
         if not names:
             raise CharlmError(f"{folder} is empty: there is no run in it, and nothing was removed")
+        measured = measured_files(names)
         for name in sorted(names):
-            foreign = name not in RUN_FILES and not name.startswith(HALF)
-            if foreign or ((folder / name).is_dir() and not (folder / name).is_symlink()):
-                raise CharlmError(f"{folder / name} is not of a run: move it away, then try again; nothing was removed")
+            path = folder / name
+            ours = name in RUN_FILES or name in measured or name.startswith(HALF)
+            if not ours or (path.is_dir() and not path.is_symlink()):
+                raise CharlmError(f"{path} is not of a run: move it away, then try again; nothing was removed")
+        for name in measured:
+            check_measured(folder / name)
         with FileLock(folder / "lock").acquire(timeout=0):
             # run.json first: from then on it is no finished run, wherever this is stopped.
             for name in sorted(names_in(folder) - {"lock"}, key=lambda name: name != "run.json"):

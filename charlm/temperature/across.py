@@ -1,9 +1,7 @@
 """What the chapter says of every run, kept in the runs' folders."""
 
 import math
-import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -54,6 +52,14 @@ def run_measures(folder: Path, corpus: Corpus, samples: int, length: int, seed: 
     return {side: torch.tensor(list(values.values()), dtype=torch.float64) for side, values in by_side.items()}
 
 
+def kept_run_measures(folder: Path, corpus: Corpus, samples: int, length: int, seed: int) -> dict[str, Tensor]:
+    """The same, kept in the run's folder."""
+    depends_on = {"samples": samples, "length": length, "seed": seed}
+    return kept_measurement(
+        folder, "temperature", depends_on, lambda: run_measures(folder, corpus, samples, length, seed)
+    )
+
+
 def rows_across_runs(
     records: Records, corpus: Corpus, samples: int, length: int, seed: int = 0, runs: Path = RUNS
 ) -> list[dict]:
@@ -62,12 +68,9 @@ def rows_across_runs(
     shown = finished(records)
     if len({r["seed"] for r in shown}) < MIN_SEEDS:
         shown = [best_record(records)]
-    depends_on = measures.depends_on(samples, length, seed, rare, sys.modules[__name__])
     rows = []
     for r in shown:
-        folder = runs / r["run_id"]
-        measure = partial(run_measures, folder, corpus, samples, length, seed)
-        kept = kept_measurement(folder, "temperature", depends_on, measure)
+        kept = kept_run_measures(runs / r["run_id"], corpus, samples, length, seed)
         row = r | _named(RUN_MEASURES, kept["run"])
         rows.append(row | {side: _named(RARE_MEASURES, kept[side]) for side in ("drawn", "real")})
     return rows

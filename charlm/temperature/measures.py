@@ -6,23 +6,19 @@ measured beside real text, piece by piece of equal length and number, because mo
 """
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from charlm import ngram, sampling, stats, text
+from charlm import sampling, stats
 from charlm.corpus import split_corpus
 from charlm.runs.folder import kept_measurement, load_weights
-from charlm.runs.identity import code_hash
 from charlm.stats import Estimate
-from charlm.temperature import texts
 from charlm.temperature.texts import DRAWN, GRID, REAL, SHUFFLED, RealText, Way, draw_texts, set_aside
 from charlm.text import distinct_sequences, known_headings, longest_copies, real_words, starts_speaker
 from charlm_core import Config, Corpus, encode
@@ -163,17 +159,12 @@ def measured_texts(folder: Path, corpus: Corpus, samples: int, length: int, seed
                 tensors[f"{way} {name}"] = torch.from_numpy(values)
         return tensors
 
-    kept = kept_measurement(folder, "texts", depends_on(samples, length, seed), draw)
+    depends_on = {"samples": samples, "length": length, "seed": seed}
+    kept = kept_measurement(folder, "texts", depends_on, draw)
     sums = {}
     for way in (REAL, SHUFFLED, *DRAWN):
         sums[way] = {name: kept[f"{way} {name}"].numpy() for name in TEXT_MEASURES}
     return Measured(sums)
-
-
-def depends_on(samples: int, length: int, seed: int, *more: ModuleType) -> dict:
-    """What the measures of a run's texts depend on beside the run, and those that `more` modules take."""
-    code = code_hash(sampling, ngram, text, texts, sys.modules[__name__], *more)
-    return {"code": code, "samples": samples, "length": length, "seed": seed}
 
 
 def with_interval(resampled: np.ndarray) -> tuple[float | None, float | None, float | None]:

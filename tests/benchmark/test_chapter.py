@@ -52,8 +52,8 @@ def test_every_recipe_that_looked_at_the_last_tenth_is_told_of(monkeypatch):
 
 def test_without_the_study_nothing_is_said(monkeypatch):
     _, shown = chapter(NAME, monkeypatch)
-    assert {about["kind"] for _, about in shown} == {"finding", "results"}
-    assert all("was not made" in about["text"] for _, about in shown if about["kind"] == "finding")
+    assert {about["kind"] for _, about in shown} == {"provenance", "results"}
+    assert all("was not made" in about["text"] for _, about in shown if about["kind"] == "provenance")
 
 
 def test_without_the_short_runs_there_is_no_configuration_to_train(monkeypatch, capsys):

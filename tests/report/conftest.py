@@ -12,7 +12,7 @@ from charlm.report.collect import as_json, collect_results
 from charlm.report.execute import Job
 from charlm.report.make import write_page
 from charlm.report.pdf import make_pdf
-from charlm.show import Cards, Figure, Finding, Results, Samples, Table
+from charlm.show import Cards, Figure, Finding, Provenance, Results, Samples, Table
 
 
 def training(cell):
@@ -36,7 +36,7 @@ def training(cell):
         a_cell("Told in the fold.", "fold"),
         a_cell("t", "fold", shows=Table(f"folded-{cell}", pd.DataFrame({"x": [1]}), "Less asked for.")),
         a_cell("f", "fold", shows=Finding(f"lesser-{cell}", "Less of an answer.", {}, "A lesser heading")),
-        a_cell("f", "provenance", shows=Finding(f"made-{cell}", f"Made once, the {cell}.", {})),
+        a_cell("f", shows=Provenance(f"made-{cell}", f"Made once, the {cell}.", {})),
         a_cell("A step.", "lesson"),
         a_cell("print('a bar:', '█')", "lesson", prints="a bar: █"),
     ]

@@ -47,7 +47,7 @@ def test_a_drawing_has_its_colours_for_both_schemes():
 def test_the_policy_names_each_script_and_style_by_its_hash(tmp_path):
     draws: dict = {"rnn": [], "lstm": [], "pairs": 0, "most_seeds": {"pairs": None}}
     play: dict = {"vocab": "ab", "models": {}, "missing": [], "text": None, "draws": draws}
-    cells = [a_cell("# T"), a_cell("", "play")]
+    cells = [a_cell("# T"), a_cell("## Try it")]
     write_html(arranged(*cells, play=[Samples("play", [], "Texts.")]), tmp_path, play)
     page = (tmp_path / "report.html").read_text("utf-8")
     policy = re.search('http-equiv="Content-Security-Policy" content="(.*?)"', page)[1]

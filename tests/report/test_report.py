@@ -4,7 +4,7 @@ import itertools
 import json
 import re
 
-import jsonschema
+import fastjsonschema
 import nbformat
 import pytest
 import typst
@@ -41,7 +41,7 @@ def test_the_numbers_of_a_figure_are_a_file_too_in_which_no_text_is_a_formula(bu
 
 def test_the_schema_is_valid_and_describes_every_field():
     schema = json.loads(SCHEMA.read_text("utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
+    fastjsonschema.compile(schema)
 
     def undescribed(node, path):
         for name, field in node.get("properties", {}).items():
@@ -58,7 +58,7 @@ def shown_by(*things):
 
 
 def test_results_that_break_the_schema_are_refused(tmp_path):
-    with pytest.raises(ReportError, match=r"results\.schema\.json at \$\.runs\[0\].*required"):
+    with pytest.raises(ReportError, match=r"^results\.json\.runs\[0\] must contain .*'cell'"):
         collect_results(shown_by({"kind": "results", "data": {"runs": [{"run_id": "x"}]}}), STUDY, tmp_path)
 
 

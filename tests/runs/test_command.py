@@ -96,14 +96,17 @@ def test_a_setting_that_is_empty_is_none(tmp_path):
 @pytest.mark.parametrize(
     "harm, named",
     [
-        (lambda folder: flip(folder / "texts.safetensors"), "texts.safetensors"),
-        (lambda folder: repack(folder / "texts.safetensors", lambda _, about: about.update(run_id="x")), "another run"),
+        (lambda folder: flip(folder / "colour.safetensors"), "colour.safetensors"),
+        (
+            lambda folder: repack(folder / "colour.safetensors", lambda _, about: about.update(run_id="x")),
+            "another run",
+        ),
         (lambda folder: flip(folder / "last.safetensors"), "last.safetensors"),
         (lambda folder: flip(folder / "run.json"), "run.json"),
     ],
 )
 def test_verify_names_the_file_that_is_damaged_and_says_so_in_its_exit_code(command, run, harm, named):
-    kept_measurement(run, "texts", {}, lambda: {})
+    kept_measurement(run, "colour", {}, lambda: {})
     assert command("verify")[0] == 0
     harm(run)
     code, out, _ = command("verify")
@@ -147,7 +150,7 @@ def everything(some_runs):
 
 
 def test_remove_deletes_the_runs_that_it_is_given_and_nothing_else(command, some_runs, run, everything):
-    kept_measurement(run, "texts", {}, lambda: {})
+    kept_measurement(run, "colour", {}, lambda: {})
     (run / ".half-1-run.json").touch()
     before = everything()
     assert command("remove", run.name, run.name)[:2] == (0, f"removed     {run.name}\n")
@@ -163,13 +166,17 @@ def test_a_name_that_is_no_run_of_the_folder_is_refused(command, some_runs, ever
     assert everything() == before
 
 
-@pytest.mark.parametrize("foreign", ["notes.txt", "best.safetensors/work", ".half-1/work"])
+@pytest.mark.parametrize(
+    "foreign", ["notes.txt", "mine.safetensors", "copy.safetensors", "best.safetensors/work", ".half-1/work"]
+)
 def test_remove_deletes_nothing_of_a_folder_that_holds_more_than_a_run(command, run, everything, foreign):
     path = run / foreign
     if path.parent.is_file():
         path.parent.unlink()
     path.parent.mkdir(exist_ok=True)
-    path.write_text("of weeks")
+    path.write_bytes(b"of weeks")
+    if foreign == "copy.safetensors":
+        shutil.copy(run / "last.safetensors", path)
     before = everything()
     code, out, _ = command("remove", run.name)
     assert code == 1 and foreign.partition("/")[0] in out and len(out.splitlines()) == 1

@@ -19,6 +19,7 @@ from posix_only import posix
 from run_folders import FUZZ, begun_run, results, silent
 
 import charlm.runs.__main__
+import charlm.runs.folder
 import charlm.runs.form
 import charlm_core as core
 import generate
@@ -153,21 +154,22 @@ def test_a_folder_under_another_runs_name_is_not_taken_for_it(copied):
 
 def test_a_measure_of_a_run_has_the_same_values_in_the_same_memory_order_when_it_is_read_again(tmp_path):
     measured = torch.arange(12.0, dtype=torch.float64).reshape(3, 4).T
-    first = kept_measurement(tmp_path, "meaning", {"code": "a"}, lambda: {"x": measured})["x"]
-    again = kept_measurement(tmp_path, "meaning", {"code": "a"}, lambda: pytest.fail("measured twice"))["x"]
+    first = kept_measurement(tmp_path, "colour", {"of": 1}, lambda: {"x": measured})["x"]
+    again = kept_measurement(tmp_path, "colour", {"of": 1}, lambda: pytest.fail("measured twice"))["x"]
     assert torch.equal(first, measured) and torch.equal(again, measured) and first.stride() == again.stride()
 
 
-@pytest.mark.parametrize("harm, code", [(flip, "a"), (directory, "a"), (lambda path: None, "b")])
-def test_a_measure_is_made_again_when_its_file_is_damaged_or_its_code_has_changed(tmp_path, harm, code):
-    kept_measurement(tmp_path, "meaning", {"code": "a"}, lambda: {"x": torch.zeros(1)})
-    harm(tmp_path / "meaning.safetensors")
-    assert kept_measurement(tmp_path, "meaning", {"code": code}, lambda: {"x": torch.ones(1)})["x"] == 1
-
-
-def test_what_is_kept_of_a_run_is_known_for_a_file_of_a_run(tmp_path):
-    with pytest.raises(ValueError, match="KEPT_NAMES"):
-        kept_measurement(tmp_path, "colour", {}, lambda: {"x": torch.ones(1)})
+@pytest.mark.parametrize("change", ["damage", "what it depends on", "code"])
+def test_a_measure_is_made_again_when_its_file_is_damaged_or_what_it_depends_on_has_changed(
+    tmp_path, monkeypatch, change
+):
+    kept_measurement(tmp_path, "colour", {"of": 1}, lambda: {"x": torch.zeros(1)})
+    if change == "damage":
+        flip(tmp_path / "colour.safetensors")
+    if change == "code":
+        monkeypatch.setattr(charlm.runs.folder, "code_of_module", lambda name: "changed")
+    of = 2 if change == "what it depends on" else 1
+    assert kept_measurement(tmp_path, "colour", {"of": of}, lambda: {"x": torch.ones(1)})["x"] == 1
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -187,9 +189,9 @@ def test_a_wrecked_run_is_damaged_in_one_line_and_no_other_is(copied, tmp_path, 
         load_weights(copied)
 
 
-@pytest.mark.parametrize("name", ["run.json", "best.safetensors", "meaning.safetensors"])
+@pytest.mark.parametrize("name", ["run.json", "best.safetensors", "colour.safetensors"])
 def test_a_file_that_may_not_be_read_is_not_called_damaged(copied, monkeypatch, name):
-    kept_measurement(copied, "meaning", {}, lambda: {})
+    kept_measurement(copied, "colour", {}, lambda: {})
     opened = builtins.open
 
     def refuse(path, *arguments, **options):
@@ -199,7 +201,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(copied, monkeypatch, 
 
     monkeypatch.setattr(builtins, "open", refuse)
     about = run_status(copied, deep=True)
-    assert about["status"] == ("finished" if name == "meaning.safetensors" else "unreadable")
+    assert about["status"] == ("finished" if name == "colour.safetensors" else "unreadable")
     assert f"{name} cannot be read" in about["problem"]
     assert "remove" not in about["problem"] and "delete" not in about["problem"]
 

@@ -1,5 +1,7 @@
 """What a run is named by."""
 
+import importlib
+import sys
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -11,7 +13,7 @@ import charlm.device
 import charlm.runs.identity
 import charlm_core as core
 from charlm.device import resolved_config
-from charlm.runs.identity import code_hash, run_id
+from charlm.runs.identity import code_hash, code_of_module, run_id
 from charlm_core import Config
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -36,6 +38,21 @@ def test_comments_and_docstrings_do_not_change_the_code_hash_and_code_does(tmp_p
         (tmp_path / f"hashed_{name}.py").write_text(body)
         hashes[name] = code_hash(__import__(f"hashed_{name}").f)
     assert hashes["plain"] == hashes["noted"] != hashes["other"]
+
+
+def test_the_code_of_a_measurement_is_its_module_and_what_of_ours_that_imports_and_so_on(tmp_path, monkeypatch):
+    sources = {"charlm_measures": "from charlm_words import x", "charlm_words": "import charlm_numbers\nx = 0"}
+    hashes = []
+    for folder, numbers in (("first", "y = 1"), ("noted", "y = 1  # one"), ("other", "y = 2")):
+        (tmp_path / folder).mkdir()
+        for name, source in (sources | {"charlm_numbers": numbers}).items():
+            (tmp_path / folder / f"{name}.py").write_text(source)
+            sys.modules.pop(name, None)
+        monkeypatch.syspath_prepend(tmp_path / folder)
+        importlib.import_module("charlm_measures")
+        code_of_module.cache_clear()
+        hashes.append(code_of_module("charlm_measures"))
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 TRAINING = """
