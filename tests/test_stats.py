@@ -97,16 +97,10 @@ def test_direction(interval, n, verdict):
     assert stats.direction(interval, n) == verdict
 
 
-@pytest.mark.parametrize(
-    ("found", "claimed", "verdict"),
-    [
-        (stats.LOWER, stats.LOWER, "confirmed"),
-        (stats.HIGHER, stats.LOWER, "refuted"),
-        (stats.SAME, stats.HIGHER, stats.SAME),
-    ],
-)
-def test_a_claim_has_a_side(found, claimed, verdict):
-    assert stats.claim_verdict(found, claimed) == verdict
+def test_a_claim_has_a_side():
+    assert stats.claim_verdict(stats.LOWER, stats.LOWER) == "confirmed"
+    assert stats.claim_verdict(stats.HIGHER, stats.LOWER) == "refuted"
+    assert stats.claim_verdict(stats.SAME, stats.HIGHER) == stats.SAME
 
 
 def test_the_best_setting_has_the_lowest_mean_and_no_diverged_run():
@@ -192,9 +186,7 @@ def test_cells_are_ranked_by_the_verdicts_between_them(losses, order):
     assert stats.ranking(stats.pairwise("a", runs, "val_loss_best")) == order
 
 
-def test_a_claim_of_two_parts_has_the_verdict_of_the_weaker():
-    surely, alike = contrast_of([0.1, 0.11, 0.09], "a/1"), contrast_of([0.001, 0.0, -0.001], "a/2")
-    assert stats.weakest(surely, alike) is alike and stats.weakest(surely, surely) is surely
+def test_a_claim_of_several_parts_has_the_verdict_of_the_weakest():
     weakest_first = [contrast_of(x) for x in ([0.1], [-0.1, -0.11, -0.09], [0, 0, 0], [-1, 1, 1], [0.1, 0.11, 0.09])]
     for i, weakest in enumerate(weakest_first):
         assert stats.weakest(*reversed(weakest_first[i:])) is weakest

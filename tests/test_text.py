@@ -21,10 +21,8 @@ from charlm.text import (
     ("text", "found"),
     [
         ("Speak, speak.\nFIRST Citizen:", ["speak", "speak", "first", "citizen"]),
-        ("'tis o'er; don’t 'quote'", ["tis", "o'er", "don't", "quote"]),
-        ("a1b_Straße", ["a", "b", "strasse"]),
+        ("a1b_Straße 'tis o'er; don’t 'quote'", ["a", "b", "strasse", "tis", "o'er", "don't", "quote"]),
         ("E\u0301te\u0301 हिन्दी", ["e\u0301te\u0301", "हिन्दी"]),
-        ("你好，世界", ["你好", "世界"]),
         ("123 ... '' ’\n", []),
     ],
 )
@@ -36,9 +34,7 @@ def test_words(text, found):
     ("text", "found"),
     [
         (" the cat xq.", (2, 3)),
-        ("the cat xq.", (1, 2)),  # the first word may have been cut off
-        (" the cat xq", (2, 2)),  # and so may the last
-        ("the", (0, 0)),
+        ("the cat xq", (1, 1)),  # the first and the last word may have been cut off
         ("", (0, 0)),
     ],
 )
@@ -48,7 +44,7 @@ def test_real_words_are_counted_among_those_that_are_whole(text, found):
 
 @pytest.mark.parametrize(
     ("start", "stop", "longer"),
-    [(5, 6, " cat "), (3, 4, " "), (0, 2, "The "), (9, 12, " purrs")],
+    [(5, 6, " cat "), (0, 2, "The "), (9, 12, " purrs")],
 )
 def test_a_piece_is_made_longer_to_whole_words(start, stop, longer):
     assert with_whole_words("The cat purrs", start, stop) == longer
@@ -86,21 +82,13 @@ def test_a_sequence_is_distinct_once_in_its_own_text_and_the_texts_after_it():
     assert distinct_sequences(["a", ""], 2, 1) == [(0, 0), (0, 0)]
 
 
-@pytest.mark.parametrize(
-    ("text", "longest"),
-    [("xxbcdxx", 3), ("defgh", 3), ("zzz", 0), ("", 0), ("efab", 2)],
-)
-def test_the_longest_copy_is_found_within_one_passage_of_the_source(text, longest):
-    assert longest_copies(["q", text, "q"], ["abcdef", "gh漢"]).tolist() == [0, longest, 0]
-
-
 def test_longest_copies_are_those_of_a_search_by_hand():
     rng = np.random.default_rng(0)
     draw = lambda n: "".join(rng.choice(list("ab c"), n))  # noqa: E731
-    texts, source = [draw(25) for _ in range(30)], [draw(60) for _ in range(5)]
+    texts, source = ["", "z", *(draw(25) for _ in range(30))], [draw(60) for _ in range(5)]
 
     def by_hand(text):
         parts = (text[i:j] for i in range(len(text)) for j in range(i, len(text) + 1))
-        return max(len(part) for part in parts if any(part in passage for passage in source))
+        return max((len(part) for part in parts if any(part in passage for passage in source)), default=0)
 
     assert longest_copies(texts, source).tolist() == [by_hand(text) for text in texts]

@@ -6,7 +6,7 @@ import pytest
 from chapters import chapter, check_snapshot, contrasts_in, finding
 from synthetic import with_loss
 
-from charlm.stats import HIGHER, LOWER, SAME
+from charlm.stats import HIGHER, LOWER
 
 NAME = "7_the_cure"
 
@@ -44,48 +44,25 @@ def test_the_chapter_reads_as_it_did(monkeypatch):
     check_snapshot(NAME, shown)
 
 
-@pytest.mark.parametrize(
-    ("after", "verdicts", "heading"),
-    [
-        (AFTER, (SAME, LOWER), "The cure lowers the best loss of the LSTM"),
-        (
-            {cell: [1.70, 1.701, 1.699] for cell in AFTER},
-            (HIGHER, HIGHER),
-            "The cure lowers no cell's best loss for certain, and raises that of the RNN and LSTM",
-        ),
-    ],
-)
-def test_the_heading_names_the_cells_that_were_helped(monkeypatch, after, verdicts, heading):
-    _, shown = chapter(NAME, monkeypatch, made=made(after))
-    found = contrasts_in(shown)
-    assert (found["cure/best/rnn"]["verdict"], found["cure/best/lstm"]["verdict"]) == verdicts
-    assert finding(shown, "cure-effect")["heading"] == heading
+def test_the_heading_names_the_cells_that_were_harmed(monkeypatch):
+    _, shown = chapter(NAME, monkeypatch, made=made({cell: [1.70, 1.701, 1.699] for cell in BEFORE}))
+    assert {contrasts_in(shown)[f"cure/best/{cell}"]["verdict"] for cell in BEFORE} == {HIGHER}
+    assert finding(shown, "cure-effect")["heading"].endswith("and raises that of the RNN and LSTM")
 
 
-@pytest.mark.parametrize(
-    ("lstm", "heading"),
-    [([1.50, 1.501, 1.499], "With the cure the LSTM comes below"), ([1.519, 1.530, 1.52], "No cell comes below")],
-)
-def test_below_counting_means_the_whole_interval(monkeypatch, lstm, heading):
-    _, shown = chapter(NAME, monkeypatch, made=made({"rnn": [1.6, 1.601, 1.602], "lstm": lstm}))
+def test_below_counting_means_the_whole_interval(monkeypatch):
+    _, shown = chapter(NAME, monkeypatch, made=made({"rnn": [1.6, 1.601, 1.602], "lstm": [1.519, 1.530, 1.52]}))
     said = finding(shown, "cure-and-counting")
-    assert heading in said["text"]
+    assert "No cell comes below" in said["text"]
     assert said["values"]["best"] == "LSTM" and said["values"]["counting"] == pytest.approx(1.522)
 
 
-@pytest.mark.parametrize(
-    ("most", "verdict", "heading"),
-    [
-        ([1.45, 1.451, 1.449], HIGHER, "4 times the text does more than the cure"),
-        ([1.53, 1.531, 1.529], LOWER, "The cure does more than 4 times the text"),
-    ],
-)
-def test_the_cure_and_more_text_are_judged_by_the_rule(monkeypatch, most, verdict, heading):
+def test_the_cure_and_more_text_are_judged_by_the_rule(monkeypatch):
     monkeypatch.setattr("charlm.studies.is_of_study", lambda corpus: True)
-    longer = more_text({1: [1.54, 1.541, 1.539], 4: most})
+    longer = more_text({1: [1.54, 1.541, 1.539], 4: [1.53, 1.531, 1.529]})
     _, shown = chapter(NAME, monkeypatch, made=made(AFTER, more_text=longer))
-    assert contrasts_in(shown)["cure/more-text/4"]["verdict"] == verdict
-    assert heading in unescape(finding(shown, "more-text")["text"])
+    assert contrasts_in(shown)["cure/more-text/4"]["verdict"] == LOWER
+    assert "The cure does more than 4 times the text" in unescape(finding(shown, "more-text")["text"])
 
 
 def test_the_gap_is_compared_where_it_was_measured_on_both_sides(monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 from chapters import chapter, check_snapshot, contrasts_in, finding, table_rows
 from synthetic import make_record, make_runs
 
-from charlm.stats import HIGHER, LOWER, NOT_JUDGED, OPEN, SAME
+from charlm.stats import HIGHER, OPEN, SAME
 
 NAME = "2_loss_comparison"
 
@@ -32,11 +32,9 @@ def test_the_chapter_reads_as_it_did(monkeypatch):
 @pytest.mark.parametrize(
     ("lstm", "verdict", "heading"),
     [
-        ([1.50, 1.51, 1.49], LOWER, "the LSTM is better"),
         ([1.70, 1.71, 1.69], HIGHER, "the RNN is better"),
         ([1.601, 1.602, 1.600], SAME, "neither is better"),
         ([1.60, 1.70, 1.50], OPEN, "too close to call"),
-        ([1.50, 1.51], NOT_JUDGED, "so few seeds cannot tell"),
     ],
 )
 def test_the_answer_follows_from_the_verdict(monkeypatch, lstm, verdict, heading):
@@ -80,13 +78,6 @@ def test_losses_and_epochs_stand_beside_the_published_ones_of_the_study_alone(mo
         rows = [row for row in table_rows(shown, "losses") if row["epoch"] == "last, published"]
         assert [row["validation"] for row in rows] == published
         assert (table_rows(shown, "stopping")[0]["published"] == 28) == bool(published)
-
-
-def test_runs_that_never_cross_have_no_crossing_epoch(monkeypatch):
-    never = [r | {"val_loss": [x - 1 for x in r["train_loss"]]} for r in make_runs(seeds=3)]
-    _, shown = chapter(NAME, monkeypatch, never)
-    crossing = [row for row in table_rows(shown, "stopping") if row["epoch"] == "crossing epoch"]
-    assert [(row["seeds"], row["mean"]) for row in crossing] == [(0, None), (0, None)]
 
 
 @pytest.mark.parametrize(

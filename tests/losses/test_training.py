@@ -70,10 +70,3 @@ def test_run_table_has_a_row_a_run_and_its_name():
     assert list(table.frame["validation, best"]) == [r["val_loss_best"] for r in records]
     assert not {"cell", "hidden size / learning rate"} & set(table.frame)
     assert table.caption.startswith("3 runs: LSTM, hidden size / learning rate 256 / 0.001.")
-
-
-def test_run_table_of_several_configurations_shows_what_differs():
-    table = run_table(make_runs(seeds=1) + make_runs(seeds=1, hidden_size=512, learning_rate=0.002))
-    assert table.id == "runs"
-    assert list(table.frame.columns[:2]) == ["cell", "hidden size / learning rate"]
-    assert list(table.frame["hidden size / learning rate"]) == ["256 / 0.001", "512 / 0.002"] * 2

@@ -32,7 +32,6 @@ def test_the_chapter_reads_as_it_did(told):
 @pytest.mark.parametrize(
     ("loss", "seeds", "verdict", "heading"),
     [
-        (2.0, 5, LOWER, "more was learnt than how often"),
         (3.3, 5, SAME, "Nothing was learnt"),
         (2.0, 2, NOT_JUDGED, "as far as so few seeds tell"),
     ],
@@ -44,18 +43,12 @@ def test_what_is_learnt_is_judged_against_the_frequencies_of_characters(told, lo
     assert heading in said["heading"] and said["values"]["nothing_learnt"] == (loss > 3)
 
 
-@pytest.mark.parametrize(
-    ("loss", "verdict", "heading"),
-    [
-        (1.6, HIGHER, "A model that only counts has a lower loss than RNN and LSTM"),
-        (1.4, LOWER, "RNN and LSTM: a lower loss than a model that only counts"),
-    ],
-)
-def test_cells_are_judged_against_the_best_model_that_counts(told, loss, verdict, heading):
-    shown = told(make_measured(loss=loss))
-    assert contrasts_in(shown)["counting/best-order/lstm"]["verdict"] == verdict
+def test_cells_are_judged_against_the_best_model_that_counts(told):
+    shown = told(make_measured(loss=1.4))
+    assert contrasts_in(shown)["counting/best-order/lstm"]["verdict"] == LOWER
     said = finding(shown, "against-counting")
-    assert said["heading"] == heading and (said["values"]["order"], said["values"]["floor"]) == (3, 1.5)
+    assert said["heading"] == "RNN and LSTM: a lower loss than a model that only counts"
+    assert (said["values"]["order"], said["values"]["floor"]) == (3, 1.5)
 
 
 def test_a_network_and_counting_are_judged_together_against_either(told):
@@ -75,14 +68,10 @@ def test_losses_together_are_those_of_the_mean_of_the_probabilities():
     assert found == pytest.approx([first, -(math.log(0.5) + math.log(0.25)) / 2])
 
 
-@pytest.mark.parametrize(
-    ("carried", "verdict", "words"),
-    [(-0.05, LOWER, "lowers the loss"), (0.0, SAME, "no difference that matters")],
-)
-def test_a_carried_state_is_judged_by_the_loss_it_changes(told, carried, verdict, words):
-    shown = told(make_measured(carried=carried))
-    assert contrasts_in(shown)["chunk/carried/lstm"]["verdict"] == verdict
-    assert words in finding(shown, "first-characters")["text"]
+def test_a_carried_state_is_judged_by_the_loss_it_changes(told):
+    shown = told(make_measured(carried=0.0))
+    assert contrasts_in(shown)["chunk/carried/lstm"]["verdict"] == SAME
+    assert "no difference that matters" in finding(shown, "first-characters")["text"]
 
 
 def test_the_steps_of_the_gap_add_up_to_it(told):
@@ -92,9 +81,8 @@ def test_the_steps_of_the_gap_add_up_to_it(told):
     assert found["gap/size/rnn"]["verdict"] == HIGHER
 
 
-@pytest.mark.parametrize(("gap", "heading"), [(0.0, "There is no gap"), (0.3, "grow")])
-def test_where_validation_loss_is_not_above_there_is_no_gap_to_explain(told, gap, heading):
-    assert heading in finding(told(make_measured(gap=gap)), "gap")["heading"]
+def test_where_validation_loss_is_not_above_there_is_no_gap_to_explain(told):
+    assert "There is no gap" in finding(told(make_measured(gap=0.0)), "gap")["heading"]
 
 
 def test_the_scale_gives_nats_bits_and_the_number_of_characters_as_hard_to_guess_between(told):
