@@ -139,8 +139,10 @@ def panels(n: int, height: float, sharex: bool = False, sharey: bool = False) ->
     high."""
     columns = _columns(n)
     rows = math.ceil(n / columns)
-    width = PHONE if on_phone() else TEXT if columns == 1 else min(WIDE, columns * PANEL)
-    height *= 0.8 if on_phone() and n > 1 else 1
+    width = TEXT if columns == 1 else min(WIDE, columns * PANEL)
+    if on_phone():
+        width = PHONE
+        height *= 0.8 if n > 1 else 1
     canvas = Canvas(figsize=(width, rows * height), layout="constrained")
     axes = canvas.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey).ravel()
     for unused in axes[n:]:

@@ -252,7 +252,8 @@ class Contrast:
             reach = f"{two_digits(10.0**low)} to {two_digits(10.0**high)}"
         elif low * high > 0:
             near, far = sorted([abs(low), abs(high)])
-            reach = f"{near:.4f} to {far:.4f} {'higher' if low > 0 else 'lower'}"
+            side = "higher" if low > 0 else "lower"
+            reach = f"{near:.4f} to {far:.4f} {side}"
         else:
             reach = f"{abs(low):.4f} lower to {high:.4f} higher"
         return f"{100 * e.level:.3g}% interval {reach}; {counted(e.n, 'seed')}"
@@ -361,10 +362,13 @@ def ranking(contrasts: Sequence[Contrast]) -> str:
     said = []
     for group in groups:
         verdicts = {between[frozenset(pair)] for pair in combinations(group, 2)}
-        alike = f"{listed(group)} alike"
-        if verdicts != {SAME}:
-            alike = f"{' or '.join(group)}: {FEW if NOT_JUDGED in verdicts else OPEN}"
-        said.append(alike if len(group) > 1 else group[0])
+        if len(group) == 1:
+            said.append(group[0])
+        elif verdicts == {SAME}:
+            said.append(f"{listed(group)} alike")
+        else:
+            why = FEW if NOT_JUDGED in verdicts else OPEN
+            said.append(f"{' or '.join(group)}: {why}")
     if len(groups) > 1 and len(groups[0]) == 1:
         said[0] += " best"
     return ", then ".join(said) or "no two cells are compared"

@@ -50,7 +50,11 @@ def _lines(given: Namespace) -> list[str]:
         )
     runs = train_sweep([replace(made[0], seed=given.seed)], corpus, say=_say)
     rows = benchmark_rows(with_benchmark_losses(runs, corpus), corpus.name)
-    return [inline("  ".join(f"{key} {value}" for key, value in row.items())) for row in rows]
+    lines = []
+    for row in rows:
+        fields = [f"{key} {value}" for key, value in row.items()]
+        lines.append(inline("  ".join(fields)))
+    return lines
 
 
 def _say(line: str) -> None:

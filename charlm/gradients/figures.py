@@ -26,7 +26,7 @@ from charlm.drawing import (
 from charlm.gradients.measures import FAR, NEAR, VANISHED, fall
 from charlm.records import Records, cells_in, finished, of_cell
 from charlm.show import Figure
-from charlm.stats import seed_estimate, two_digits
+from charlm.stats import factor, seed_estimate, two_digits
 
 
 def relative(curve: np.ndarray) -> np.ndarray:
@@ -84,8 +84,9 @@ def gradient_norms(measured: dict[str, Records], chunk_length: int) -> Figure:
             runs = finished(of_cell(records, cell))
             mean = _draw_norms(ax, cell, runs)
             longest = max(longest, len(mean))
-            log = seed_estimate(runs, fall).mean
-            ratios.append(f"{cell.upper()} {'not known' if log is None else two_digits(10.0**log)}")
+            ratio = factor(seed_estimate(runs, fall).mean)
+            shown = "not known" if ratio is None else two_digits(ratio)
+            ratios.append(f"{cell.upper()} {shown}")
             if np.isfinite(mean[FAR]):
                 ends.append((ratios[-1], float(mean[FAR]), colour(cell)))
             rows += _norm_rows(name, runs)

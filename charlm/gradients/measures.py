@@ -204,8 +204,10 @@ def first_below(curve: Sequence[float], share: float) -> int | None:
 def reached(records: Records, share: float) -> str | None:
     """first_below() over the runs: '4', '4 to 5', '24 to beyond 29'; None where no curve has a norm at NEAR."""
     curves = [r["gradient"] for r in finished(records) if r["gradient"][NEAR] > 0]
-    steps = [first_below(curve, share) for curve in curves]
-    ends = [str(k) for k in sorted(k for k in steps if k is not None)]
-    if None in steps:
-        ends.append(f"beyond {min(map(len, curves)) - 1}")
-    return " to ".join(dict.fromkeys((ends[0], ends[-1]))) if ends else None
+    if not curves:
+        return None
+    steps = [first_below(curve, share) or math.inf for curve in curves]
+    ends = []
+    for k in dict.fromkeys((min(steps), max(steps))):
+        ends.append(f"{k}" if k < math.inf else f"beyond {min(map(len, curves)) - 1}")
+    return " to ".join(ends)

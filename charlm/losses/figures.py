@@ -130,7 +130,8 @@ def loss_curves(records: Records, id: str = "loss-curves") -> Figure | None:
     found = []
     for ax, cell in zip(axes, cells, strict=True):
         of_panel = of_cell(runs, cell)
-        best, last = (span([r[key] for r in of_panel]) for key in ("best_epoch", "epochs"))
+        best = span([r["best_epoch"] for r in of_panel])
+        last = span([r["epochs"] for r in of_panel])
         found.append(f"{cell.upper()}: lowest at epoch {best}, the end at {last}")
         draw_curves(ax, of_panel, colour(cell))
         label_curves(ax, of_panel, colour(cell))

@@ -40,11 +40,13 @@ def run_measures(folder: Path, corpus: Corpus, samples: int, length: int, seed: 
             found[name] = best
     if measures.words_tell(measured):
         for t in STUDY_TEMPERATURES:
-            if relative := measures.relative_words(measured, t):
+            relative = measures.relative_words(measured, t)
+            if relative:
                 found[f"words_{t:g}"] = relative[0]
     letters = letters_of(corpus)
     begun = begin_texts(weights, config, vocab, letters, seed) if letters and real.speakers else {}
-    if shares := measures.speaker_shares(begun, real):
+    shares = measures.speaker_shares(begun, real)
+    if shares:
         found["upper"], found["lower"] = (share.known_mean for share in shares)
     (at_one,) = measures.distributions(weights, config, corpus, [1.0])
     found["loss"], found["entropy"] = at_one["loss"], at_one["entropy"]

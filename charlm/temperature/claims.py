@@ -60,7 +60,13 @@ def _judged(
     opposite = [part for part in parts if part.opposite]
     missing = [part for part in parts if not part.holds]
     part = [*opposite, *missing, *parts][0]
-    verdict = "refuted" if opposite else stats.OPEN if missing else "confirmed"
+    verdict = "confirmed"
+    if not can_be_judged:
+        verdict = stats.NOT_JUDGED
+    elif opposite:
+        verdict = "refuted"
+    elif missing:
+        verdict = stats.OPEN
     return {
         "claim": claim,
         "measure": part.measure,
@@ -70,7 +76,7 @@ def _judged(
         "interval": list(part.interval),
         "of": of,
         "n": n,
-        "verdict": verdict if can_be_judged else stats.NOT_JUDGED,
+        "verdict": verdict,
     }
 
 

@@ -7,7 +7,7 @@ measured beside real text, piece by piece of equal length and number, because mo
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -212,7 +212,7 @@ class Closest:
     high: float
     shuffled: float  # the distance of shuffled real text
     learnt: bool  # whether text at the best temperature is closer than shuffled text, in 97.5% of the resamples
-    alone: dict[str, tuple[float, float, float]] = field(default_factory=dict)  # best, low, high by one measure alone
+    alone: dict[str, tuple[float, float, float]]  # best, low, high by one measure alone
 
 
 def closest_temperature(measured: Measured) -> Closest | None:
@@ -223,7 +223,8 @@ def closest_temperature(measured: Measured) -> Closest | None:
     """
     units = {}
     for name in TEXT_MEASURES:
-        if unit := measured.unit(name):
+        unit = measured.unit(name)
+        if unit:
             units[name] = unit
     if not units:
         return None
