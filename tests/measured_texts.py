@@ -38,10 +38,3 @@ def away(best):
 
 def words_by(up_to_one, from_two):
     return lambda t: {"words": up_to_one if t <= 1 else from_two if t >= 2 else 0.6}
-
-
-def begun(upper, lower, n=100):
-    """Texts of which so many of a hundred begin with a speaker, after an upper-case and a lower-case prompt."""
-    return {
-        p: ["ANNA:\nhello" if i < k * n / 100 else "And so" for i in range(n)] for p, k in (("A", upper), ("a", lower))
-    }

@@ -61,8 +61,8 @@ def test_a_carried_state_is_that_of_reading_the_text_before(model, tiny, tiny_co
         torch.testing.assert_close(loss, read(model, tiny.ids, first, chunk, config.chunk_length))
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_every_cell_can_carry_its_state(cell, tiny, tiny_config):
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_other_cells_carry_their_state_too(cell, tiny, tiny_config):
     config = replace(tiny_config, cell=cell)
     model = CharModel(len(tiny.vocab), config)
     losses = measures.score_carried(model, tiny.ids, np.array([40, 3]), config)

@@ -168,18 +168,13 @@ def test_each_measure_alone_is_told_where_it_says_something_else(told):
     assert rows["all, same weight"]["6 runs"] == "0.7 to 0.8"
 
 
-@pytest.mark.parametrize(("closest", "where"), [((0.4, 0.7, 1.0), "0.4 to 1"), ((0.7,), None)])
-def test_the_runs_are_said_to_agree_as_far_as_they_do(told, closest, where):
-    shown = told(make(away(0.7)), rows=across(closest))
-    said = finding(shown, "temperature-closest")
-    assert ("runs it is closest" in said["text"]) == bool(where)
-    runs = finding(shown, "temperature-runs")
-    if where:
-        assert said["values"]["where"] == where
-        inside = 2 * sum(0.5 <= t < 1 for t in closest)
-        assert (runs["values"]["inside"], runs["values"]["words_1"]) == (inside, pytest.approx(0.8))
-    else:
-        assert runs is None
+def test_the_runs_are_said_to_agree_as_far_as_they_do(told):
+    shown = told(make(away(0.7)), rows=across((0.4, 0.7, 1.0)))
+    assert finding(shown, "temperature-closest")["values"]["where"] == "0.4 to 1"
+    assert finding(shown, "temperature-runs")["values"]["inside"] == 2  # of each cell one
+    shown = told(make(away(0.7)), rows=across((0.7,)))
+    assert "runs it is closest" not in finding(shown, "temperature-closest")["text"]
+    assert finding(shown, "temperature-runs") is None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -197,16 +192,11 @@ def test_no_temperature_has_both_or_those_are_named_that_may(told):
     assert said["heading"].startswith("At T = 0.8 to 0.9 drawn text has the real words and the variety of real text")
 
 
-def truncations(words):
-    """Three top-k and top-p settings whose diversity lies around the 0.4 that T = 0.5 has below."""
-    return {(kind, i): {"distinct": x, "words": w} for kind, w in words.items() for i, x in enumerate((0.2, 0.3, 0.6))}
-
-
 def test_the_comparison_says_which_is_higher_and_which_cannot_be_told_apart(told):
-    def half(t):
-        return {"distinct": 0.4 if t == 0.5 else 0.7, "words": 0.8}
-
-    shown = told(make(half, truncated=truncations({"top-k": 0.5, "top-p": 0.8})))
+    truncated: dict = {}
+    for kind, words in (("top-k", 0.5), ("top-p", 0.8)):
+        truncated |= {(kind, x): {"distinct": x, "words": words} for x in (0.2, 0.3, 0.6)}
+    shown = told(make(lambda t: {"distinct": 0.4 if t == 0.5 else 0.7, "words": 0.8}, truncated=truncated))
     said = finding(shown, "truncation-numbers")["text"]
     assert "top-k gives fewer (50.0%), top-p cannot be told from it (80.0%)" in said
     rows = [row for row in table_rows(shown, "equal-diversity") if row["as varied as"] == "T = 0.5"]

@@ -1,7 +1,7 @@
 """The source study's claims about text, judged from measured texts whose answers are known."""
 
 import pytest
-from measured_texts import CHANCE, TYPICAL, away, begun, make, words_by
+from measured_texts import CHANCE, TYPICAL, away, make, words_by
 
 from charlm.temperature import claims
 from charlm.temperature.claims import MIN_TEXTS
@@ -101,7 +101,7 @@ def test_the_letter_is_the_unit_of_the_claim_on_speakers(upper, lower, verdict):
 
 
 def test_a_corpus_of_one_case_or_without_speakers_makes_no_claim_on_them():
-    assert claims.claim_speakers(begun(75, 1), SILENT) is None
+    assert claims.claim_speakers(begun_by(ALIKE, HARDLY), SILENT) is None
     assert claims.claim_speakers({"a": ["all:\n"] * 99, "b": ["1"]}, SPEAKING) is None
     assert claims.claim_speakers({}, SPEAKING) is None
 
@@ -109,6 +109,6 @@ def test_a_corpus_of_one_case_or_without_speakers_makes_no_claim_on_them():
 def test_a_claim_is_made_where_it_can_be_asked():
     measured = make(away(0.7))
     near = closest_temperature(measured)
-    asked = claims.claims_about_texts(begun(75, 1), SPEAKING, measured, near)
+    asked = claims.claims_about_texts(begun_by(ALIKE, HARDLY), SPEAKING, measured, near)
     assert len(asked) == 3 and len(claims.claims_about_texts({}, SILENT, measured, near)) == 2
     assert all(claim["interval"][0] <= claim["measured"] <= claim["interval"][1] for claim in asked)

@@ -134,15 +134,13 @@ def test_text_no_closer_than_shuffled_text_shows_nothing_learnt():
 # top-k and top-p
 
 
-def half(t):
-    return {"distinct": 0.4 if t == 0.5 else 0.7, "words": 0.8}
-
-
 def test_truncation_is_compared_where_it_is_as_diverse_as_half_the_temperature():
     ways: dict[Way, dict] = {}
     ways |= {("top-k", 1): {"distinct": 0.2, "words": 0.9}, ("top-k", 2): {"distinct": 0.6, "words": 0.7}}
     ways |= {("top-p", 0.1): {"distinct": 0.3, "words": 0.9}, ("top-p", 0.9): {"distinct": 0.5, "words": 0.92}}
-    top_k, top_p = measures.at_equal_diversity(make(half, truncated=ways, spread=0.001), "words")
+    top_k, top_p = measures.at_equal_diversity(
+        make(lambda t: {"distinct": 0.4, "words": 0.8}, truncated=ways, spread=0.001), "words"
+    )
     assert (top_k["way"], top_p["way"]) == ("top-k", "top-p")
     assert top_k["value"] == pytest.approx(0.8, abs=0.002) and top_k["low"] < 0 < top_k["high"]
     assert top_p["difference"] == pytest.approx(0.11, abs=0.002) and 0 < top_p["low"] < 0.11 < top_p["high"]
