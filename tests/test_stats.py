@@ -71,11 +71,6 @@ def test_holm_counts_what_has_no_spread_as_certain():
     assert (weak.level, certain.level) == (0.95, 0.975)
 
 
-def test_holm_keeps_the_order_and_what_has_no_interval():
-    one, clear = estimates([1.0], [5.0, 5.1])
-    assert stats.holm([one, clear])[0] == one
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # verdicts: each rule on each side
 

@@ -70,14 +70,6 @@ def test_norms_too_small_to_square_in_float32_are_still_there():
 # windows and curves
 
 
-def test_a_window_of_the_chunk_length_is_a_validation_chunk(tiny, tiny_config):
-    ids = measures.windows(tiny, tiny_config, 30)
-    _, chunks = core.split_chunks(core.count_chunks(len(tiny.ids), 30), tiny_config)
-    texts = {tuple(tiny.ids[30 * c : 30 * c + 31]) for c in chunks}
-    assert ids.shape[0] == 31
-    assert {tuple(column) for column in ids.T} <= texts
-
-
 def test_a_longer_window_ends_where_a_validation_chunk_ends():
     corpus = SimpleNamespace(ids=np.arange(300))
     config = Config(chunk_length=10)
@@ -161,12 +153,6 @@ def test_the_ratio_of_a_geometric_decay():
     assert measures.fall(run) == pytest.approx(19 * math.log10(0.5))
     assert measures.above_vanished(run) == pytest.approx(19 * math.log10(0.5) + 1)
     assert measures.fall_of_change({"near": 2.0, "far": 0.02}) == pytest.approx(-2)
-
-
-@pytest.mark.parametrize(("ratio", "share", "k"), [(0.8, 0.5, 5), (0.8, 0.1, 12), (1, 0.5, None)])
-def test_the_first_step_at_most_that_part_of_the_one_step_norm(ratio, share, k):
-    # 0.8 to the 4th is 0.41, to the 3rd 0.51; to the 11th 0.086, to the 10th 0.107; counted from one step back
-    assert measures.first_below(decay(ratio)[0]["gradient"], share) == k
 
 
 @pytest.mark.parametrize(
