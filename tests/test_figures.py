@@ -16,7 +16,7 @@ import charlm.drawing
 import charlm.losses.figures
 from charlm.cards import small_figures
 from charlm.cells.figures import loss_by_learning_rate
-from charlm.drawing import COLOURS, GREY, INK, PANEL, PHONE, label_right, panels
+from charlm.drawing import COLOURS, GREY, INK, PANEL, PHONE, label_right, name_axes, panels
 from charlm.gradients.figures import gradient_norms
 from charlm.losses.figures import loss_comparison, loss_curves, overfitting_curves
 from charlm.meaning.figures import gap_by_epoch, half_and_half, loss_by_position, ngram_floor
@@ -253,6 +253,13 @@ def test_gradients_have_their_ratio_beside_the_line_and_carry_every_norm():
     figure = drawn("gradients")
     assert "RNN 0.011" in figure.svg  # (0.8 · 0.79 · 0.78) ** (19 / 3)
     assert len(figure.rows) == 3 * 3 * 30 + 2 * 3 * 30 + 2 * 3 * 100
+
+
+def test_the_name_and_the_numbers_of_the_x_axis_stand_below_the_last_panel_of_each_column():
+    canvas, axes = panels(4, 2, sharex=True)
+    name_axes(canvas, "epoch", "loss")
+    assert [ax.get_xlabel() for ax in axes] == ["", "epoch", "epoch", "epoch"]
+    assert [ax.xaxis.get_tick_params()["labelbottom"] for ax in axes] == [False, True, True, True]
 
 
 def test_names_of_lines_that_end_together_stand_apart():

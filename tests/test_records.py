@@ -4,7 +4,7 @@ import pytest
 from synthetic import make_record, make_runs
 
 from charlm.protocol import PUBLISHED
-from charlm.records import cells_in, check_alike, crossing_epoch, published_numbers
+from charlm.records import cells_in, check_alike, crossing_epoch, listed, published_numbers
 
 
 def test_the_published_lstm_is_0_0057_nats_better_at_the_last_epoch():
@@ -47,3 +47,7 @@ def test_runs_that_differ_in_more_than_their_seed_are_never_pooled(change):
 def test_a_seed_counts_once():
     with pytest.raises(ValueError, match="repeat a seed"):
         check_alike([make_record("rnn", 3), make_record("rnn", 3)])
+
+
+def test_names_are_listed_with_an_and_before_the_last():
+    assert [listed("abc"[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
