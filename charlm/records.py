@@ -113,6 +113,11 @@ def last_gap(record: Record) -> float:
     return record["val_loss_last"] - record["train_loss_last"]
 
 
+def gap_at_best(record: Record) -> float:
+    """The same at the best epoch."""
+    return record["val_loss_best"] - record["train_loss_best"]
+
+
 def rise_above_best(record: Record) -> float:
     """How far validation loss at the last epoch lies above its lowest value."""
     return record["val_loss_last"] - record["val_loss_best"]

@@ -3,19 +3,15 @@ how many seeds are enough. Pure functions from the records of studies to numbers
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import nctdtr, stdtrit
 
 from charlm import stats
-from charlm.protocol import PUBLISHED
 from charlm.records import Record, Records, finished, of_cell, with_value
 
 POWER = 0.8  # the chance with which a difference that is there shall be found
 MOST_PAIRS = 100_000  # where seeds_needed() stops looking
-# LSTM − RNN, of one run each at its last epoch.
-PUBLISHED_DIFFERENCE = PUBLISHED["lstm"]["val_loss_last"] - PUBLISHED["rnn"]["val_loss_last"]
 
 
 def seeds_needed(sd: float, difference: float) -> int:
@@ -41,11 +37,6 @@ def runs_at_own_rate(swept: Records, records: Records) -> list[Record]:
     for cell, rate in stats.best_settings(swept, "learning_rate").items():
         own += with_value(of_cell(swept, cell), "learning_rate", rate)
     return own
-
-
-def pairs_of_runs(rnn: Sequence[float], lstm: Sequence[float]) -> np.ndarray:
-    """Every RNN run with every LSTM run: how far the LSTM's loss lies above the RNN's, (pairs,)."""
-    return np.subtract.outer(np.array(lstm), np.array(rnn)).ravel()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -59,13 +59,9 @@ def above_counting(r: Record) -> float:
     return r["val_loss_best"] - r["counting"]
 
 
-def gap_at_best(r: Record) -> float:
-    """Validation minus recorded training loss at the best epoch."""
-    return r["val_loss_best"] - r["train_loss_best"]
-
-
 def gap_at_rest(r: Record) -> float | None:
-    """The same with the weights fixed and without dropout; None where that was not measured."""
+    """Validation minus training loss at the best epoch, with the weights fixed and without dropout; None where that was not
+    measured."""
     return None if r.get("train_at_rest") is None else r["val_loss_best"] - r["train_at_rest"]
 
 

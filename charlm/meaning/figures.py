@@ -40,7 +40,7 @@ def ngram_floor(runs: Records) -> Figure | None:
         return None
     by_seed = one_a_seed(runs)
     best = measures.best_order(runs)
-    floor = stats.seed_estimate(by_seed, measures.ngram_loss(best)).known_mean
+    floor = float(np.mean([r["ngram"][best - 1] for r in by_seed]))
     losses = {cell: stats.seed_estimate(of_cell(runs, cell), "loss").known_mean for cell in cells_in(runs)}
     canvas, (whole, closer) = panels(2, 2.8, sharex=True)
     for ax in (whole, closer):
@@ -132,11 +132,12 @@ def half_and_half(runs: Records) -> Figure | None:
     if not runs:
         return None
     order = measures.best_order(runs)
-    lines = [("counting", INK, stats.seed_estimate(one_a_seed(runs), measures.ngram_loss(order)))]
+    counting = stats.seed_estimate(runs, lambda r: r["ngram"][order - 1])
+    lines = [("counting", INK, counting)]
     for cell in cells_in(runs):
         ours = of_cell(runs, cell)
         lines.append((f"{cell.upper()} alone", colour(cell), stats.seed_estimate(ours, "loss")))
-        half = stats.seed_estimate(ours, measures.together(order))
+        half = stats.seed_estimate(ours, lambda r: r["together"][order - 1])
         lines.append((f"{cell.upper()} and counting", colour(cell), half))
     canvas, (ax,) = panels(1, 0.9 + 0.36 * len(lines))
     rows = []

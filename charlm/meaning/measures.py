@@ -6,7 +6,6 @@ charlm.stats estimates from it as from any record. Losses are nats per character
 """
 
 import math
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -233,80 +232,6 @@ def with_counting(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[R
 
 def _split(r: Record) -> tuple:
     return tuple(r[name] for name in SPLIT_FIELDS)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# estimates over seeds: functions of a measured run, for stats.seed_estimate
-
-
-def ngram_loss(order: int) -> Callable[[Record], float]:
-    """Loss of the n-gram model of this order on the run's split."""
-    return lambda r: float(r["ngram"][order - 1])
-
-
-def above_ngram(order: int) -> Callable[[Record], float]:
-    """How far the run's loss lies above that of the n-gram model of this order on the same split."""
-    return lambda r: r["loss"] - r["ngram"][order - 1]
-
-
-def together(order: int) -> Callable[[Record], float]:
-    """Loss of the run and the n-gram model of this order half and half."""
-    return lambda r: float(r["together"][order - 1])
-
-
-def together_above_ngram(order: int) -> Callable[[Record], float]:
-    """The same minus the loss of that n-gram model alone."""
-    return lambda r: float(r["together"][order - 1] - r["ngram"][order - 1])
-
-
-def together_above_network(order: int) -> Callable[[Record], float]:
-    """The same minus the loss of the run alone."""
-    return lambda r: float(r["together"][order - 1]) - r["loss"]
-
-
-def last_third(positions: np.ndarray) -> float:
-    """Mean over the last third of the positions of a chunk, at least one: where most is given to predict from."""
-    return float(positions[-max(1, len(positions) // 3) :].mean())
-
-
-def cold_start(r: Record) -> float:
-    """Mean loss of a chunk minus that of its last third."""
-    return r["loss"] - last_third(r["loss_positions"])
-
-
-def carrying(r: Record) -> float:
-    """Loss with the state carried on minus loss from a zero state."""
-    return r["carried"] - r["loss"]
-
-
-def carrying_late(r: Record) -> float:
-    """The same in the last third of the chunks."""
-    return last_third(r["carried_positions"]) - last_third(r["loss_positions"])
-
-
-def above_carried(r: Record) -> float:
-    """How far the loss with the state carried on lies above the best n-gram model's, given the text before too."""
-    return r["carried"] - float(r["ngram_carried"].min())
-
-
-def whole_gap(r: Record) -> float:
-    """Validation minus recorded training loss at the last epoch."""
-    return r["last_validation"] - r["train_loss_last"]
-
-
-def equal_gap(r: Record) -> float:
-    """The same with weights at rest, and on as many training chunks as there are validation chunks."""
-    return r["last_validation"] - r["last_part"]
-
-
-def size_step(r: Record) -> float:
-    """How much smaller the gap is on an equal part of the training chunks than on all of them."""
-    return r["last_part"] - r["last_train"]
-
-
-def rest_step(r: Record) -> float:
-    """Training loss with the weights at rest minus the recorded one, measured while they moved."""
-    return r["last_train"] - r["train_loss_last"]
 
 
 def best_order(runs: Records) -> int:
