@@ -6,7 +6,7 @@ from pathlib import Path
 import charlm_core as core
 from charlm.corpus import split_corpus
 from charlm.device import check_device
-from charlm.records import Record, Records, finished
+from charlm.records import Record, Records
 from charlm.runs.folder import RUNS, load_weights
 from charlm.sampling import on_cpu
 from charlm_core import Corpus
@@ -48,28 +48,3 @@ def _training_at_rest(folder: Path, corpus: Corpus) -> float:
     train, _ = split_corpus(corpus, config)
     with core.arithmetic(config):
         return core.evaluate(model, corpus.ids, train, config)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# functions of a record, for stats.seed_estimate
-
-
-def above_counting(r: Record) -> float:
-    """How far the best validation loss lies above that of the n-gram model on the same split."""
-    return r["val_loss_best"] - r["counting"]
-
-
-def gap_at_rest(r: Record) -> float | None:
-    """Validation minus training loss at the best epoch, with the weights fixed and without dropout; None where that was not
-    measured."""
-    return None if r.get("train_at_rest") is None else r["val_loss_best"] - r["train_at_rest"]
-
-
-def text_share(r: Record) -> int:
-    """How many times the text of which the validation chunks are a part was read."""
-    return round(r["characters"] / r["validation_characters"])
-
-
-def still_better(records: Records) -> bool:
-    """Whether no run was better before its last two epochs."""
-    return all(r["best_epoch"] >= r["epochs"] - 1 for r in finished(records))

@@ -182,17 +182,6 @@ def fall(record: Record) -> float | None:
     return log_ratio(record["gradient"][FAR], record["gradient"][NEAR])
 
 
-def above_vanished(record: Record) -> float | None:
-    """How far fall() lies above that of a gradient that has just vanished."""
-    log = fall(record)
-    return None if log is None else log - math.log10(VANISHED)
-
-
-def fall_of_change(record: Record) -> float | None:
-    """fall() of a run with_changes(), by what a replaced character changes in place of the gradient."""
-    return log_ratio(record["far"], record["near"])
-
-
 def first_below(curve: Sequence[float], share: float) -> int | None:
     """The first k beyond NEAR whose norm is at most `share` of that at NEAR; None where there is none."""
     for k in range(NEAR + 1, len(curve)):

@@ -43,9 +43,4 @@ def test_training_at_rest_is_without_dropout_and_of_the_best_epoch(tiny, tiny_co
 
 def test_a_run_that_diverged_has_no_training_at_rest(tiny, tmp_path):
     (measured,) = measures.with_training_at_rest([make_record("lstm", 0, diverged=True)], tiny, tmp_path)
-    assert measured["train_at_rest"] is None and measures.gap_at_rest(measured) is None
-
-
-def test_a_run_is_set_beside_the_counting_model_of_its_split():
-    run = make_record("lstm", 0)
-    assert measures.above_counting(run | {"counting": 1.5}) == pytest.approx(run["val_loss_best"] - 1.5)
+    assert measured["train_at_rest"] is None
