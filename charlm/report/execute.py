@@ -65,9 +65,9 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
         ("3_temperature_study", common, {"figure", "table", "samples"}),
         ("9_how_it_works", {"corpus": corpus}, {"figure"}),
         ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
-        ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
+        ("6_fair_comparison", {"corpus": corpus}, {"provenance"}),
         ("5_gradients", common, {"figure", "table", "finding"}),
-        ("7_the_cure", {"corpus": corpus}, {"finding"}),
+        ("7_the_cure", {"corpus": corpus}, {"provenance"}),
         *([("8_benchmark", {}, {"finding", "results"})] if corpus == Study.corpus else []),
         ("0_summary", {"results": results}, {"finding", "table"}),
     ]
