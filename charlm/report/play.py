@@ -21,13 +21,12 @@ from charlm.report.collect import write_figure
 from charlm.report.stand_in import reading_figure, stored_samples
 from charlm.runs import folder
 from charlm.runs.embedded import float16_weights, packed_weights
-from charlm.show import Figure, Samples, escape_markdown, finding_values
+from charlm.show import Figure, Samples, escape_markdown, facts_of, finding_values
 from charlm_core import CharlmError, CharModel, Config, Corpus, decode, encode
 
 CELLS_SHOWN = ("rnn", "lstm")
 LARGEST_VOCABULARY = 1000  # of a vocabulary
 LARGEST_TEXT = 1_000_000  # bytes of a corpus that is embedded
-LARGEST_PAGE = 6_000_000  # bytes
 HELD_OUT_CHUNKS = 3000  # held-out chunks that are read, evenly spaced
 
 Split = tuple[np.ndarray, np.ndarray]  # training and validation chunks
@@ -241,12 +240,6 @@ def left_out(why: object) -> str:
     return f"The trained models cannot be tried in this page: {escape_markdown(str(why))}."
 
 
-def check_size(page: Path) -> None:
-    """Raise CharlmError where the page has become too large."""
-    if page.stat().st_size > LARGEST_PAGE:
-        raise CharlmError(f"with them it would have more than {LARGEST_PAGE:,} bytes")
-
-
 def write_reading(play: Play, figures: Path) -> None:
     """The files of the figure that stands in the page's place."""
     it = play.reading
@@ -257,7 +250,7 @@ def add_play(play: Play, results: dict) -> None:
     """Add what is in the page, and what stands in its place, to the content of results.json."""
     results["play"] = play.facts
     for place, it in (("samples", play.samples), ("figures", play.reading)):
-        shown = it._repr_mimebundle_()[1]["charlm"]
+        shown = facts_of(it)
         results[place][it.id] = (
             shown["items"] if place == "samples" else {k: shown[k] for k in ("caption", "alt", "rows")}
         )

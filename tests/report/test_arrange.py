@@ -58,6 +58,11 @@ def test_a_finding_with_a_heading_heads_its_section_and_gives_it_its_id():
     assert words(found["answer"]) == "Indeed." and found["text"] == []
 
 
+def test_a_notebook_that_does_not_begin_with_its_title_is_refused():
+    with pytest.raises(ReportError, match=r"1\.ipynb: begins with something else than its title"):
+        arranged(a_cell("# T"), a_cell("# code", prints=" "))
+
+
 def test_a_section_with_two_headings_is_refused():
     with pytest.raises(ReportError, match="the section gap has a second heading"):
         arranged(a_cell("# T\n\n## Q"), a_cell("f", shows=ANSWER), a_cell("f", shows=ANSWER))
@@ -69,11 +74,11 @@ def test_a_section_that_shows_nothing_is_left_out_and_a_chapter_that_has_none_le
         a_cell("# One\n\n## Without an answer?"),
         a_cell("code", shows=None, prints=" "),
         a_cell("## Shown?\n\nprose"),
-        a_cell("# Two\n\nprose of its own\n\n## Not made?"),
+        a_cell("# Two\n\nprose before what was not made"),
+        a_cell("code", shows=None, prints=" "),
+        a_cell("## Not made?"),
         a_cell("folded", "fold"),
         a_cell("# Three\n\nprose alone"),
-        a_cell("# Four\n\nprose before what was not made"),
-        a_cell("code", shows=None, prints=" "),
     )
     found = [(words(it["question"]), [words(b["question"]) for b in it["sections"]]) for it in document["sections"]]
     assert found[:2] == [("One", ["Shown?"]), ("Three", [])] and found[2][0] == "Provenance"
@@ -95,7 +100,7 @@ def test_what_is_tagged_fold_folds_and_code_folds_apart():
 
 
 def test_the_code_of_screen_one_folds_with_that_of_the_first_section():
-    document = arranged(a_cell("# T"), a_cell("a", shows=a_figure()), a_cell("## Q?\n\nSeen."), a_cell("b", prints=" "))
+    document = arranged(a_cell("# T"), a_cell("a", shows=a_figure()), a_cell("## Q?"), a_cell("b", shows=a_figure("b")))
     assert [it["source"] for it in section(document, "q")["code"]] == ["a", "b"]
     assert document["text"][0]["code_at"] == "code-q"
 
@@ -147,7 +152,7 @@ def test_what_is_shown_is_numbered_and_what_is_folded_apart():
         a_cell("f", "fold", shows=a_figure("b")),
         a_cell("f", shows=a_figure("c")),
     ]
-    document = arranged(a_cell("# T"), *shown, a_cell("## Q?\n\nP."), a_cell("f", "fold", shows=table))
+    document = arranged(a_cell("# T"), *shown, a_cell("f", "fold", shows=table))
     labels = {it["id"]: it["label"] for it in everything(document) if "label" in it and "kind" in it}
     assert labels.pop("tbl-provenance") == "Table\u00a0A2"
     assert labels == {

@@ -107,8 +107,8 @@ def test_a_text_may_have_any_name(tiny_text, tmp_path, monkeypatch, capsys):
     (tmp_path / name).write_text(tiny_text)
     reading = notebook(
         tmp_path / "reading.ipynb",
-        '#parameters\ncorpus: str = ""  # a path',
         "md:# T",
+        '#parameters\ncorpus: str = ""  # a path',
         "len(open(corpus).read())",
         f"from charlm.show import *\ncell = 'rnn'\n{RUNS}",
     )

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from jupyter_core.utils import ensure_event_loop
 from posix_only import posix, press_ctrl_c, start_in_a_terminal
-from small_notebooks import notebook
+from small_notebooks import a_cell, notebook
 
 import charlm.report.make
 from charlm.report import execute
@@ -72,7 +72,7 @@ def test_a_mistyped_parameter_is_an_error_before_anything_runs(elsewhere, tiny_f
 
 def test_what_a_notebook_does_not_show_is_missed(elsewhere, tiny_file, monkeypatch, capfd):
     path = notebook(elsewhere.parent / "few.ipynb", "md:# T")
-    executed = nbformat.v4.new_notebook()
+    executed = nbformat.v4.new_notebook(cells=[a_cell("# T")])
     monkeypatch.setattr(execute, "execute_notebook", lambda job, stage: executed)
     assert run_with(monkeypatch, Job(path, {}, frozenset()), tiny_file, elsewhere, [{"run_id": "rnn-7"}]) == 1
     assert capfd.readouterr().err == "charlm.report: no notebook shows the runs rnn-7\n"

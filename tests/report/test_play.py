@@ -716,10 +716,3 @@ def test_too_many_characters_leave_the_models_out(runs, tiny, monkeypatch):
     monkeypatch.setattr(play, "LARGEST_VOCABULARY", 10)
     with pytest.raises(CharlmError, match="a page carries models of 10 at most"):
         play.make_play(results_of(runs[1]), tiny, runs[0])
-
-
-def test_too_large_a_page_leaves_the_models_out(file, monkeypatch):
-    play.check_size(file)
-    monkeypatch.setattr(play, "LARGEST_PAGE", 1000)
-    with pytest.raises(CharlmError, match="more than 1,000 bytes"):
-        play.check_size(file)
