@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 import yaml
 from nbformat import NotebookNode
 
+from charlm.corpus import ROOT
 from charlm.printable import inline
-from charlm.report.address import CITATION, read_address
-from charlm.report.blocks import NUMBERED, Block, Placed, cell_blocks, prose, shown_block
+from charlm.report.blocks import NUMBERED, Placed, cell_blocks, prose, shown_block
 from charlm.report.collect import facts_rows
 from charlm.report.execute import Job, ReportError
 from charlm.report.markdown import everything, read_prose
@@ -43,7 +43,18 @@ def arrange(
     """The document: the last notebook, then the others, then what the report was made with. `play` is what the models that can be
     tried wrote, or a line of Markdown on why there are none.
     """
-    notebooks = _placed_blocks(executed, results, play)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    authors = [a.get("name") or f"{a['given-names']} {a['family-names']}" for a in citation["authors"]]
+    notebooks = _placed_blocks(executed, play)
+    facts = make_table("provenance", facts_rows(results), FACTS_CAPTION)
+    notebooks["provenance"] = [
+        _text("# Provenance"),
+        ("fold", shown_block(facts_of(facts))),
+        *notebooks["provenance"],
+        _text(HOW_TO_RUN),
+        _text("## How to cite it"),
+        ("text", {"kind": "cite", "bibtex": _bibtex(citation, authors)}),
+    ]
     read_prose(notebooks)
     document, *chapters = [_chapter(name, placed) for name, placed in notebooks.items()]
     document["id"] = "report"
@@ -51,12 +62,12 @@ def arrange(
     _place_code(document)
     _number_sections(document["sections"])
     labels = _number_blocks(document)
-    citation = read_citation()
     document |= {
         "minutes": _minutes(document),
         "subtitle": inline(subtitle),
-        "author": ", ".join(citation["authors"]),
+        "author": ", ".join(authors),
         "date": str(citation.get("date-released", "")),
+        "links": project_links(citation.get("repository-code", "")),
         "signs": SIGNS,
     }
     _resolve_links(document, labels)
@@ -76,10 +87,10 @@ def sections_in(section: dict) -> list[dict]:
 
 
 def _placed_blocks(
-    executed: Sequence[tuple[Job, NotebookNode]], results: dict, play: str | Sequence[Samples | Figure]
+    executed: Sequence[tuple[Job, NotebookNode]], play: str | Sequence[Samples | Figure]
 ) -> dict[str, list[Placed]]:
-    """The blocks of each notebook, the summary first, and those of the last chapter. A notebook that was executed again adds
-    what is new."""
+    """The blocks of each notebook, the summary first, and those of them that are for the last chapter, provenance. A notebook that
+    was executed again adds what is new."""
     notebooks: dict[str, list[Placed]] = {}
     provenance: list[Placed] = []
     for job, notebook in [executed[-1], *executed[:-1]]:
@@ -94,16 +105,7 @@ def _placed_blocks(
                 placed += blocks
         earlier = notebooks.setdefault(job.notebook.name, [])
         earlier += [it for it in placed if it not in earlier]
-    facts = facts_of(make_table("provenance", facts_rows(results), FACTS_CAPTION))
-    notebooks["provenance"] = [
-        _text("# Provenance"),
-        ("fold", shown_block(facts)),
-        *provenance,
-        _text(HOW_TO_RUN),
-        _text("## How to cite it"),
-        ("text", _citation()),
-    ]
-    return notebooks
+    return notebooks | {"provenance": provenance}
 
 
 def _text(markdown: str) -> Placed:
@@ -118,26 +120,28 @@ def _in_place_of_play(play: str | Sequence[Samples | Figure]) -> list[Placed]:
     return [_text(PLAY), ("text", {"kind": "play", "id": "play-instead", "text": text, "shown": shown})]
 
 
-def read_citation() -> dict:
-    """What CITATION.cff says; authors are a list of names there."""
-    citation = yaml.safe_load(CITATION.read_text("utf-8"))
-    names = [a.get("name") or f"{a['given-names']} {a['family-names']}" for a in citation["authors"]]
-    return citation | {"authors": names}
-
-
-def _citation() -> Block:
-    """BibTeX, but for the brace at its end: the project's address is added where the report is published."""
-    citation = read_citation()
+def _bibtex(citation: dict, authors: list[str]) -> str:
     fields = {
-        "author": " and ".join(f"{{{name}}}" for name in citation["authors"]),
+        "author": " and ".join(f"{{{name}}}" for name in authors),
         "title": f"{{{citation['title']}}}",
         "version": citation["version"],
         "year": str(citation.get("date-released", ""))[:4],
         "license": citation["license"],
-        "url": read_address(),
+        "url": citation.get("repository-code", ""),
     }
     lines = [f"  {name} = {{{value}}}" for name, value in fields.items() if value]
-    return {"kind": "cite", "bibtex": ",\n".join(["@software{charlm", *lines]), "has_url": bool(fields["url"])}
+    return ",\n".join(["@software{charlm", *lines]) + "\n}"
+
+
+def project_links(address: str) -> dict[str, str]:
+    """Where the project is on the web: {what is there: address}, as far as CITATION.cff has its field repository-code."""
+    if not address:
+        return {}
+    links = {"repository": address, "notebooks on the web": f"{address}/tree/HEAD/notebooks"}
+    repository = address.removeprefix("https://github.com/")
+    if repository != address:
+        links["notebooks to run (Binder)"] = f"https://mybinder.org/v2/gh/{repository}/HEAD?labpath=notebooks"
+    return links
 
 
 # ---------------------------------------------------------------------------------------------------------------------

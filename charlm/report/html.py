@@ -11,7 +11,6 @@ from nbconvert.filters import Highlight2HTML
 from nbformat.v4 import new_notebook
 
 from charlm.drawing import FONT
-from charlm.report.address import read_address, with_address
 from charlm.report.markdown import with_markup
 from charlm.runs.embedded import data_block
 
@@ -40,8 +39,6 @@ def write_html(document: dict, folder: Path, play: dict | None = None) -> None:
         "data_block": data_block,
     }
     html, _ = exporter.from_notebook_node(new_notebook(metadata={"charlm": page}))
-    if address := read_address():
-        html = with_address(html, address)
     (folder / "report.html").write_text(html, "utf-8", newline="\n")
 
 

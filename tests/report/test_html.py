@@ -1,4 +1,4 @@
-"""What the page is made with, beside its template: a dark page, a policy, words, the project's address."""
+"""What the page is made with, beside its template: a dark page, a policy, words, the project's place on the web."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from pypdf import PdfReader
 from small_notebooks import a_cell, arranged
 
 from charlm.drawing import FONT
-from charlm.report.address import read_address, with_address
+from charlm.report.arrange import project_links
 from charlm.report.html import TEMPLATES, in_the_pages_letters, write_html
 from charlm.report.pdf import make_pdf
 from charlm.show import Samples, Table
@@ -91,28 +91,9 @@ def test_a_verdict_has_a_sign_before_it_in_the_page_and_in_the_pdf(tmp_path):
     assert "\n".join(SIGNS.values()) in PdfReader(tmp_path / "report.pdf").pages[0].extract_text()
 
 
-PAGE = "<p>PDF<!-- address --></p><pre>@software{charlm<!-- url -->\n}</pre>"
-
-
-def test_the_address_is_filled_in_where_places_are_kept_for_it():
-    page = with_address(PAGE, "https://github.com/o/r")
-    assert '<a href="https://github.com/o/r">repository</a>' in page
-    assert "mybinder.org/v2/gh/o/r/HEAD" in page and "<!--" not in page
-    assert "charlm,\n  url = {https://github.com/o/r}\n}" in page
-    assert "binder" not in with_address(PAGE, "https://example.org/o/r")
-
-
-@pytest.mark.parametrize(
-    ("line", "address"),
-    [
-        ("", ""),
-        ("repository-code:", ""),
-        ("repository-code: https://github.com/o/r/", "https://github.com/o/r"),
-        ('repository-code: "https://github.com/o/r"', "https://github.com/o/r"),
-        ("repository-code: javascript:alert(1)", ""),
-    ],
-)
-def test_the_address_is_one_optional_field(line, address, tmp_path):
-    citation = tmp_path / "CITATION.cff"
-    citation.write_text(f"cff-version: 1.2.0\n{line}\nversion: 1\n")
-    assert read_address(citation) == address
+def test_the_page_links_to_the_project_where_it_is_said_where_that_is():
+    assert project_links("") == {}
+    assert [*project_links("https://example.org/o/r")] == ["repository", "notebooks on the web"]
+    links = project_links("https://github.com/o/r")
+    assert links["repository"] == "https://github.com/o/r"
+    assert links["notebooks to run (Binder)"].startswith("https://mybinder.org/v2/gh/o/r/HEAD")
