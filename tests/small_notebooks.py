@@ -69,8 +69,7 @@ def arranged(*cells, play="", subtitle="s", times=1):
             notebooks.append([])
         notebooks[-1].append(cell)
     executed = [
-        (Job(Path(f"{n}.ipynb"), {}, frozenset()), nbformat.v4.new_notebook(cells=of_one))
-        for n, of_one in enumerate(notebooks)
+        (Job(Path(f"{n}.ipynb"), {}), nbformat.v4.new_notebook(cells=of_one)) for n, of_one in enumerate(notebooks)
     ]
     return arrange([*executed[1:], executed[0]] * times, results, subtitle, play)
 

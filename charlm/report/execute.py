@@ -42,7 +42,6 @@ class Job:
 
     notebook: Path
     parameters: dict
-    shows: frozenset[str]  # kinds of things that it must show
 
     @property
     def name(self) -> str:
@@ -59,19 +58,20 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
     """The notebooks in the order in which the report shows them; but the last one, the summary, is shown first."""
     common = {"corpus": corpus, "seeds": study.seeds, "epochs": study.epochs}
     training = common | {name: getattr(Config, name) for name in HYPER_PARAMETERS}
-    plan: list[tuple[str, dict, set[str]]] = [
-        *[("1_training", {"cell": cell, **training}, {"figure", "table", "results"}) for cell in study.cells],
-        ("2_loss_comparison", common, {"figure", "table", "finding"}),
-        ("3_temperature_study", common, {"figure", "table", "samples"}),
-        ("9_how_it_works", {"corpus": corpus}, {"figure"}),
-        ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
-        ("6_fair_comparison", {"corpus": corpus}, {"finding"}),
-        ("5_gradients", common, {"figure", "table", "finding"}),
-        ("7_the_cure", {"corpus": corpus}, {"finding"}),
-        *([("8_benchmark", {}, {"finding", "results"})] if corpus == Study.corpus else []),
-        ("0_summary", {"results": results}, {"finding", "table"}),
+    plan: list[tuple[str, dict]] = [
+        *[("1_training", {"cell": cell, **training}) for cell in study.cells],
+        ("2_loss_comparison", common),
+        ("3_temperature_study", common),
+        ("9_how_it_works", {"corpus": corpus}),
+        ("4_what_the_loss_means", common),
+        ("6_fair_comparison", {"corpus": corpus}),
+        ("5_gradients", common),
+        ("7_the_cure", {"corpus": corpus}),
     ]
-    return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]
+    if corpus == Study.corpus:
+        plan.append(("8_benchmark", {}))
+    plan.append(("0_summary", {"results": results}))
+    return [Job(NOTEBOOKS / f"{name}.ipynb", parameters) for name, parameters in plan]
 
 
 def check_parameters(job: Job) -> None:
@@ -142,20 +142,7 @@ def find_failure(job: Job, notebook: NotebookNode, died: Exception | None) -> Ex
         return ReportError(f"{where}: the kernel died: killed, out of memory, or ended by the cell")
     if died:
         return ReportError(f"{where}: {last_line(str(died))}")
-    missing = job.shows - {shown["kind"] for _, shown in shown_things(notebook)}
-    if missing:
-        return ReportError(f"{job.name}: shows no {' and no '.join(sorted(missing))}, which the report needs")
     return None
-
-
-def shown_things(notebook: NotebookNode) -> list[tuple[NotebookNode, dict]]:
-    """Pairs of an output and its charlm metadata, in the order of the notebook."""
-    shown = []
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if "charlm" in output.get("metadata", {}):
-                shown.append((output, dict(output.metadata["charlm"])))
-    return shown
 
 
 def _cell_name(notebook: NotebookNode, index: int) -> str:

@@ -42,7 +42,7 @@ def training(cell):
         a_cell("print('a bar:', '█')", "lesson", prints="a bar: █"),
     ]
     parameters = {"corpus": Path("/home/someone/my.txt"), "cell": cell}
-    return Job(Path("training.ipynb"), parameters, frozenset()), nbformat.v4.new_notebook(cells=cells)
+    return Job(Path("training.ipynb"), parameters), nbformat.v4.new_notebook(cells=cells)
 
 
 def summary():
@@ -67,7 +67,7 @@ def summary():
         a_cell("f", shows=Finding("claimed", "One.", {}, "One of them does")),
         a_cell("t", shows=Table("claims", claims, "By kind.", groups="kind", row_ids="claim")),
     ]
-    return Job(Path("summary.ipynb"), {}, frozenset()), nbformat.v4.new_notebook(cells=cells)
+    return Job(Path("summary.ipynb"), {}), nbformat.v4.new_notebook(cells=cells)
 
 
 @pytest.fixture(scope="session")

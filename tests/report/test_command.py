@@ -114,7 +114,7 @@ def test_a_text_may_have_any_name(tiny_text, tmp_path, monkeypatch, capsys):
     )
     monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
     monkeypatch.setattr(charlm.report.make, "train_sweep", lambda *arguments, **options: [])
-    monkeypatch.setattr(execute, "jobs", lambda study, corpus, results: [Job(reading, {"corpus": corpus}, frozenset())])
+    monkeypatch.setattr(execute, "jobs", lambda study, corpus, results: [Job(reading, {"corpus": corpus})])
     monkeypatch.chdir(tmp_path)
     assert main(["--corpus", name]) == 0
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.endswith("are there"))
