@@ -1,6 +1,5 @@
 """How executed notebooks become one document of plain data."""
 
-import json
 import re
 
 import nbformat
@@ -12,7 +11,7 @@ from charlm.printable import visible
 from charlm.report.arrange import sections_in
 from charlm.report.execute import ReportError
 from charlm.report.markdown import everything, read_prose, with_markup
-from charlm.show import Cards, Figure, Finding, Samples, Table
+from charlm.show import Cards, Figure, Finding, Table
 
 ANSWER = Finding("gap", "Indeed.", {}, "It is so")
 
@@ -37,11 +36,6 @@ def a_figure(id="a", **looks):
 
 # ---------------------------------------------------------------------------------------------------------------------
 # sections
-
-
-def test_the_document_is_json():
-    document = arranged(a_cell("# T"), a_cell("## Q?"), a_cell("f", shows=a_figure()), a_cell("f", shows=ANSWER))
-    assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
 def test_the_first_notebooks_heading_is_the_title_and_its_answer_stands_under_it():
@@ -105,18 +99,11 @@ def test_the_code_of_screen_one_folds_with_that_of_the_first_section():
     assert document["text"][0]["code_at"] == "code-q"
 
 
-@pytest.mark.parametrize("word", ["prose", "section"])
-def test_a_section_may_have_any_name(word):
-    cards = Cards("cards", [{"text": "a", "section": word, "figure": None}])
-    document = arranged(a_cell("# T"), a_cell("f", shows=cards), a_cell(f"## {word}\n\nText, see [there](#{word})."))
-    assert words(document["text"][0]["items"][0]["question"]) == word
-    with_markup(document, "html5")
-
-
-def test_sections_of_the_first_notebook_stand_beside_the_chapters_that_follow():
+def test_sections_of_the_first_notebook_are_numbered_beside_the_chapters_that_follow():
     document = arranged(a_cell("# T\n\n## A\n\nText."), a_cell("# One\n\n## B"), a_cell("f", shows=ANSWER))
     found = [(it["id"], [below["id"] for below in it["sections"]]) for it in document["sections"]]
     assert found == [("a", []), ("one", ["gap"]), ("provenance", ["how-to-run-it", "how-to-cite-it"])]
+    assert [it.get("number") for it in sections_in(document)] == [None, "1", "2", "2.1", "3", "3.1", "3.2"]
 
 
 def test_what_stands_before_the_answer_is_read_before_it():
@@ -124,11 +111,6 @@ def test_what_stands_before_the_answer_is_read_before_it():
         "sections"
     ]
     assert words(found["before"]) == "A term." and words(found["text"]) == "More."
-
-
-def test_chapters_and_sections_are_numbered():
-    document = arranged(a_cell("# T\n\n## A\n\nText."), a_cell("# One\n\n## B"), a_cell("f", shows=ANSWER))
-    assert [it.get("number") for it in sections_in(document)] == [None, "1", "2", "2.1", "3", "3.1", "3.2"]
 
 
 def test_what_a_notebook_shows_again_is_there_once():
@@ -192,25 +174,6 @@ def test_a_formula_that_makes_no_sense_is_refused():
 
 # ---------------------------------------------------------------------------------------------------------------------
 # what is shown
-
-
-def test_rows_of_a_group_stand_together_and_keep_their_ids():
-    frame = pd.DataFrame({"x": ["a", "b", "c"], "kind": ["odd", "even", "odd"]})
-    document = arranged(a_cell("# T"), a_cell("f", shows=Table("t", frame, "", groups="kind", row_ids="claim")))
-    (table,) = document["text"]
-    assert table["columns"] == [{"name": "x", "is_right": False}]
-    assert table["groups"] == [
-        {"name": "odd", "rows": [{"cells": ["a"], "id": "claim-1"}, {"cells": ["c"], "id": "claim-3"}]},
-        {"name": "even", "rows": [{"cells": ["b"], "id": "claim-2"}]},
-    ]
-
-
-def test_what_a_sample_was_given_is_told_from_what_was_drawn():
-    samples = Samples("s", [{"label": "l", "text": "\0a\nb\nc", "prompt": "\0a\n", "verse": True}], "")
-    (shown,) = arranged(a_cell("# T"), a_cell("f", shows=samples))["text"]
-    (item,) = shown["items"]
-    assert (item["given"], item["drawn"]) == ("⟨U+0000⟩a\n", "b\nc")
-    assert item["verse"] == [["⟨U+0000⟩a", ""], ["", "b"], ["", "c"]]
 
 
 def test_a_cell_of_the_readers_own_shows_its_markdown_or_its_text():
