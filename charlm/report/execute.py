@@ -5,7 +5,7 @@ import logging
 import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import chdir, suppress
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,11 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from charlm.corpus import ROOT
-from charlm.files import replacing
 from charlm.printable import visible
 from charlm.protocol import Study
 from charlm.runs.sweep import count_cores
-from charlm.show import escape_markdown
 from charlm_core import CharlmError, Config
 
-BUILD = ROOT / "build"
 NOTEBOOKS = ROOT / "notebooks"
 
 
@@ -89,11 +86,8 @@ def check_parameters(job: Job) -> None:
 
 
 def execute_notebook(job: Job, stage: Path) -> NotebookNode:
-    """The executed notebook.
-
-    Raises ReportError (CharlmError, when that is what the cell raised) and leaves the notebook as far as it came in
-    build/, with a banner, unless every cell ran to its end without an error, and the kernel lived.
-    """
+    """The executed notebook. Raises ReportError (CharlmError, when that is what a cell raised) unless every cell ran to its end
+    without an error, and the kernel lived."""
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is said here, once
     path = stage / f"executed-{hashlib.sha256(repr(job).encode()).hexdigest()[:8]}.ipynb"
     parameters = {name: str(value) if isinstance(value, Path) else value for name, value in job.parameters.items()}
@@ -118,10 +112,6 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
     notebook.cells = [c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
     failure = find_failure(job, notebook, died)
     if failure:
-        banner = f"**This notebook is partial: it stopped before its end.** {escape_markdown(str(failure))}"
-        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(banner, id="partial"))
-        with suppress(CharlmError), replacing(BUILD / f"partial-{job.notebook.name}") as half:
-            nbformat.write(notebook, half)
         raise failure
     return notebook
 

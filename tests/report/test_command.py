@@ -13,7 +13,7 @@ import charlm.report.__main__
 import charlm.report.make
 from charlm.corpus import ROOT
 from charlm.protocol import Study
-from charlm.report import execute
+from charlm.report import execute, place
 from charlm.report.__main__ import main
 from charlm.report.execute import Job
 from charlm.report.place import report_folders
@@ -112,7 +112,7 @@ def test_a_text_may_have_any_name(tiny_text, tmp_path, monkeypatch, capsys):
         "len(open(corpus).read())",
         f"from charlm.show import *\ncell = 'rnn'\n{RUNS}",
     )
-    monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(place, "BUILD", tmp_path / "build")
     monkeypatch.setattr(charlm.report.make, "train_sweep", lambda *arguments, **options: [])
     monkeypatch.setattr(execute, "jobs", lambda study, corpus, results: [Job(reading, {"corpus": corpus})])
     monkeypatch.chdir(tmp_path)

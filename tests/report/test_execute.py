@@ -21,9 +21,8 @@ from charlm.report.place import DOCUMENTS
 
 
 @pytest.fixture
-def elsewhere(tmp_path, monkeypatch):
-    """BUILD in a folder of the test, and an earlier report that no failure may touch."""
-    monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
+def elsewhere(tmp_path):
+    """An earlier report that no failure may touch."""
     out = tmp_path / "out"
     out.mkdir()
     for name in DOCUMENTS:
@@ -58,9 +57,6 @@ def test_a_cell_that_fails_is_named_in_one_line(source, code, message, elsewhere
     assert line.startswith(f"charlm.report: {path.parent.name}/failing.ipynb, cell 3")
     assert message in line
     assert {(elsewhere / name).read_text() for name in DOCUMENTS} == {"earlier"}
-    kept = nbformat.read(execute.BUILD / "partial-failing.ipynb", as_version=4)
-    assert "partial" in kept.cells[0].source and "cell 3" in kept.cells[0].source
-    assert [p.name for p in execute.BUILD.iterdir()] == ["partial-failing.ipynb"]
 
 
 def test_a_mistyped_parameter_is_an_error_before_anything_runs(elsewhere, tiny_file, monkeypatch, capfd):
@@ -88,7 +84,6 @@ def test_ctrl_c_says_so_and_leaves_no_kernel(tmp_path, tiny_file):
         from pathlib import Path
         from charlm.report import execute, make
         from charlm.report.__main__ import main
-        execute.BUILD = Path({str(tmp_path / "build")!r})
         make.train_sweep = lambda *arguments, **options: []
         execute.jobs = lambda *arguments: [execute.Job(Path({str(path)!r}), {{}})]
         sys.exit(main(["--corpus", {str(tiny_file)!r}, "--out", {str(tmp_path / "out")!r}]))
