@@ -20,7 +20,7 @@ from charlm.report.execute import Job, ReportError
 from charlm.report.html import write_html
 from charlm.report.pdf import make_pdf
 from charlm.report.place import check_writable, place_report, report_folders
-from charlm.report.play import add_play, left_out, make_play, write_reading
+from charlm.report.play import add_play, left_out, make_play
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
 from charlm_core import CharlmError, Corpus
@@ -73,12 +73,11 @@ def write_page(
         document = arrange(executed, results, subtitle, left_out(why))
         write_html(document, stage)
         return document
-    write_reading(play, stage / "figures")
-    document = arrange(executed, results, subtitle, [play.samples, play.reading])
-    write_html(document, stage, play.content)
-    add_play(play, results)
+    add_play(play, results, stage / "figures")
     check_results(results)
     (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
+    document = arrange(executed, results, subtitle, [play.samples, play.reading])
+    write_html(document, stage, play.content)
     return document
 
 
