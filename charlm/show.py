@@ -296,6 +296,11 @@ class Results:
         return {"text/plain": f"results: {held}"}, {"charlm": {"kind": "results", "data": plain(self.data)}}
 
 
+def facts_of(shown: Any) -> dict:
+    """What the report reads of a thing that a cell shows."""
+    return shown._repr_mimebundle_()[1]["charlm"]
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # what is said of claimed differences
 

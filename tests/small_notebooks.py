@@ -59,12 +59,19 @@ def a_cell(source="", *tags, shows=None, prints=""):
 
 
 def arranged(*cells, play="", subtitle="s", times=1):
-    """The document of one notebook of these executed cells, executed so many times."""
+    """The document of these executed cells, executed so many times. A notebook, the first one the summary, begins at each title."""
     machine = {"python": "3", "torch": "2", "cpu": "a CPU"}
     lists: dict[str, list] = {name: [] for name in ("training_cpu", "device", "precision", "threads", "training_code")}
     results = {"provenance": {"machine": machine, "numpy": "2", "lock_sha256": None, **lists}, "runs": []}
-    job = Job(Path("a.ipynb"), {}, frozenset())
-    return arrange([(job, nbformat.v4.new_notebook(cells=list(cells)))] * times, results, subtitle, play)
+    notebooks: list[list] = []
+    for cell in cells:
+        if cell.source.startswith("# "):
+            notebooks.append([])
+        notebooks[-1].append(cell)
+    executed = [
+        (Job(Path(f"{n}.ipynb"), {}), nbformat.v4.new_notebook(cells=of_one)) for n, of_one in enumerate(notebooks)
+    ]
+    return arrange([*executed[1:], executed[0]] * times, results, subtitle, play)
 
 
 STUDY = {"corpus": "c", "corpus_sha256": "0" * 64, "seeds": 2, "epochs": 1}

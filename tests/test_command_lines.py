@@ -13,7 +13,7 @@ import charlm.runs.__main__
 import charlm.runs.folder
 import generate
 from charlm.corpus import main as corpus_main
-from charlm.report import execute
+from charlm.report import place
 from charlm.report.__main__ import main as report_main
 from charlm.runs.__main__ import main as runs_main
 from charlm_core import CharlmError
@@ -44,7 +44,7 @@ def around(trained, tiny_file, tmp_path, monkeypatch):
     monkeypatch.setattr(charlm.corpus, "DATA", tmp_path / "data")
     monkeypatch.setattr(charlm.runs.folder, "RUNS", runs)
     monkeypatch.setattr(charlm.runs.__main__, "RUNS", runs)
-    monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(place, "BUILD", tmp_path / "build")
 
     def begin(*arguments, **options):
         raise CharlmError("here training would begin")

@@ -99,8 +99,8 @@ charlm.temperature charlm.temperature.texts charlm.temperature.samples charlm.te
 charlm.temperature.across charlm.temperature.claims charlm.temperature.figures
 {" ".join(f"charlm.{room} charlm.{room}.measures charlm.{room}.figures" for room in PLAIN_ROOMS)}
 charlm.claims charlm.studies charlm.ways charlm.cards charlm.benchmark.__main__
-charlm.report charlm.report.address charlm.report.execute charlm.report.collect charlm.report.markdown
-charlm.report.arrange charlm.report.html charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place
+charlm.report charlm.report.execute charlm.report.collect charlm.report.markdown
+charlm.report.blocks charlm.report.arrange charlm.report.html charlm.report.pdf charlm.report.stand_in charlm.report.play charlm.report.place
 charlm.report.make charlm.report.__main__
 generate
 """.split()

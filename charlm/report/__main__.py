@@ -53,7 +53,8 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     base = Study.quick() if given.quick else Study()
-    changed = {k: v for k in ("seeds", "epochs", "corpus") if (v := getattr(given, k)) is not None}
+    options = {"seeds": given.seeds, "epochs": given.epochs, "corpus": given.corpus}
+    changed = {name: value for name, value in options.items() if value is not None}
     say = Say()
     try:
         out = make_report(dataclasses.replace(base, **changed), given.out, say, given.studies, given.own_text)

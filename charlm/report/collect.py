@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import pandas as pd
 from nbformat import NotebookNode
 
 from charlm.corpus import ROOT
-from charlm.report import execute
 from charlm.report.execute import Job, ReportError
 from charlm.runs.identity import machine_facts
 
@@ -35,8 +34,7 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
         put(results["figures"], id, {key: shown[key] for key in ("alt", "caption", "rows")})
         write_figure(figures, id, svg, base64.b64decode(png), shown.get("narrow", ""), shown["rows"])
 
-    things = [thing for _, notebook in executed for thing in execute.shown_things(notebook)]
-    for output, shown in things:
+    for output, shown in _shown_things(executed):
         kind, id = shown.pop("kind"), shown.pop("id", "")
         for key, contrast in shown.pop("contrasts", {}).items():
             put(results["contrasts"], key, contrast)
@@ -66,6 +64,15 @@ def collect_results(executed: Sequence[tuple[Job, NotebookNode]], study: dict, f
     results["provenance"] = provenance(results["runs"])
     check_results(results)
     return results
+
+
+def _shown_things(executed: Sequence[tuple[Job, NotebookNode]]) -> Iterator[tuple[NotebookNode, dict]]:
+    """Outputs with what charlm.show has put into their metadata, in the order of the notebooks."""
+    for _, notebook in executed:
+        for cell in notebook.cells:
+            for output in cell.get("outputs", []):
+                if "charlm" in output.get("metadata", {}):
+                    yield output, dict(output.metadata["charlm"])
 
 
 def check_results(results: dict) -> None:

@@ -5,7 +5,7 @@ import logging
 import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import chdir, suppress
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,11 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from charlm.corpus import ROOT
-from charlm.files import replacing
 from charlm.printable import visible
 from charlm.protocol import Study
 from charlm.runs.sweep import count_cores
-from charlm.show import escape_markdown
 from charlm_core import CharlmError, Config
 
-BUILD = ROOT / "build"
 NOTEBOOKS = ROOT / "notebooks"
 
 
@@ -42,7 +39,6 @@ class Job:
 
     notebook: Path
     parameters: dict
-    shows: frozenset[str]  # kinds of things that it must show
 
     @property
     def name(self) -> str:
@@ -59,19 +55,20 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
     """The notebooks in the order in which the report shows them; but the last one, the summary, is shown first."""
     common = {"corpus": corpus, "seeds": study.seeds, "epochs": study.epochs}
     training = common | {name: getattr(Config, name) for name in HYPER_PARAMETERS}
-    plan: list[tuple[str, dict, set[str]]] = [
-        *[("1_training", {"cell": cell, **training}, {"figure", "table", "results"}) for cell in study.cells],
-        ("2_loss_comparison", common, {"figure", "table", "finding"}),
-        ("3_temperature_study", common, {"figure", "table", "samples"}),
-        ("9_how_it_works", {"corpus": corpus}, {"figure"}),
-        ("4_what_the_loss_means", common, {"figure", "table", "finding"}),
-        ("6_fair_comparison", {"corpus": corpus}, {"provenance"}),
-        ("5_gradients", common, {"figure", "table", "finding"}),
-        ("7_the_cure", {"corpus": corpus}, {"provenance"}),
-        *([("8_benchmark", {}, {"finding", "results"})] if corpus == Study.corpus else []),
-        ("0_summary", {"results": results}, {"finding", "table"}),
+    plan: list[tuple[str, dict]] = [
+        *[("1_training", {"cell": cell, **training}) for cell in study.cells],
+        ("2_loss_comparison", common),
+        ("3_temperature_study", common),
+        ("9_how_it_works", {"corpus": corpus}),
+        ("4_what_the_loss_means", common),
+        ("6_fair_comparison", {"corpus": corpus}),
+        ("5_gradients", common),
+        ("7_the_cure", {"corpus": corpus}),
     ]
-    return [Job(NOTEBOOKS / f"{name}.ipynb", parameters, frozenset(shows)) for name, parameters, shows in plan]
+    if corpus == Study.corpus:
+        plan.append(("8_benchmark", {}))
+    plan.append(("0_summary", {"results": results}))
+    return [Job(NOTEBOOKS / f"{name}.ipynb", parameters) for name, parameters in plan]
 
 
 def check_parameters(job: Job) -> None:
@@ -89,11 +86,8 @@ def check_parameters(job: Job) -> None:
 
 
 def execute_notebook(job: Job, stage: Path) -> NotebookNode:
-    """The executed notebook.
-
-    Raises ReportError (CharlmError, when that is what the cell raised) and leaves the notebook as far as it came in
-    build/, with a banner, unless every cell ran to its end without an error, and the kernel lived.
-    """
+    """The executed notebook. Raises ReportError (CharlmError, when that is what a cell raised) unless every cell ran to its end
+    without an error, and the kernel lived."""
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what goes wrong is said here, once
     path = stage / f"executed-{hashlib.sha256(repr(job).encode()).hexdigest()[:8]}.ipynb"
     parameters = {name: str(value) if isinstance(value, Path) else value for name, value in job.parameters.items()}
@@ -118,10 +112,6 @@ def execute_notebook(job: Job, stage: Path) -> NotebookNode:
     notebook.cells = [c for c in notebook.cells if "papermill-error-cell-tag" not in c.metadata.get("tags", [])]
     failure = find_failure(job, notebook, died)
     if failure:
-        banner = f"**This notebook is partial: it stopped before its end.** {escape_markdown(str(failure))}"
-        notebook.cells.insert(0, nbformat.v4.new_markdown_cell(banner, id="partial"))
-        with suppress(CharlmError), replacing(BUILD / f"partial-{job.notebook.name}") as half:
-            nbformat.write(notebook, half)
         raise failure
     return notebook
 
@@ -142,20 +132,7 @@ def find_failure(job: Job, notebook: NotebookNode, died: Exception | None) -> Ex
         return ReportError(f"{where}: the kernel died: killed, out of memory, or ended by the cell")
     if died:
         return ReportError(f"{where}: {last_line(str(died))}")
-    missing = job.shows - {shown["kind"] for _, shown in shown_things(notebook)}
-    if missing:
-        return ReportError(f"{job.name}: shows no {' and no '.join(sorted(missing))}, which the report needs")
     return None
-
-
-def shown_things(notebook: NotebookNode) -> list[tuple[NotebookNode, dict]]:
-    """Pairs of an output and its charlm metadata, in the order of the notebook."""
-    shown = []
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            if "charlm" in output.get("metadata", {}):
-                shown.append((output, dict(output.metadata["charlm"])))
-    return shown
 
 
 def _cell_name(notebook: NotebookNode, index: int) -> str:

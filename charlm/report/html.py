@@ -11,14 +11,12 @@ from nbconvert.filters import Highlight2HTML
 from nbformat.v4 import new_notebook
 
 from charlm.drawing import FONT
-from charlm.report.address import read_address, with_address
 from charlm.report.markdown import with_markup
 from charlm.runs.embedded import data_block
 
 TEMPLATES = Path(__file__).with_name("templates")
 AS_IS = "/:=;()-.!*'@$+?[]|^`{}~"  # what stands for itself in an address
 SANS = "system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"  # as in report.css
-DARK = 0x12  # of the page in dark mode: each of red, green and blue, as in report.css
 
 
 def write_html(document: dict, folder: Path, play: dict | None = None) -> None:
@@ -26,7 +24,7 @@ def write_html(document: dict, folder: Path, play: dict | None = None) -> None:
     styles = "".join((TEMPLATES / name).read_text("utf-8") for name in ("report.css", "play.css"))
     scripts = [(TEMPLATES / name).read_text("utf-8") for name in ("report.js", *(["play.js"] if play else []))]
     page = with_markup(document, "html5") | {"play": play, "styles": styles, "scripts": scripts}
-    page["policy"] = policy([styles], scripts, "'wasm-unsafe-eval'" if play else "")
+    page["policy"] = policy([styles], scripts)
     exporter = TemplateExporter(
         extra_template_basedirs=[str(TEMPLATES.parent)],
         template_name=TEMPLATES.name,
@@ -41,14 +39,11 @@ def write_html(document: dict, folder: Path, play: dict | None = None) -> None:
         "data_block": data_block,
     }
     html, _ = exporter.from_notebook_node(new_notebook(metadata={"charlm": page}))
-    if address := read_address():
-        html = with_address(html, address)
     (folder / "report.html").write_text(html, "utf-8", newline="\n")
 
 
-def policy(styles: list[str], scripts: list[str], compiled: str = "") -> str:
-    """Lets the page load nothing, and run no script and take no style but these; and, where `compiled` says so, lets the
-    scripts compile WebAssembly, which reaches nothing but the memory that they give it."""
+def policy(styles: list[str], scripts: list[str]) -> str:
+    """Lets the page load nothing, and run no script and take no style but these."""
 
     def hashes(parts: list[str]) -> str:
         return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(p.encode()).digest()).decode()}'" for p in parts)
@@ -57,7 +52,7 @@ def policy(styles: list[str], scripts: list[str], compiled: str = "") -> str:
         "default-src": "'none'",
         "img-src": "data:",
         "style-src": hashes(styles),
-        "script-src": f"{hashes(scripts)} {compiled}".strip(),
+        "script-src": hashes(scripts),
         "worker-src": "blob:",
         "base-uri": "'none'",
         "form-action": "'none'",
@@ -75,7 +70,7 @@ def embedded(file: Path) -> str:
     text = file.read_text("utf-8")
     if file.suffix == ".csv":
         return f"data:text/csv;charset=utf-8,{quote(text, safe=AS_IS + ',')}"
-    svg = compact(in_both_schemes(text))
+    svg = compact(in_the_pages_letters(text))
     if file.stem.endswith("-narrow"):
         return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
     return f"data:image/svg+xml,{quote(svg, safe=AS_IS + ', ')}"
@@ -88,41 +83,6 @@ def compact(svg: str) -> str:
     return re.sub(r">\s+<", "><", svg)
 
 
-def in_both_schemes(svg: str) -> str:
-    """The drawing with colours for a dark page beside those for a light one, which it has, and with the page's letters."""
-    colours = sorted({"000000", "ffffff", *re.findall(r"(?:fill|stroke): #([0-9a-f]{6})\b", svg)})
-    light = "".join(f"--c{c}:#{c};" for c in colours)
-    dark = "".join(f"--c{c}:#{dark_colour(c)};" for c in colours)
+def in_the_pages_letters(svg: str) -> str:
     svg = svg.replace(f"font-family: '{FONT}'; ", "")
-    style = f"<style>:root{{{light}fill:var(--c000000)}}text{{font-family:{SANS}}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
-    svg = re.sub(r"(fill|stroke): #([0-9a-f]{6})\b", r"\1: var(--c\2)", svg)
-    return re.sub(r"<svg\b[^>]*>", lambda tag: tag[0] + style, svg, count=1)
-
-
-def dark_colour(colour: str) -> str:
-    """The colour (rrggbb) that stands out from the dark page as much as this one does from white, and, as far as that goes,
-    has its hue. The measure is the contrast of WCAG 2.2, which on a dark page needs more for the same effect."""
-
-    def linear(value: float) -> float:
-        return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
-
-    def coded(value: float) -> int:
-        return round(255 * (value * 12.92 if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055))
-
-    def luminance(rgb: list[float]) -> float:
-        return 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]
-
-    rgb = [linear(int(colour[i : i + 2], 16) / 255) for i in (0, 2, 4)]
-    page = linear(DARK / 255)
-    contrast = 1 + 1.4 * (1.05 / (luminance(rgb) + 0.05) - 1)
-    wanted = min(contrast * (page + 0.05) - 0.05, 0.85)
-    if luminance(rgb) > 0:
-        rgb = [value * wanted / luminance(rgb) for value in rgb]
-        lost = luminance(rgb) - luminance([min(value, 1) for value in rgb])
-        rgb = [min(value, 1) for value in rgb]
-        if lost > 0:  # what red, green or blue cannot give comes from white
-            share = lost / (1 - luminance(rgb))
-            rgb = [value + share * (1 - value) for value in rgb]
-    else:
-        rgb = [wanted] * 3
-    return "".join(f"{coded(value):02x}" for value in rgb)
+    return re.sub(r"<svg\b[^>]*>", rf"\g<0><style>text{{font-family:{SANS}}}</style>", svg, count=1)

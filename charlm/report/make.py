@@ -20,7 +20,7 @@ from charlm.report.execute import Job, ReportError
 from charlm.report.html import write_html
 from charlm.report.pdf import make_pdf
 from charlm.report.place import check_writable, place_report, report_folders
-from charlm.report.play import add_play, check_size, left_out, make_play, write_reading
+from charlm.report.play import add_play, left_out, make_play
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
 from charlm_core import CharlmError, Corpus
@@ -33,13 +33,13 @@ def build_report(
     study: dict,
     subtitle: str,
     stage: Path,
-    say: Callable[[str], None] = print,
-    corpus: Corpus | None = None,
-    own_text: bool = False,
+    say: Callable[[str], None],
+    corpus: Corpus,
+    own_text: bool,
 ) -> dict:
     """Execute the notebooks, as many at a time as there are cores, and write report.html, report.pdf, results.json and
-    figures/ into the stage folder. With a corpus, models trained on it go into the page, to be tried; and the text, where
-    it is a known one or own_text asks for it.
+    figures/ into the stage folder. Models trained on the corpus go into the page, to be tried; and the text, where it is a
+    known one or own_text asks for it.
 
     Returns what results.json holds. The last job comes after all others, and finds in stage/results.json what they
     showed.
@@ -62,28 +62,22 @@ def write_page(
     results: dict,
     subtitle: str,
     stage: Path,
-    corpus: Corpus | None,
+    corpus: Corpus,
     own_text: bool = False,
 ) -> dict:
     """Write report.html, with models to be tried in it where that can be, and what stands in their place into results.json
     and figures/. Returns the arranged document."""
-    instead = ""
-    if corpus:
-        try:
-            play = make_play(results, corpus, own_text=own_text)
-            write_reading(play, stage / "figures")
-            document = arrange(executed, results, subtitle, [play.samples, play.reading])
-            write_html(document, stage, play.content)
-            check_size(stage / "report.html")
-        except CharlmError as why:
-            instead = left_out(why)
-        else:
-            add_play(play, results)
-            check_results(results)
-            (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
-            return document
-    document = arrange(executed, results, subtitle, instead)
-    write_html(document, stage)
+    try:
+        play = make_play(results, corpus, own_text=own_text)
+    except CharlmError as why:
+        document = arrange(executed, results, subtitle, left_out(why))
+        write_html(document, stage)
+        return document
+    add_play(play, results, stage / "figures")
+    check_results(results)
+    (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
+    document = arrange(executed, results, subtitle, [play.samples, play.reading])
+    write_html(document, stage, play.content)
     return document
 
 

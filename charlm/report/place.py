@@ -15,9 +15,9 @@ from charlm.claims import LARGEST_RESULTS
 from charlm.corpus import CORPORA, ROOT
 from charlm.files import read_bytes, sound
 from charlm.protocol import Study
-from charlm.report import execute
 from charlm_core import CharlmError, Corpus
 
+BUILD = ROOT / "build"
 DOCUMENTS = ("report.html", "report.pdf", "results.json")
 
 
@@ -29,7 +29,7 @@ def report_folders(study: Study, corpus: Corpus, out: Path | None) -> tuple[Path
         if study.corpus not in CORPORA:
             name = f"{re.sub('[^A-Za-z0-9]+', '-', name)[:50]}-{corpus.sha256[:6]}"
         other = f"report-{name}-seeds-{study.seeds}-epochs-{study.epochs}"
-        out = execute.BUILD / ("report" if study == Study() else other)
+        out = BUILD / ("report" if study == Study() else other)
     is_official = os.path.realpath(out) == str(ROOT / "report")
     figures = ROOT / "figures" if is_official else out / "figures"
     theirs = os.path.realpath(figures) == str(ROOT / "figures")

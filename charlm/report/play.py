@@ -1,9 +1,7 @@
 """The trained models in the page: what is embedded, and what is measured of it."""
 
 import base64
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +19,12 @@ from charlm.report.collect import write_figure
 from charlm.report.stand_in import reading_figure, stored_samples
 from charlm.runs import folder
 from charlm.runs.embedded import float16_weights, packed_weights
-from charlm.show import Figure, Samples, escape_markdown, finding_values
+from charlm.show import Figure, Samples, escape_markdown, facts_of, finding_values
 from charlm_core import CharlmError, CharModel, Config, Corpus, decode, encode
 
 CELLS_SHOWN = ("rnn", "lstm")
 LARGEST_VOCABULARY = 1000  # of a vocabulary
 LARGEST_TEXT = 1_000_000  # bytes of a corpus that is embedded
-LARGEST_PAGE = 6_000_000  # bytes
 HELD_OUT_CHUNKS = 3000  # held-out chunks that are read, evenly spaced
 
 Split = tuple[np.ndarray, np.ndarray]  # training and validation chunks
@@ -69,38 +66,23 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None, own_text:
         "draws": _draws(results),
         "prompt": sampling.default_prompts(corpus.vocab)[0],
     }
-    pieces = {}  # held-out chunks of each model, and their losses
+    pieces: dict[str, Split] = {}  # held-out chunks of each model, and their losses
     for cell, (record, weights, config) in chosen.items():
-        training, validation = _split(corpus, config)
-        validation = _some(validation)
-        halves = float16_weights(weights)
-        exact, rounded = (held_out_losses(w, config, corpus, validation) for w in (weights, halves))
-        content["models"][cell] = {
-            "run": record["run_id"],
-            "seed": config.seed,
-            "epoch": record["best_epoch"],
-            "val_loss": record["val_loss_best"],
-            "measured": {"float32": float(exact.mean()), "float16": float(rounded.mean())},
-            "config": vars(config),
-            "training": _bits(training, corpus, config),
-            **packed_weights(halves, config),
-        }
-        pieces[cell] = validation, rounded
+        content["models"][cell], pieces[cell] = _embedded(record, weights, config, corpus)
     content["chunk_length"] = config.chunk_length
-    surprises: dict[str, Callable[[np.ndarray], np.ndarray]]
-    surprises = {cell: partial(surprise, weights, config) for cell, (_, weights, config) in chosen.items()}
     order = finding_values(results, "against-counting").get("order")
+    counting = None
     if content["text"] is not None and order:
+        training, _ = _split(corpus, config)
         counting = NGram(list(_rows(training, corpus, config)), order, len(corpus.vocab))
-        losses = -counting.log_probabilities(_rows(validation, corpus, config)).mean(axis=1)
-        pieces["ngram"] = validation, losses
+        validation, _ = pieces[cell]
+        pieces["ngram"] = validation, -counting.log_probabilities(_rows(validation, corpus, config)).mean(axis=1)
         content["counting"] = {
             "cell": cell,
             "order": order,
             "occurring": [counts.discount for counts in counting.occurring],
             "preceding": [counts.discount for counts in counting.preceded],
         }
-        surprises["ngram"] = lambda ids: -counting.log_probabilities(ids)
     content["held_out"] = {name: _spread(losses) for name, (_, losses) in pieces.items()}
     samples = stored_samples(content, chosen)
     typical = typical_piece(pieces)
@@ -110,8 +92,30 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None, own_text:
         content["typical"] = True
         content["sentence"] = decode(_rows(np.array([typical]), corpus, config)[0], corpus.vocab)
     ids = encode(content["sentence"], corpus.vocab)
-    by_model = {name: of_ids(ids) for name, of_ids in surprises.items()}
-    return Play(content, samples, reading_figure(content["sentence"], by_model))
+    surprises = {cell: surprise(weights, config, ids) for cell, (_, weights, config) in chosen.items()}
+    if counting:
+        surprises["ngram"] = -counting.log_probabilities(ids)
+    return Play(content, samples, reading_figure(content["sentence"], surprises))
+
+
+def _embedded(record: dict, weights: dict[str, Tensor], config: Config, corpus: Corpus) -> tuple[Content, Split]:
+    """What the page holds of a model, and held-out chunks with their losses."""
+    training, validation = _split(corpus, config)
+    if len(validation) > HELD_OUT_CHUNKS:
+        validation = validation[np.linspace(0, len(validation) - 1, HELD_OUT_CHUNKS).astype(int)]
+    halves = float16_weights(weights)
+    exact = held_out_losses(weights, config, corpus, validation)
+    rounded = held_out_losses(halves, config, corpus, validation)
+    about = {
+        "run": record["run_id"],
+        "seed": config.seed,
+        "epoch": record["best_epoch"],
+        "val_loss": record["val_loss_best"],
+        "measured": {"float32": float(exact.mean()), "float16": float(rounded.mean())},
+        "config": vars(config),
+        "training": _bits(training, corpus, config),
+    }
+    return about | packed_weights(halves, config), (validation, rounded)
 
 
 Chosen = dict[str, tuple[dict, dict[str, Tensor], Config]]  # cell -> record, weights, configuration
@@ -140,12 +144,6 @@ def _chosen_models(results: dict, runs: Path) -> tuple[Chosen, list[str]]:
 
 def _split(corpus: Corpus, config: Config) -> Split:
     return core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-
-
-def _some(chunks: np.ndarray) -> np.ndarray:
-    if len(chunks) <= HELD_OUT_CHUNKS:
-        return chunks
-    return chunks[np.linspace(0, len(chunks) - 1, HELD_OUT_CHUNKS).astype(int)]
 
 
 def held_out_losses(weights: dict[str, Tensor], config: Config, corpus: Corpus, chunks: np.ndarray) -> np.ndarray:
@@ -201,19 +199,12 @@ def _embeddable(corpus: Corpus, own_text: bool) -> str | None:
 
 
 def temperature_evidence(results: dict) -> Content:
-    """What the temperature study found, as far as it found it: where drawn text is closest to real text, from where on real
-    words fall below half of real text's, and the measures of drawn text by temperature and of real text."""
-    rows = results["figures"].get("temperature-curves", {}).get("rows", [])
-    names = ("words", "copied", "headings")
-    drawn = [{k: r.get(k) for k in ("temperature", *names)} for r in rows if r.get("temperature") is not None]
-    real = next(({k: r.get(k) for k in names} for r in rows if r.get("text") == "real"), None)
+    """What the temperature study found, as far as it found it: where drawn text is closest to real text, and from where on real
+    words fall below half of real text's."""
     return {
         "cell": folder.best_record(results["runs"])["cell"].upper(),  # that run wrote the texts
         "closest": {k: finding_values(results, "temperature-closest").get(k) for k in ("best", "low", "high")},
         "half": finding_values(results, "temperature-words").get("low"),
-        "length": finding_values(results, "temperature-texts").get("length"),
-        "drawn": drawn,
-        "real": real,
     }
 
 
@@ -241,23 +232,11 @@ def left_out(why: object) -> str:
     return f"The trained models cannot be tried in this page: {escape_markdown(str(why))}."
 
 
-def check_size(page: Path) -> None:
-    """Raise CharlmError where the page has become too large."""
-    if page.stat().st_size > LARGEST_PAGE:
-        raise CharlmError(f"with them it would have more than {LARGEST_PAGE:,} bytes")
-
-
-def write_reading(play: Play, figures: Path) -> None:
-    """The files of the figure that stands in the page's place."""
+def add_play(play: Play, results: dict, figures: Path) -> None:
+    """Add what is in the page, and what stands in its place, to the content of results.json, and the figure to the files."""
     it = play.reading
     write_figure(figures, it.id, it.svg, it.png, it.narrow, it.rows)
-
-
-def add_play(play: Play, results: dict) -> None:
-    """Add what is in the page, and what stands in its place, to the content of results.json."""
+    drawn = facts_of(it)
+    results["figures"][it.id] = {key: drawn[key] for key in ("caption", "alt", "rows")}
+    results["samples"][play.samples.id] = facts_of(play.samples)["items"]
     results["play"] = play.facts
-    for place, it in (("samples", play.samples), ("figures", play.reading)):
-        shown = it._repr_mimebundle_()[1]["charlm"]
-        results[place][it.id] = (
-            shown["items"] if place == "samples" else {k: shown[k] for k in ("caption", "alt", "rows")}
-        )

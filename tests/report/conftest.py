@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from small_notebooks import HOSTILE, RUNS, STUDY, SUBTITLE, SVG, Page, a_cell
 
+from charlm.report.arrange import arrange
 from charlm.report.collect import as_json, collect_results
 from charlm.report.execute import Job
-from charlm.report.make import write_page
+from charlm.report.html import write_html
 from charlm.report.pdf import make_pdf
 from charlm.show import Cards, Figure, Finding, Provenance, Results, Samples, Table
 
@@ -22,9 +23,9 @@ def training(cell):
     caption = "Falls, see [Table](#tbl-runs-rnn) and $T$."
     rows = [{"x": 1, "word": "=1+1"}]
     cells = [
+        a_cell("# Training"),
         a_cell('corpus: str = "default"', "parameters", prints=" "),
         a_cell('corpus = "/home/someone/my.txt"', "injected-parameters", prints=" "),
-        a_cell(f"# Training the {cell.upper()}"),
         a_cell(
             "## Told once\n\nProse with $h_t = \\tanh(b)$:\n- an item, as in [Figure](#fig-curve-lstm)\n\n"
             "$$\\begin{aligned} a &= b \\\\ c &= f \\odot d \\end{aligned}$$"
@@ -41,7 +42,7 @@ def training(cell):
         a_cell("print('a bar:', '█')", "lesson", prints="a bar: █"),
     ]
     parameters = {"corpus": Path("/home/someone/my.txt"), "cell": cell}
-    return Job(Path("training.ipynb"), parameters, frozenset()), nbformat.v4.new_notebook(cells=cells)
+    return Job(Path("training.ipynb"), parameters), nbformat.v4.new_notebook(cells=cells)
 
 
 def summary():
@@ -66,7 +67,7 @@ def summary():
         a_cell("f", shows=Finding("claimed", "One.", {}, "One of them does")),
         a_cell("t", shows=Table("claims", claims, "By kind.", groups="kind", row_ids="claim")),
     ]
-    return Job(Path("summary.ipynb"), {}, frozenset()), nbformat.v4.new_notebook(cells=cells)
+    return Job(Path("summary.ipynb"), {}), nbformat.v4.new_notebook(cells=cells)
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +78,9 @@ def build():
         executed = [training("rnn"), training("lstm"), summary()]
         results = collect_results(executed, STUDY, stage / "figures")
         (stage / "results.json").write_text(as_json(results), "utf-8", newline="\n")
-        make_pdf(write_page(executed, results, SUBTITLE, stage, None), stage, lambda line: None)
+        document = arrange(executed, results, SUBTITLE, "")
+        write_html(document, stage)
+        make_pdf(document, stage, lambda line: None)
 
     return build
 

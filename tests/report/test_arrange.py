@@ -1,6 +1,5 @@
 """How executed notebooks become one document of plain data."""
 
-import json
 import re
 
 import nbformat
@@ -12,7 +11,7 @@ from charlm.printable import visible
 from charlm.report.arrange import sections_in
 from charlm.report.execute import ReportError
 from charlm.report.markdown import everything, read_prose, with_markup
-from charlm.show import Cards, Figure, Finding, Samples, Table
+from charlm.show import Cards, Figure, Finding, Table
 
 ANSWER = Finding("gap", "Indeed.", {}, "It is so")
 
@@ -39,11 +38,6 @@ def a_figure(id="a", **looks):
 # sections
 
 
-def test_the_document_is_json():
-    document = arranged(a_cell("# T"), a_cell("## Q?"), a_cell("f", shows=a_figure()), a_cell("f", shows=ANSWER))
-    assert json.loads(json.dumps(document, allow_nan=False)) == document
-
-
 def test_the_first_notebooks_heading_is_the_title_and_its_answer_stands_under_it():
     document = arranged(
         a_cell("# T"), a_cell("f", shows=Finding("summary", "All.", {}, "The answer")), a_cell("Prose.")
@@ -58,6 +52,11 @@ def test_a_finding_with_a_heading_heads_its_section_and_gives_it_its_id():
     assert words(found["answer"]) == "Indeed." and found["text"] == []
 
 
+def test_a_notebook_that_does_not_begin_with_its_title_is_refused():
+    with pytest.raises(ReportError, match=r"1\.ipynb: begins with something else than its title"):
+        arranged(a_cell("# T"), a_cell("# code", prints=" "))
+
+
 def test_a_section_with_two_headings_is_refused():
     with pytest.raises(ReportError, match="the section gap has a second heading"):
         arranged(a_cell("# T\n\n## Q"), a_cell("f", shows=ANSWER), a_cell("f", shows=ANSWER))
@@ -69,11 +68,11 @@ def test_a_section_that_shows_nothing_is_left_out_and_a_chapter_that_has_none_le
         a_cell("# One\n\n## Without an answer?"),
         a_cell("code", shows=None, prints=" "),
         a_cell("## Shown?\n\nprose"),
-        a_cell("# Two\n\nprose of its own\n\n## Not made?"),
+        a_cell("# Two\n\nprose before what was not made"),
+        a_cell("code", shows=None, prints=" "),
+        a_cell("## Not made?"),
         a_cell("folded", "fold"),
         a_cell("# Three\n\nprose alone"),
-        a_cell("# Four\n\nprose before what was not made"),
-        a_cell("code", shows=None, prints=" "),
     )
     found = [(words(it["question"]), [words(b["question"]) for b in it["sections"]]) for it in document["sections"]]
     assert found[:2] == [("One", ["Shown?"]), ("Three", [])] and found[2][0] == "Provenance"
@@ -95,23 +94,16 @@ def test_what_is_tagged_fold_folds_and_code_folds_apart():
 
 
 def test_the_code_of_screen_one_folds_with_that_of_the_first_section():
-    document = arranged(a_cell("# T"), a_cell("a", shows=a_figure()), a_cell("## Q?\n\nSeen."), a_cell("b", prints=" "))
+    document = arranged(a_cell("# T"), a_cell("a", shows=a_figure()), a_cell("## Q?"), a_cell("b", shows=a_figure("b")))
     assert [it["source"] for it in section(document, "q")["code"]] == ["a", "b"]
     assert document["text"][0]["code_at"] == "code-q"
 
 
-@pytest.mark.parametrize("word", ["prose", "section"])
-def test_a_section_may_have_any_name(word):
-    cards = Cards("cards", [{"text": "a", "section": word, "figure": None}])
-    document = arranged(a_cell("# T"), a_cell("f", shows=cards), a_cell(f"## {word}\n\nText, see [there](#{word})."))
-    assert words(document["text"][0]["items"][0]["question"]) == word
-    with_markup(document, "html5")
-
-
-def test_sections_of_the_first_notebook_stand_beside_the_chapters_that_follow():
+def test_sections_of_the_first_notebook_are_numbered_beside_the_chapters_that_follow():
     document = arranged(a_cell("# T\n\n## A\n\nText."), a_cell("# One\n\n## B"), a_cell("f", shows=ANSWER))
     found = [(it["id"], [below["id"] for below in it["sections"]]) for it in document["sections"]]
     assert found == [("a", []), ("one", ["gap"]), ("provenance", ["how-to-run-it", "how-to-cite-it"])]
+    assert [it.get("number") for it in sections_in(document)] == [None, "1", "2", "2.1", "3", "3.1", "3.2"]
 
 
 def test_what_stands_before_the_answer_is_read_before_it():
@@ -119,11 +111,6 @@ def test_what_stands_before_the_answer_is_read_before_it():
         "sections"
     ]
     assert words(found["before"]) == "A term." and words(found["text"]) == "More."
-
-
-def test_chapters_and_sections_are_numbered():
-    document = arranged(a_cell("# T\n\n## A\n\nText."), a_cell("# One\n\n## B"), a_cell("f", shows=ANSWER))
-    assert [it.get("number") for it in sections_in(document)] == [None, "1", "2", "2.1", "3", "3.1", "3.2"]
 
 
 def test_what_a_notebook_shows_again_is_there_once():
@@ -147,7 +134,7 @@ def test_what_is_shown_is_numbered_and_what_is_folded_apart():
         a_cell("f", "fold", shows=a_figure("b")),
         a_cell("f", shows=a_figure("c")),
     ]
-    document = arranged(a_cell("# T"), *shown, a_cell("## Q?\n\nP."), a_cell("f", "fold", shows=table))
+    document = arranged(a_cell("# T"), *shown, a_cell("f", "fold", shows=table))
     labels = {it["id"]: it["label"] for it in everything(document) if "label" in it and "kind" in it}
     assert labels.pop("tbl-provenance") == "Table\u00a0A2"
     assert labels == {
@@ -187,25 +174,6 @@ def test_a_formula_that_makes_no_sense_is_refused():
 
 # ---------------------------------------------------------------------------------------------------------------------
 # what is shown
-
-
-def test_rows_of_a_group_stand_together_and_keep_their_ids():
-    frame = pd.DataFrame({"x": ["a", "b", "c"], "kind": ["odd", "even", "odd"]})
-    document = arranged(a_cell("# T"), a_cell("f", shows=Table("t", frame, "", groups="kind", row_ids="claim")))
-    (table,) = document["text"]
-    assert table["columns"] == [{"name": "x", "is_right": False}]
-    assert table["groups"] == [
-        {"name": "odd", "rows": [{"cells": ["a"], "id": "claim-1"}, {"cells": ["c"], "id": "claim-3"}]},
-        {"name": "even", "rows": [{"cells": ["b"], "id": "claim-2"}]},
-    ]
-
-
-def test_what_a_sample_was_given_is_told_from_what_was_drawn():
-    samples = Samples("s", [{"label": "l", "text": "\0a\nb\nc", "prompt": "\0a\n", "verse": True}], "")
-    (shown,) = arranged(a_cell("# T"), a_cell("f", shows=samples))["text"]
-    (item,) = shown["items"]
-    assert (item["given"], item["drawn"]) == ("⟨U+0000⟩a\n", "b\nc")
-    assert item["verse"] == [["⟨U+0000⟩a", ""], ["", "b"], ["", "c"]]
 
 
 def test_a_cell_of_the_readers_own_shows_its_markdown_or_its_text():

@@ -13,7 +13,7 @@ import charlm.report.__main__
 import charlm.report.make
 from charlm.corpus import ROOT
 from charlm.protocol import Study
-from charlm.report import execute
+from charlm.report import execute, place
 from charlm.report.__main__ import main
 from charlm.report.execute import Job
 from charlm.report.place import report_folders
@@ -107,14 +107,14 @@ def test_a_text_may_have_any_name(tiny_text, tmp_path, monkeypatch, capsys):
     (tmp_path / name).write_text(tiny_text)
     reading = notebook(
         tmp_path / "reading.ipynb",
-        '#parameters\ncorpus: str = ""  # a path',
         "md:# T",
+        '#parameters\ncorpus: str = ""  # a path',
         "len(open(corpus).read())",
         f"from charlm.show import *\ncell = 'rnn'\n{RUNS}",
     )
-    monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
+    monkeypatch.setattr(place, "BUILD", tmp_path / "build")
     monkeypatch.setattr(charlm.report.make, "train_sweep", lambda *arguments, **options: [])
-    monkeypatch.setattr(execute, "jobs", lambda study, corpus, results: [Job(reading, {"corpus": corpus}, frozenset())])
+    monkeypatch.setattr(execute, "jobs", lambda study, corpus, results: [Job(reading, {"corpus": corpus})])
     monkeypatch.chdir(tmp_path)
     assert main(["--corpus", name]) == 0
     (line,) = (line for line in capsys.readouterr().out.splitlines() if line.endswith("are there"))

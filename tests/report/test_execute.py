@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from jupyter_core.utils import ensure_event_loop
 from posix_only import posix, press_ctrl_c, start_in_a_terminal
-from small_notebooks import notebook
+from small_notebooks import a_cell, notebook
 
 import charlm.report.make
 from charlm.report import execute
@@ -21,9 +21,8 @@ from charlm.report.place import DOCUMENTS
 
 
 @pytest.fixture
-def elsewhere(tmp_path, monkeypatch):
-    """BUILD in a folder of the test, and an earlier report that no failure may touch."""
-    monkeypatch.setattr(execute, "BUILD", tmp_path / "build")
+def elsewhere(tmp_path):
+    """An earlier report that no failure may touch."""
     out = tmp_path / "out"
     out.mkdir()
     for name in DOCUMENTS:
@@ -52,33 +51,28 @@ def run_with(monkeypatch, job, tiny_file, out, runs=()):
 )
 def test_a_cell_that_fails_is_named_in_one_line(source, code, message, elsewhere, tiny_file, monkeypatch, capfd):
     path = notebook(elsewhere.parent / "failing.ipynb", "md:# T", "#parameters\nx: int = 1  # help", source)
-    job = Job(path, {"x": 2}, frozenset())
+    job = Job(path, {"x": 2})
     assert run_with(monkeypatch, job, tiny_file, elsewhere) == code
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith(f"charlm.report: {path.parent.name}/failing.ipynb, cell 3")
     assert message in line
     assert {(elsewhere / name).read_text() for name in DOCUMENTS} == {"earlier"}
-    kept = nbformat.read(execute.BUILD / "partial-failing.ipynb", as_version=4)
-    assert "partial" in kept.cells[0].source and "cell 3" in kept.cells[0].source
-    assert [p.name for p in execute.BUILD.iterdir()] == ["partial-failing.ipynb"]
 
 
 def test_a_mistyped_parameter_is_an_error_before_anything_runs(elsewhere, tiny_file, monkeypatch, capfd):
     path = notebook(elsewhere.parent / "some.ipynb", "#parameters\ncorpus: str = ''\ncell: str = ''", "1 / 0")
-    assert run_with(monkeypatch, Job(path, {"cel": "rnn"}, frozenset()), tiny_file, elsewhere) == 1
+    assert run_with(monkeypatch, Job(path, {"cel": "rnn"}), tiny_file, elsewhere) == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert "some.ipynb: no parameter 'cel'; its parameters cell has corpus, cell" in line
 
 
 def test_what_a_notebook_does_not_show_is_missed(elsewhere, tiny_file, monkeypatch, capfd):
     path = notebook(elsewhere.parent / "few.ipynb", "md:# T")
-    executed = nbformat.v4.new_notebook()
+    executed = nbformat.v4.new_notebook(cells=[a_cell("# T")])
     monkeypatch.setattr(execute, "execute_notebook", lambda job, stage: executed)
-    assert run_with(monkeypatch, Job(path, {}, frozenset()), tiny_file, elsewhere, [{"run_id": "rnn-7"}]) == 1
+    assert run_with(monkeypatch, Job(path, {}), tiny_file, elsewhere, [{"run_id": "rnn-7"}]) == 1
     assert capfd.readouterr().err == "charlm.report: no notebook shows the runs rnn-7\n"
     assert {(elsewhere / name).read_text() for name in DOCUMENTS} == {"earlier"}
-    found = execute.find_failure(Job(path, {}, frozenset({"figure", "table"})), executed, None)
-    assert str(found).endswith("few.ipynb: shows no figure and no table, which the report needs")
 
 
 @posix
@@ -90,9 +84,8 @@ def test_ctrl_c_says_so_and_leaves_no_kernel(tmp_path, tiny_file):
         from pathlib import Path
         from charlm.report import execute, make
         from charlm.report.__main__ import main
-        execute.BUILD = Path({str(tmp_path / "build")!r})
         make.train_sweep = lambda *arguments, **options: []
-        execute.jobs = lambda *arguments: [execute.Job(Path({str(path)!r}), {{}}, frozenset())]
+        execute.jobs = lambda *arguments: [execute.Job(Path({str(path)!r}), {{}})]
         sys.exit(main(["--corpus", {str(tiny_file)!r}, "--out", {str(tmp_path / "out")!r}]))
     """)
     process = start_in_a_terminal([sys.executable, "-c", script], stderr=subprocess.PIPE)
@@ -111,7 +104,7 @@ def test_ctrl_c_says_so_and_leaves_no_kernel(tmp_path, tiny_file):
 def test_notebooks_executed_together_leave_the_process_in_its_folder(tmp_path, monkeypatch):
     here = Path.cwd()
     monkeypatch.chdir(here)  # which it is put back to, whatever is found
-    jobs = [Job(tmp_path / f"{name}.ipynb", {}, frozenset()) for name in "ab"]
+    jobs = [Job(tmp_path / f"{name}.ipynb", {}) for name in "ab"]
 
     def leave(job: Job) -> nbformat.NotebookNode:
         os.chdir(tmp_path)  # as papermill does, whose threads do not wait for each other
@@ -129,6 +122,6 @@ def test_a_notebook_leaves_no_event_loop_open(tmp_path, monkeypatch):
         nbformat.write(nbformat.v4.new_notebook(), path)
 
     monkeypatch.setattr(execute.papermill, "execute_notebook", run)
-    job = Job(tmp_path / "a.ipynb", {}, frozenset())
+    job = Job(tmp_path / "a.ipynb", {})
     execute.execute_together([job], lambda job: execute.execute_notebook(job, tmp_path), lambda job: None)
     assert [loop.is_closed() for loop in loops] == [True]

@@ -1,47 +1,44 @@
-"""What the page is made with, beside its template: colours for a dark page, a policy, words, the project's address."""
+"""What the page is made with, beside its template: a dark page, a policy, words, the project's place on the web."""
 
 import base64
 import hashlib
 import html
 import re
+from io import BytesIO
+from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 from pypdf import PdfReader
 from small_notebooks import a_cell, arranged
 
-from charlm.report.address import read_address, with_address
-from charlm.report.html import dark_colour, in_both_schemes, write_html
+from charlm.drawing import FONT
+from charlm.report.arrange import project_links
+from charlm.report.html import TEMPLATES, in_the_pages_letters, write_html
 from charlm.report.pdf import make_pdf
 from charlm.show import Samples, Table
 
 
-def luminance(colour):
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+def test_in_the_dark_the_paper_of_a_figure_is_the_pages(browser):
+    page = browser.new_page(color_scheme="dark")
+    paper = quote(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="10"><rect width="20" height="10" fill="#fff"/></svg>'
+    )
+    style = (TEMPLATES / "report.css").read_text("utf-8")
+    page.set_content(f'<style>{style} img {{ display: block; }}</style><img src="data:image/svg+xml,{paper}">')
+    pixels = imread(BytesIO(page.screenshot(clip={"x": 0, "y": 0, "width": 60, "height": 60})))
+    assert np.ptp(pixels.reshape(-1, pixels.shape[-1]), axis=0).max() == 0 and pixels[0, 0, 0] == pytest.approx(
+        0x12 / 255
+    )
 
 
-@pytest.mark.parametrize("colour", ["000000", "5a5a5a", "e6e6e6", "bf4900", "0068a8"])
-def test_a_colour_stands_out_from_a_dark_page_no_less_than_from_a_light_one(colour):
-    on_white = 1.05 / (luminance(colour) + 0.05)
-    on_dark = (luminance(dark_colour(colour)) + 0.05) / (luminance("121212") + 0.05)
-    assert on_dark >= min(on_white, 15)
-
-
-def test_white_becomes_the_dark_page_and_colours_keep_their_hue():
-    assert dark_colour("ffffff") == "121212"
-    red, green, blue = (int(dark_colour("bf4900")[i : i + 2], 16) for i in (0, 2, 4))
-    assert red > green > blue
-
-
-def test_a_drawing_has_its_colours_for_both_schemes():
-    svg = in_both_schemes('<?xml version="1.0"?>\n<svg width="1"><path style="fill: #bf4900; stroke: #222222"/></svg>')
-    assert 'style="fill: var(--cbf4900); stroke: var(--c222222)"' in svg
-    light, dark = re.search(
-        r"<svg width=\"1\"><style>(.*)@media screen and \(prefers-color-scheme:dark\)(.*)</style>", svg
-    ).groups()
-    assert "--cbf4900:#bf4900;" in light and f"--cbf4900:#{dark_colour('bf4900')};" in dark
+def test_a_drawing_has_the_letters_of_the_page():
+    svg = in_the_pages_letters(f"""<svg width="1"><text style="font-family: '{FONT}'; fill: red">a</text></svg>""")
+    assert re.fullmatch(
+        '<svg width="1"><style>text{font-family:system-ui.*}</style><text style="fill: red">a</text></svg>', svg
+    )
 
 
 def test_the_policy_names_each_script_and_style_by_its_hash(tmp_path):
@@ -56,8 +53,6 @@ def test_the_policy_names_each_script_and_style_by_its_hash(tmp_path):
     assert len(inside) == 3
     for part in inside:
         assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
-    write_html(arranged(a_cell("# T")), tmp_path)
-    assert "wasm" not in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_text_is_never_markup(tmp_path):
@@ -96,28 +91,9 @@ def test_a_verdict_has_a_sign_before_it_in_the_page_and_in_the_pdf(tmp_path):
     assert "\n".join(SIGNS.values()) in PdfReader(tmp_path / "report.pdf").pages[0].extract_text()
 
 
-PAGE = "<p>PDF<!-- address --></p><pre>@software{charlm<!-- url -->\n}</pre>"
-
-
-def test_the_address_is_filled_in_where_places_are_kept_for_it():
-    page = with_address(PAGE, "https://github.com/o/r")
-    assert '<a href="https://github.com/o/r">repository</a>' in page
-    assert "mybinder.org/v2/gh/o/r/HEAD" in page and "<!--" not in page
-    assert "charlm,\n  url = {https://github.com/o/r}\n}" in page
-    assert "binder" not in with_address(PAGE, "https://example.org/o/r")
-
-
-@pytest.mark.parametrize(
-    ("line", "address"),
-    [
-        ("", ""),
-        ("repository-code:", ""),
-        ("repository-code: https://github.com/o/r/", "https://github.com/o/r"),
-        ('repository-code: "https://github.com/o/r"', "https://github.com/o/r"),
-        ("repository-code: javascript:alert(1)", ""),
-    ],
-)
-def test_the_address_is_one_optional_field(line, address, tmp_path):
-    citation = tmp_path / "CITATION.cff"
-    citation.write_text(f"cff-version: 1.2.0\n{line}\nversion: 1\n")
-    assert read_address(citation) == address
+def test_the_page_links_to_the_project_where_it_is_said_where_that_is():
+    assert project_links("") == {}
+    assert [*project_links("https://example.org/o/r")] == ["repository", "notebooks on the web"]
+    links = project_links("https://github.com/o/r")
+    assert links["repository"] == "https://github.com/o/r"
+    assert links["notebooks to run (Binder)"].startswith("https://mybinder.org/v2/gh/o/r/HEAD")

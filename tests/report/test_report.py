@@ -102,22 +102,13 @@ def test_the_page_says_what_it_is_and_the_summary_stands_first(page):
     told = [
         "The title & <b>all</b>",
         "4 runs",
-        "Training the RNN",
-        "Training the LSTM",
+        "Falls, see",
         "Provenance",
         "Made once, the rnn",
+        "Made once, the lstm",
     ]
-    order = [*told, "Made once, the lstm", "@software{charlm,"]
+    order = [*told, "@software{charlm,"]
     assert sorted(order, key=page.text.rindex) == order
-
-
-def test_figures_and_tables_are_numbered_and_links_name_their_numbers(page):
-    text = " ".join(page.text.split())
-    assert "Figure 1. Falls, see Table 2 and T" in text
-    assert "Table 3. All runs." in text
-    assert "Table A1. Less asked for." in text  # what is folded is counted apart
-    assert "as in Figure 2" in text
-    assert "4 runs; Samples 1;" in text
 
 
 def elements(html, pattern):
@@ -200,7 +191,7 @@ def test_the_pdf_says_what_it_is_and_is_tagged_for_screen_readers(built):
     assert pdf.metadata.title == "The title & <b>all</b>" and pdf.metadata.author == "charlm contributors"
     assert root["/Lang"] == "en" and root["/MarkInfo"]["/Marked"] and root["/StructTreeRoot"]
     chapters = [entry.title for entry in pdf.outline if not isinstance(entry, list)]
-    assert chapters[-2:] == ["5 Provenance", "Appendix: tables and methods"]
+    assert chapters[-2:] == ["4 Provenance", "Appendix: tables and methods"]
 
 
 def test_characters_that_no_font_has_are_counted_in_one_line_and_on_the_first_page(tmp_path, monkeypatch):

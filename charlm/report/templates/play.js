@@ -30,12 +30,10 @@ function engine() {
     return ((c0 >>> 5) * 67108864 + (c1 >>> 6)) / 9007199254740992;
   }
 
-  // --- weights: float16, kept as float32 and multiplied in float64
+  // --- models: weights in float16, kept as float32 and multiplied in float64
 
   function bytesOf(base64) {
-    const raw = atob(base64), bytes = new Uint8Array(raw.length);
-    for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
-    return bytes;
+    return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   }
 
   function floatOf(half) {
@@ -45,121 +43,57 @@ function engine() {
   }
 
   function floatsOf(bytes) {
-    const table = Float32Array.from({ length: 65536 }, (_, half) => floatOf(half));
-    const floats = new Float32Array(bytes.length / 2);
-    for (let i = 0; i < floats.length; i++) floats[i] = table[bytes[2 * i] | (bytes[2 * i + 1] << 8)];
-    return floats;
+    return Float32Array.from({ length: bytes.length / 2 }, (_, i) => floatOf(bytes[2 * i] | (bytes[2 * i + 1] << 8)));
   }
 
-  // The product that takes most of the time, in WebAssembly, which has two numbers of float64 in one instruction:
-  //
-  //   multiply(weights, x, bias, out, end of out, end of x):   out = weights · x + bias
-  //
-  // for eight rows at a time, whose weights stand column by column. Its variables 0 to 5 are these addresses, 6 is a place in
-  // x, 7 to 10 are the sums of two rows each, and 11 is a number of x twice.
-  function product(memory) {
-    const GET = 0x20, SET = 0x21, CONST = 0x41, ADD = 0x6a, BELOW = 0x49, LOOP = [0x03, 0x40], AGAIN = [0x0d, 0], END = 0x0b;
-    const LOAD = [0xfd, 0x00, 0], LOAD_TWICE = [0xfd, 0x0a, 0], LOAD_TWO_FLOATS = [0xfd, 0x5d, 0], STORE = [0xfd, 0x0b, 0];
-    const AS_DOUBLES = [0xfd, 0x5f], PLUS = [0xfd, 0xf0, 1], TIMES = [0xfd, 0xf2, 1];
-    const forward = (address, ...bytes) => [GET, address, CONST, ...bytes, ADD, SET, address];
-    const SIXTY_FOUR = [0xc0, 0];
-    const sums = (make) => [7, 8, 9, 10].flatMap(make);
-    const code = [2, 1, 0x7f, 5, 0x7b, // variables of its own: one address, five pairs of numbers
-      ...LOOP,
-      ...sums((s, k) => [GET, 2, ...LOAD, 16 * k, SET, s]),
-      GET, 1, SET, 6,
-      ...LOOP,
-      GET, 6, ...LOAD_TWICE, 0, SET, 11,
-      ...sums((s, k) => [GET, s, GET, 0, ...LOAD_TWO_FLOATS, 8 * k, ...AS_DOUBLES, GET, 11, ...TIMES, ...PLUS, SET, s]),
-      ...forward(0, 32), ...forward(6, 8), GET, 6, GET, 5, BELOW, ...AGAIN, END,
-      ...sums((s, k) => [GET, 3, GET, s, ...STORE, 16 * k]),
-      ...forward(2, ...SIXTY_FOUR), ...forward(3, ...SIXTY_FOUR), GET, 3, GET, 4, BELOW, ...AGAIN, END,
-      END];
-    const length = (bytes) => (bytes < 128 ? [bytes] : [(bytes & 127) | 128, bytes >> 7]);
-    const section = (id, bytes) => [id, ...length(bytes.length), ...bytes];
-    const module = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // of one function of six numbers,
-      ...section(1, [1, 0x60, 6, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0]),
-      ...section(2, [1, 1, 0x6d, 1, 0x6d, 2, 0, 1]), // that takes a memory m.m
-      ...section(3, [1, 0]),
-      ...section(7, [1, 1, 0x66, 0, 0]), // and gives a function f
-      ...section(10, [1, ...length(code.length), ...code])));
-    const { f } = new WebAssembly.Instance(module, { m: { m: memory } }).exports;
-    return (weights, x, bias, out) => f(weights.byteOffset, x.byteOffset, bias.byteOffset, out.byteOffset,
-      out.byteOffset + out.byteLength, x.byteOffset + x.byteLength);
+  // sums += weights · x
+  function multiply(weights, x, sums) {
+    for (let row = 0, at = 0; row < sums.length; row++) {
+      let total = sums[row];
+      for (let i = 0; i < x.length; i++, at++) total += weights[at] * x[i];
+      sums[row] = total;
+    }
   }
-
-  const eights = (n) => 8 * Math.ceil(n / 8);
 
   // A trained model that reads one character at a time. Its state is one array: of each layer the hidden state, then of each
   // the cell state.
   class Model {
     constructor(about, size) {
       const { cell, hidden_size: hidden, layers } = about.config, all = floatsOf(bytesOf(about.weights));
-      this.memory = new WebAssembly.Memory({ initial: Math.ceil(all.length / 8192) + 16 }); // 8 bytes a weight, and some more
-      this.used = 0;
-      this.multiply = product(this.memory);
+      const gates = cell === "lstm" ? 4 * hidden : hidden;
       this.hidden = hidden;
       this.size = size;
-      this.gates = cell === "lstm" ? 4 * hidden : hidden;
       this.step = cell === "lstm" ? this.lstm : this.rnn;
       let read = 0;
       const next = (n) => all.subarray(read, (read += n));
       this.layers = Array.from({ length: layers }, (_, layer) => {
-        const fromBelow = next(this.gates * (layer ? hidden : size)), fromOwn = next(this.gates * hidden);
-        const one = next(this.gates), other = next(this.gates), bias = Float64Array.from(one, (b, i) => b + other[i]);
-        const x = this.room(Float64Array, (layer ? 2 : 1) * hidden); // the state below, where there is one, and its own
-        if (layer) return { x, biases: [this.vector(bias)], weights: this.matrix(this.gates, fromBelow, fromOwn) };
-        // A matrix times a one-hot vector is a column of the matrix: the first layer looks it up.
-        const column = (id) => this.vector(bias.map((b, row) => b + fromBelow[row * size + id]));
-        return { x, biases: Array.from({ length: size }, (_, id) => column(id)), weights: this.matrix(this.gates, fromOwn) };
+        const fromBelow = next(gates * (layer ? hidden : size)), fromOwn = next(gates * hidden);
+        const one = next(gates), other = next(gates);
+        return { fromBelow, fromOwn, bias: Float64Array.from(one, (b, i) => b + other[i]) };
       });
-      this.head = { x: this.room(Float64Array, hidden), weights: this.matrix(size, next(size * hidden)), bias: this.vector(next(size)) };
-      this.sums = this.room(Float64Array, eights(this.gates));
-      this.logits = this.room(Float64Array, eights(size));
-    }
-
-    room(kind, length) {
-      const made = new kind(this.memory.buffer, this.used, length);
-      this.used += eights(made.byteLength);
-      return made;
-    }
-
-    vector(values) {
-      const made = this.room(Float64Array, eights(values.length));
-      made.set(values);
-      return made;
-    }
-
-    // Matrices beside each other as one, in the order of the product.
-    matrix(rows, ...parts) {
-      const n = parts.reduce((columns, part) => columns + part.length / rows, 0);
-      const made = this.room(Float32Array, eights(rows) * n);
-      let left = 0;
-      for (const part of parts) {
-        const columns = part.length / rows;
-        for (let row = 0; row < rows; row++)
-          for (let i = 0; i < columns; i++) made[(row - (row % 8)) * n + (left + i) * 8 + (row % 8)] = part[row * columns + i];
-        left += columns;
-      }
-      return made;
+      this.head = next(size * hidden);
+      this.headBias = Float64Array.from(next(size));
     }
 
     zero() {
       return new Float64Array(2 * this.layers.length * this.hidden);
     }
 
-    // Reads a character: changes the state, and gives the logits of the next one (the same array every time).
+    // Reads a character: changes the state, and gives the logits of the next one.
     read(id, state) {
       const n = this.hidden, depth = this.layers.length;
       const own = (layer) => state.subarray(layer * n, (layer + 1) * n);
-      this.layers.forEach(({ x, biases, weights }, layer) => {
-        x.set(state.subarray(Math.max(0, layer - 1) * n, (layer + 1) * n));
-        this.multiply(weights, x, biases[layer ? 0 : id], this.sums);
-        this.step(this.sums, own(layer), own(depth + layer));
+      this.layers.forEach(({ fromBelow, fromOwn, bias }, layer) => {
+        const sums = bias.slice();
+        if (layer) multiply(fromBelow, own(layer - 1), sums);
+        // A matrix times a one-hot vector is a column of the matrix.
+        else for (let row = 0; row < sums.length; row++) sums[row] += fromBelow[row * this.size + id];
+        multiply(fromOwn, own(layer), sums);
+        this.step(sums, own(layer), own(depth + layer));
       });
-      this.head.x.set(own(depth - 1));
-      this.multiply(this.head.weights, this.head.x, this.head.bias, this.logits);
-      return this.logits.subarray(0, this.size);
+      const logits = this.headBias.slice();
+      multiply(this.head, own(depth - 1), logits);
+      return logits;
     }
 
     rnn(sums, own) {
@@ -287,13 +221,6 @@ function engine() {
     return chunks.flatMap(([, chunk], k) => (goesOn(k) ? chunk.slice(1) : ["\uffff", ...chunk])).join("");
   }
 
-  // A number for the COPY characters before `end`: most passages that are looked for need no search.
-  function hash(text, end) {
-    let number = 0;
-    for (let i = end - COPY; i < end; i++) number = Math.imul(number, 0x01000193) ^ text.charCodeAt(i);
-    return Math.imul(number ^ (number >>> 15), 0x85ebca6b) >>> 10;
-  }
-
   // The words of a text, case-folded, with where they begin and end: letters, their marks, and apostrophes inside.
   function wordsIn(text) {
     const words = text.matchAll(/[\p{L}\p{M}](?:[\p{L}\p{M}'’]*[\p{L}\p{M}])?/gu);
@@ -304,8 +231,8 @@ function engine() {
   // --- what is asked of the worker
 
   const SLICE = 40; // milliseconds of work after which others get their turn
-  const models = {}, trainingTexts = {}, marks = {}; // by cell; marks of the passages of COPY characters in a training text
-  let vocab, ids, corpus, words, headings;
+  const models = {}, trainingTexts = {}; // by cell
+  let vocab, ids, corpus, words;
   let writings = []; // the texts that are being written, at a temperature each
 
   function begin(content) {
@@ -317,12 +244,9 @@ function engine() {
     const characters = Array.from(corpus), { chunk_length: length, counting } = content, chunks = {};
     for (const [cell, { training }] of Object.entries(content.models)) {
       chunks[cell] = trainingChunks(characters, length, training);
-      const text = (trainingTexts[cell] = trainingText(chunks[cell]));
-      marks[cell] = new Uint8Array(2 ** 22);
-      for (let end = COPY; end <= text.length; end++) marks[cell][hash(text, end)] = 1;
+      trainingTexts[cell] = trainingText(chunks[cell]);
     }
     words = new Set(wordsIn(corpus).map(({ word }) => word));
-    headings = new Set(corpus.match(HEADING));
     if (!counting) return;
     const learnt = chunks[counting.cell].map(([, chunk]) => chunk.map((c) => ids.get(c)));
     models.ngram = new Counting(learnt, counting, vocab.length);
@@ -334,7 +258,7 @@ function engine() {
     for (const id of read) logits = model.read(id, state);
     writings = temperatures.map((temperature) => {
       const next = distribution(logits, temperature, topK, topP), copies = { next: prompt.length + COPY, ends: [] };
-      return { cell, state: state.slice(), prompt, begun: read.length, ids: read.slice(), next, temperature, topK, topP, seed, copies };
+      return { cell, state: state.slice(), begun: read.length, ids: read.slice(), next, temperature, topK, topP, seed, copies };
     });
   }
 
@@ -348,14 +272,12 @@ function engine() {
     return likeliestFirst(probabilities).slice(0, n).map((id) => [vocab[id], probabilities[id]]);
   }
 
-  const textOf = (w) => w.ids.map((id) => vocab[id]).join("");
-
   // Passages of COPY characters and more, without prompt and headings, that stand in the training text, as [begin, end]. What was
   // looked at once is not looked at again: `copies` is where to go on, and where passages of COPY characters end.
   function copied(w, text) {
     const training = trainingTexts[w.cell], { copies } = w, found = [];
     for (let end = copies.next; end <= text.length; copies.next = ++end)
-      if (marks[w.cell][hash(text, end)] && training.includes(text.slice(end - COPY, end))) copies.ends.push(end);
+      if (training.includes(text.slice(end - COPY, end))) copies.ends.push(end);
     const others = text.replace(HEADING, (line) => "\uffff".repeat(line.length));
     for (const end of copies.ends) {
       const begin = end - COPY, last = found.at(-1);
@@ -366,26 +288,13 @@ function engine() {
     return found;
   }
 
-  const wholeWords = (text) => wordsIn(text).filter(({ end }) => end < text.length); // the last one may go on
-
   // A text, and what is marked in it: words that the corpus does not have, copies. All places are of a JavaScript string.
   function looked(w) {
-    const text = textOf(w);
+    const text = w.ids.map((id) => vocab[id]).join("");
     const found = { text, length: w.ids.length - w.begun, temperature: w.temperature, next: likeliest(w.next, 10) };
     if (corpus === null) return found;
-    const unknown = wholeWords(text).filter(({ word }) => !words.has(word)).map(({ begin, end }) => [begin, end]);
-    return { ...found, unknown, copied: copied(w, text) };
-  }
-
-  // Of a text behind its prompt: the share of words that the corpus has, the longest passage of its end that stands in the
-  // training text, and of the lines that end in a colon the share of speakers that the corpus has. No share is of nothing.
-  function measured(w, length) {
-    const own = textOf(w).slice(w.prompt.length), end = own.slice(-length), training = trainingTexts[w.cell];
-    let copy = 0;
-    for (let b = 1; b <= end.length; b++) while (copy < b && training.includes(end.slice(b - copy - 1, b))) copy++;
-    const lines = own.split("\n").slice(1, -1).filter((line) => line.endsWith(":")), share = (all, known) => all.filter(known).length / all.length;
-    const whole = wholeWords(textOf(w)).filter(({ begin }) => begin >= w.prompt.length);
-    return { copy, words: share(whole, ({ word }) => words.has(word)), headings: share(lines, (line) => headings.has(line)) };
+    const unknown = wordsIn(text).filter(({ word, end }) => !words.has(word) && end < text.length); // the last one may go on
+    return { ...found, unknown: unknown.map(({ begin, end }) => [begin, end]), copied: copied(w, text) };
   }
 
   // --- reading: the surprise at each character, and what was expected in its place. What did not change is not read again.
@@ -400,7 +309,7 @@ function engine() {
       const { state: before = model.zero(), logits: expected } = steps.at(-1) ?? {}, id = ids.get(c);
       if (id === undefined) steps.push({ c, place: null }); // no model knows it, and nothing stands before the next one
       else {
-        const p = expected && distribution(expected, 1), state = before.slice(), logits = model.read(id, state).slice();
+        const p = expected && distribution(expected, 1), state = before.slice(), logits = model.read(id, state);
         steps.push({ c, place: p ? [-Math.log(p[id]), likeliest(p, 5)] : null, state, logits });
       }
     }
@@ -418,12 +327,7 @@ function engine() {
       for (let n = 0; n < most && performance.now() < until; n++) writings.forEach(writeOne);
       return writings.map(looked);
     },
-    measure: ({ length }) => writings.map((w) => measured(w, length)),
-    read({ text }) {
-      const rows = Object.fromEntries(Object.keys(models).map((cell) => [cell, read(cell, Array.from(text))]));
-      const learnt = Object.keys(trainingTexts).filter((cell) => trainingTexts[cell].includes(text));
-      return { rows, learnt, inCorpus: Boolean(corpus?.includes(text)) };
-    },
+    read: ({ text }) => Object.fromEntries(Object.keys(models).map((cell) => [cell, read(cell, Array.from(text))])),
   };
 
   self.onmessage = ({ data: { what, given } }) => self.postMessage(answers[what](given));
@@ -432,21 +336,10 @@ function engine() {
 // ---------------------------------------------------------------------------------------------------------------------
 // The page
 
-function crc32(bytes) {
-  let crc = -1;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return ~crc >>> 0;
-}
-
 function play() {
   const at = (name) => document.getElementById(`play-${name}`);
-  const live = document.getElementById("play"), data = at("data");
-  if (String(crc32(new TextEncoder().encode(data?.textContent))) !== data?.dataset.crc32)
-    return show("they are damaged, their checksum does not fit; take the page from its source again");
-  const content = JSON.parse(data.textContent), cells = Object.keys(content.models), vocabulary = new Set(content.vocab);
+  const live = document.getElementById("play");
+  const content = JSON.parse(at("data").textContent), cells = Object.keys(content.models), vocabulary = new Set(content.vocab);
   const NAMES = { rnn: "RNN", lstm: "LSTM", ngram: "counting" };
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const percent = (p) => (p > 0 && p < 0.001 ? "<0.1%" : `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)}%`);
@@ -487,7 +380,6 @@ function play() {
 
   // --- the worker, which answers in the order in which it is asked
 
-  const PATIENCE = 30_000; // milliseconds
   const waiting = [];
   let worker;
 
@@ -511,13 +403,8 @@ function play() {
   }
 
   function ask(what, given) {
-    const late = setTimeout(() => waiting.length && show("their worker does not answer"), PATIENCE);
     worker.postMessage({ what, given });
-    return new Promise((resolve) => waiting.push((answer) => {
-      clearTimeout(late);
-      show(); // an answer that comes late is taken all the same
-      resolve(answer);
-    }));
+    return new Promise((resolve) => waiting.push(resolve));
   }
 
   // --- settings: each with what it takes, from the address or from a field
@@ -730,8 +617,6 @@ function play() {
     showTexts();
     at("command").replaceChildren(...command().flatMap((part, i) => [i ? " " : "", element("span", {}, part)]));
     at("texts").setAttribute("aria-busy", false);
-    showMeasures();
-    keepAddress();
   }
 
   function changed(name, value) {
@@ -778,32 +663,7 @@ function play() {
       again();
     });
     at("copy").addEventListener("click", () => copy(command().join(" "), "The command"));
-    at("copy-address").addEventListener("click", () => {
-      writeAddress();
-      copy(location.href, "The address");
-    });
-  }
-
-  // --- the text's measures, beside those of the study
-
-  async function showMeasures() {
-    const { drawn, real: of, length, cell } = content.temperature;
-    if (!texts[0].unknown || !texts[0].length || !of || !drawn.length) return at("measures").replaceChildren();
-    const mine = turn, measured = await ask("measure", { length });
-    if (mine !== turn) return;
-    const distance = (row) => Math.abs(row.temperature - settings.temperature);
-    const near = drawn.reduce((a, b) => (distance(b) < distance(a) ? b : a));
-    const share = (p) => (p === null || Number.isNaN(p) ? "–" : percent(p));
-    const size = (n) => (n === null ? "–" : n.toFixed(1));
-    const rows = [
-      ["real words", ...measured.map((m) => share(m.words)), share(near.words), share(of.words)],
-      [`longest copy in the last ${length} characters`, ...measured.map((m) => String(m.copy)), size(near.copied), size(of.copied)],
-      ["of the lines that end in a colon, known speakers", ...measured.map((m) => share(m.headings)), share(near.headings), share(of.headings)],
-    ];
-    const own = texts.map((text) => (texts.length > 1 ? `T = ${text.temperature}` : "this text"));
-    at("measures").replaceChildren(table(
-      `Measures, beside those that the temperature study took of many texts of the ${cell}, nothing cut off, and of real text. There words and speakers were looked up in the rest of the corpus; here in all of it.`,
-      ["", ...own, `study, T = ${near.temperature}`, "real text"], rows));
+    at("copy-address").addEventListener("click", () => copy(addressOf(), "The address"));
   }
 
   // --- Send it
@@ -830,53 +690,21 @@ function play() {
   // --- the address, which holds all settings and what is looked at
 
   const PREFIX = "#play?";
-  let held = ""; // what the browser's history holds of its present entry
-  let keeping = 0;
 
   // It ends in a word of its own: mail and chat drop a full stop from an address's end, and a part that is cut off is missed.
   function addressOf() {
     const read = Array.from(at("sentence").value).slice(0, MOST_READ).join("");
     const all = new URLSearchParams({ ...settings, written: length(), text: read });
-    return PREFIX + all.toString().replaceAll("+", "%20");
-  }
-
-  function keepAddress() { // what follows in quick order is one step back; and browsers allow only so many changes in a while
-    clearTimeout(keeping);
-    keeping = setTimeout(() => addressOf() === held || writeAddress(), 700); // before anything is set, it stays as it is
-  }
-
-  // Back undoes what was set, but does not take back text that was only written on.
-  function writeAddress() {
-    clearTimeout(keeping);
-    const now = addressOf(), bare = (address) => address.replace(/&(written|look)=\w*/g, "");
-    try {
-      if (bare(now) !== bare(held)) {
-        history.replaceState(held, "");
-        history.pushState(now, "", now);
-      } else history.replaceState(now, "", now);
-      held = now;
-    } catch { // in a frame a page may not, in some browsers
-      at("kept").textContent = "In this frame the page may not change its address, so none holds the settings: open the page by itself.";
-      at("copy-address").disabled = true;
-    }
-  }
-
-  function decoded(text) { // null where it cannot be read: a bare plus may have been a space or a plus
-    try {
-      return text.includes("+") ? null : decodeURIComponent(text);
-    } catch {
-      return null;
-    }
+    return location.href.split("#")[0] + PREFIX + all.toString().replaceAll("+", "%20");
   }
 
   // What an address asks for; what cannot be read in it, or was cut off, is named, and the default stands.
   function readAddress(address) {
     Object.assign(settings, DEFAULTS);
-    const parts = address.startsWith(PREFIX) ? address.slice(PREFIX.length).split("&").filter(Boolean) : [], bad = new Set();
-    if (parts.length && !parts.some((part) => part.startsWith("look="))) bad.add("look");
-    for (const part of parts) {
-      const name = part.split("=")[0], text = decoded(part.slice(name.length + 1)), known = Object.hasOwn(TAKES, name);
-      const value = known && text !== null ? TAKES[name](text) : null;
+    const asked = address.startsWith(PREFIX) ? address.slice(PREFIX.length) : "", given = new URLSearchParams(asked);
+    const bad = new Set(asked && !given.has("look") ? ["look"] : []);
+    for (const [name, text] of given) {
+      const known = Object.hasOwn(TAKES, name), value = known ? TAKES[name](text) : null;
       if (value === null) bad.add(known ? name : "a name that is not known");
       else settings[name] = value;
     }
@@ -890,7 +718,6 @@ function play() {
   let sentence = [];
   let reading = 0;
   const MOST_NATS = 6; // the strongest colour
-  const named = (keys) => keys.map((key) => NAMES[key]).join(" and ");
 
   async function readSentence() {
     const mine = ++reading, whole = Array.from(at("sentence").value), text = whole.slice(0, MOST_READ).join("");
@@ -902,20 +729,10 @@ function play() {
     const answer = await ask("read", { text });
     if (mine !== reading) return;
     sentence = Array.from(text);
-    readings = answer.rows;
-    at("trained").textContent = trainedOn(answer);
+    readings = answer;
     showReading();
     showMeans();
     at("rows").setAttribute("aria-busy", false);
-  }
-
-  function trainedOn({ learnt, inCorpus }) {
-    if (content.text === null || !sentence.length) return "";
-    if (!inCorpus) return "The corpus does not have this text: no model was trained on it as a whole.";
-    const others = cells.filter((cell) => !learnt.includes(cell)), said = ["The corpus has this text."];
-    if (learnt.length) said.push(`Trained on it: ${named(learnt)}.`);
-    if (others.length) said.push(`Held out, at least in part, from ${named(others)}.`);
-    return said.join(" ");
   }
 
   function showReading() {
@@ -962,7 +779,6 @@ function play() {
     at("sentence").addEventListener("input", () => {
       settings.look = "read";
       readSentence();
-      keepAddress();
     });
     rows.addEventListener("mouseover", (event) => optionOf(event) && lookAt(all().indexOf(optionOf(event))));
     rows.addEventListener("click", (event) => optionOf(event)?.focus());
@@ -1011,31 +827,24 @@ function play() {
       }
       const drawn = `RNN, seed ${a.seed}: ${a.loss.toFixed(4)}. LSTM, seed ${b.seed}: ${b.loss.toFixed(4)}.`;
       at("two-said").textContent = `${drawn} Here ${verdict}. After ${counted(draws, "draw")}: RNN ${wins.rnn}, LSTM ${wins.lstm}.`;
-      keepAddress();
     });
   }
 
   // --- all of it
 
   async function open(address) {
-    clearTimeout(keeping);
     readAddress(address);
     showSettings();
     at("sentence").value = settings.text;
     playing = false;
     await begin(settings.written);
     await readSentence();
-    held = addressOf();
   }
 
-  // What an address asks for is looked at, now that all of it has its height.
-  function goThere() {
-    at(at("address").hidden ? settings.look : "address").scrollIntoView({ behavior: "instant" });
-  }
-
-  async function follow({ state }) { // Back and Forward, which scroll by themselves, or an address that was typed
-    if (state) await open(state);
-    else if (location.hash.startsWith(PREFIX)) await open(location.hash).then(goThere);
+  // What an address asks for is looked at, once all of it has its height.
+  async function follow() {
+    await open(location.hash);
+    if (location.hash.startsWith(PREFIX)) at(at("address").hidden ? settings.look : "address").scrollIntoView({ behavior: "instant" });
   }
 
   async function prepare() {
@@ -1048,9 +857,9 @@ function play() {
     listenToDraws();
     startWorker();
     await ask("begin", content);
-    await open(location.hash);
-    if (location.hash.startsWith(PREFIX)) goThere();
-    addEventListener("popstate", follow);
+    show();
+    await follow();
+    addEventListener("hashchange", follow);
     live.dataset.ready = "true";
   }
 
