@@ -99,9 +99,8 @@ def ruin(folder, rng: random.Random) -> str:
     """Do something to a run folder, and say what."""
     path = rng.choice(sorted(p for p in folder.iterdir() if p.name != "lock"))
     kinds = ["cut", "flip", "noise", "swap", "gone", "wreck", "folder"]
-    packed = path.suffix == ".safetensors"
     kinds += ["value"] * 4 if path.name in ("run.json", STATE) else []
-    kinds += ["tensor"] * 2 if packed else []
+    kinds += ["tensor"] * 2 if path.name in WEIGHT_FILES else []
     kind = rng.choice(kinds)
     data = path.read_bytes()
     if kind == "cut":

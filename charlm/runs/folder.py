@@ -34,7 +34,7 @@ from charlm.runs.files import (
     read_file,
     unpack,
 )
-from charlm.runs.form import check_form, check_state, check_weights, checked_config, pack_state, unpack_state
+from charlm.runs.form import check_form, check_weights, checked_config, pack_state, unpack_state
 from charlm.runs.identity import code_of_module, run_id, run_identity
 from charlm_core import CharlmError, Config, Corpus, State
 
@@ -118,7 +118,6 @@ class Run:
             return pack_state(core.initial_state(len(self.corpus.vocab), self.config), [], self.identity)
         data = read_file(path)
         state, made = unpack_state(data, path, self.identity)
-        check_state(state, len(self.corpus.vocab), self.config, path)
         if core.is_finished(state, self.config):
             self.finish(state, made)
         return data
