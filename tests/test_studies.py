@@ -1,6 +1,7 @@
 """Long studies: which runs they are made of, and how their records are kept."""
 
 from dataclasses import asdict, replace
+from itertools import product
 
 import pytest
 import torch
@@ -40,6 +41,45 @@ def test_a_study_trains_each_of_its_runs_once(name):
 def test_a_study_that_goes_on_from_another_has_no_runs_before_that_is_made(name, before, tiny):
     assert CONFIGURATIONS[name](tiny) == []
     assert studies.read_study(name, tiny) == Made(name, tiny.sha256)
+
+
+def test_each_cell_goes_on_with_what_was_best_of_its_own_short_runs(monkeypatch, tiny):
+    def short(cell, loss, epochs=20, **fields):
+        return make_record(cell, 0) | fields | {"max_epochs": epochs, "forget": 0.06, "losses": {"windows-256": loss}}
+
+    tried = [
+        short("lstm", 1.45, dropout=0.4, hidden_size=512),
+        short("lstm", 1.44, dropout=0.5, hidden_size=768, epochs=30),
+        short("gru", 1.47, dropout=0.5, learning_rate=0.001),
+    ]
+    monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", tried))
+    configs = studies.last_tenth(tiny)
+    assert [c.cell for c in configs] == ["lstm"] * 3 + ["gru"] * 3
+    lstm = next(c for c in configs if c.cell == "lstm")
+    gru = next(c for c in configs if c.cell == "gru")
+    assert (lstm.dropout, lstm.hidden_size, lstm.epochs, lstm.patience) == (0.5, 768, 30, 30)
+    assert (gru.dropout, gru.learning_rate, gru.hidden_size) == (0.5, 0.001, 512)
+    assert all(c.shift and c.carry and c.cut == studies.CUT for c in configs)
+
+
+def test_short_runs_read_nothing_of_the_last_tenth(tiny):
+    assert {(c.cut, c.characters) for c in studies.short_runs(tiny)} == {(studies.TUNING_CUT, studies.CUT)}
+    assert sum(c.cell == "lstm" for c in studies.short_runs(tiny)) <= 8
+
+
+def test_the_arms_are_nothing_dropout_alone_the_rest_and_all(monkeypatch, tiny):
+    tried = [
+        make_record(cell, seed, dropout=share, shift=share)
+        for cell, share, seed in product(STUDIED_CELLS, (0.1, 0.5), range(10, 13))
+    ]
+    monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", tried))
+    configs = studies.arms(tiny)
+    assert len(configs) == 3 * 4 * 5
+    by_arm = {(c.dropout, c.schedule, c.weight_decay > 0, c.clip > 0) for c in configs}
+    assert by_arm == {
+        (share, *rest) for share in (0, 0.1) for rest in (("constant", False, False), ("cosine", True, True))
+    }
+    assert not {c.seed for c in configs} & {r["seed"] for r in tried}
 
 
 def test_a_study_of_the_whole_text_is_not_made_for_another(tiny):
