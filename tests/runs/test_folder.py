@@ -1,14 +1,11 @@
 """The folder of a run: what is stored, and that nothing damaged is believed."""
 
-import builtins
-import errno
 import getpass
 import json
 import pickle
 import random
 import shutil
 import socket
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +13,7 @@ import pytest
 import torch
 from hostile import WRECKS, directory, flip, pipe, repack, rewrite, ruin
 from posix_only import posix
-from run_folders import FUZZ, begun_run, results, silent
+from run_folders import begun_run, results, silent
 
 import charlm.runs.__main__
 import charlm.runs.folder
@@ -164,23 +161,6 @@ def test_a_wrecked_run_is_damaged_in_one_line_and_no_other_is(copied, tmp_path, 
         load_weights(copied)
 
 
-@pytest.mark.parametrize("name", ["run.json", "best.safetensors", "colour.safetensors"])
-def test_a_file_that_may_not_be_read_is_not_called_damaged(copied, monkeypatch, name):
-    kept_measurement(copied, "colour", {}, lambda: {})
-    opened = builtins.open
-
-    def refuse(path, *arguments, **options):
-        if Path(path) == copied / name:
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return opened(path, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "open", refuse)
-    about = run_status(copied, deep=True)
-    assert about["status"] == ("finished" if name == "colour.safetensors" else "unreadable")
-    assert f"{name} cannot be read" in about["problem"]
-    assert "remove" not in about["problem"] and "delete" not in about["problem"]
-
-
 @pytest.mark.parametrize(
     "wreck",
     [
@@ -214,10 +194,8 @@ def test_whatever_happens_to_a_run_folder_is_told_in_one_line(
     trained, first_epoch, tiny, tiny_config, tmp_path, capsys, monkeypatch
 ):
     statuses = {"finished", "diverged", "unfinished", "damaged", "of another version"}  # and never unreadable
-    for i in range(FUZZ or 15):
-        seed = random.randrange(2**32) if FUZZ else i
+    for seed in range(15):
         rng = random.Random(seed)
-        start = time.monotonic()
         base = tmp_path / str(seed)
         folder = base / "runs" / first_epoch.name
         shutil.copytree(rng.choice([trained[0], first_epoch]), folder)
@@ -225,30 +203,24 @@ def test_whatever_happens_to_a_run_folder_is_told_in_one_line(
         monkeypatch.setattr(charlm.runs.__main__, "RUNS", folder.parent)
         done = ruin(folder, rng)
         before = _bytes(folder)
+        deep = [run_status(folder, deep) for deep in (False, True)]
+        assert {about["status"] for about in deep} <= statuses, done
+        assert charlm.runs.__main__.main(["list"]) == 0
+        assert charlm.runs.__main__.main(["verify", folder.name]) in (0, 1)
+        assert len(capsys.readouterr().out.splitlines()) == 2, done
+        assert generate.main(["--run", str(folder), "--length", "3"]) in (0, 2)
+        out, err = capsys.readouterr()
+        assert (out == "") == (len(err.splitlines()) == 1) and "\x1b" not in out + err, done
+        stored_records(folder.parent, say=silent)
+        assert _bytes(folder) == before, done
         try:
-            deep = [run_status(folder, deep) for deep in (False, True)]
-            assert {about["status"] for about in deep} <= statuses
-            assert charlm.runs.__main__.main(["list"]) == 0
-            assert charlm.runs.__main__.main(["verify", folder.name]) in (0, 1)
-            assert len(capsys.readouterr().out.splitlines()) == 2
-            assert generate.main(["--run", str(folder), "--length", "3"]) in (0, 2)
-            out, err = capsys.readouterr()
-            assert (out == "") == (len(err.splitlines()) == 1) and "\x1b" not in out + err
-            stored_records(folder.parent, say=silent)
-            assert _bytes(folder) == before
-            try:
-                train_sweep([tiny_config], tiny, folder.parent, say=silent)
-            except CharlmError:
-                assert _bytes(folder) == before
-            else:
-                altered = done.startswith("value") or deep[1]["status"] == "damaged"
-                assert altered or results(folder) == results(trained[0])
-            assert {p: p.read_bytes() for p in base.iterdir() if p.is_file()} == {base / "outside": b"of weeks"}
-            assert not FUZZ or time.monotonic() < start + 20
-        except BaseException:
-            print(f"seed {seed}: {done}")
-            raise
-        shutil.rmtree(base)
+            train_sweep([tiny_config], tiny, folder.parent, say=silent)
+        except CharlmError:
+            assert _bytes(folder) == before, done
+        else:
+            altered = done.startswith("value") or deep[1]["status"] == "damaged"
+            assert altered or results(folder) == results(trained[0]), done
+        assert {p: p.read_bytes() for p in base.iterdir() if p.is_file()} == {base / "outside": b"of weeks"}, done
 
 
 def _bytes(folder):
