@@ -112,6 +112,12 @@ def test_a_damaged_file_is_named_and_never_believed(copied, name, harm):
     assert run_status(copied, deep=True)["status"] == ("unfinished" if unfinished else "damaged")
 
 
+def test_sound_weights_that_are_not_those_of_the_run_are_not_believed(copied):
+    repack(copied / "best.safetensors", lambda tensors, _: tensors["head.bias"].add_(1))
+    with pytest.raises(Damaged, match=r"run\.json has another checksum"):
+        load_weights(copied)
+
+
 def test_the_state_of_another_run_is_not_gone_on_from(begun, tiny, tiny_config, tmp_path):
     other = Run.of(replace(tiny_config, seed=1), tiny, tmp_path)
     shutil.copytree(begun.folder, other.folder)
