@@ -6,7 +6,6 @@ from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -152,7 +151,8 @@ class Queue(AbstractContextManager):
                 if lock:
                     self.waiting.remove(run)
                     self.locks[run.name] = lock
-                    if data := self.load(run):
+                    data = self.load(run)
+                    if data:
                         return run, data
             if not wait:
                 break
@@ -166,7 +166,7 @@ class Queue(AbstractContextManager):
     def load(self, run: Run) -> bytes | None:
         """Its state to go on from; None where there is nothing to do any more."""
         try:
-            data = b"" if run.is_finished() else run.load()
+            data = run.load()
         except Damaged as e:
             self.fail(run, f"left out: {e}")
             return None
@@ -236,24 +236,26 @@ def _on_workers(queue: Queue, corpus: Corpus, client) -> Iterator[Epoch]:
     import dask
     from distributed import as_completed
 
-    running: dict[str, Run] = {}
+    running: dict[object, Run] = {}  # by their tasks
     tasks = as_completed(loop=client.loop)
-    numbers = count()
     at_once = len(client.nthreads()) + 1  # one more than workers: none idles during a save
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
 
     def submit(run: Run, data: bytes) -> None:
-        key = f"{run.name}-{next(numbers)}"
-        running[key] = run
-        tasks.add(client.submit(train_one_epoch, data, run.config, corpus, key=key, retries=1))
+        future = client.submit(train_one_epoch, data, run.config, corpus, pure=False, retries=1)
+        running[future] = run
+        tasks.add(future)
 
     while True:
-        while len(running) < at_once and (begun := queue.begin(wait=not running)):
+        while len(running) < at_once:
+            begun = queue.begin(wait=not running)
+            if begun is None:
+                break
             submit(*begun)
         if not running:
             return
         future = next(tasks)
-        run = running.pop(future.key)
+        run = running.pop(future)
         try:
             data = future.result()
         except (Exception, CancelledError) as e:  # whatever ends a task
