@@ -88,13 +88,6 @@ def test_a_corpus_without_both_kinds_of_chunk_is_too_short():
         core.split_chunks(4, Config())
 
 
-def test_targets_are_the_inputs_shifted_by_one():
-    ids = np.arange(100, dtype=np.uint8)
-    ((x, y),) = core.batches(ids, np.array([0, 2]), Config(chunk_length=10, device="cpu"))
-    assert x.T.tolist() == [list(range(10)), list(range(20, 30))]
-    assert torch.equal(y, x + 1)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # model and training
 
@@ -145,14 +138,6 @@ def test_best_weights_are_those_of_the_best_epoch(tiny, tiny_config):
     best = core.best_epoch(state.history)
     assert best is not None and best < len(state.history)
     assert all(torch.equal(state.best_weights[k], by_epoch[best][k]) for k in state.weights)
-
-
-def test_a_loss_that_is_no_number_is_reported_with_epoch_and_step(tiny, tiny_config):
-    state = core.initial_state(len(tiny.vocab), tiny_config)
-    broken = {k: torch.full_like(w, torch.nan) for k, w in state.weights.items()}
-    after = core.train_epoch(replace(state, weights=broken), tiny, tiny_config)
-    assert after.diverged == {"epoch": 1, "step": 1}
-    assert core.is_finished(after, tiny_config)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -157,11 +157,8 @@ def test_when_pip_cannot_the_error_gives_the_reason_and_a_way_out(data, toy, no_
     assert "ERROR: No matching distribution found for toy==1" in said
     assert f"{data / 'toy.txt'} is not there" in said and f"save {toy['url']}" in said
     assert not data.exists()
-
-
-def test_a_wrong_file_in_data_is_not_trusted(data, toy, no_pip):
     data.mkdir()
-    (data / "toy.txt").write_text(TOY[:5])
+    (data / "toy.txt").write_text(TOY[:5])  # which is not trusted
     assert f"{data / 'toy.txt'} is another text" in message("toy")
 
 

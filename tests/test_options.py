@@ -150,20 +150,6 @@ def test_streams_run_through_the_text_side_by_side():
     assert core.chunk_order(np.arange(11), 1, config).reshape(-1, 3).tolist() == [[0, 3, 6], [1, 4, 7], [2, 5, 8]]
 
 
-def test_a_window_goes_on_with_the_state_of_the_one_before(tiny, tiny_config):
-    """Without a step of the optimizer, windows of 10 that go on give the losses of windows of 30."""
-    config = replace(tiny_config, split="sequential", chunk_length=30, batch_size=1, dropout=0.0)
-    model = CharModel(len(tiny.vocab), config)
-    ((inputs, targets),) = core.batches(tiny.ids, np.array([0]), config)
-    whole, _ = core.batch_loss(model, inputs, targets, config)
-    parts, state = [], None
-    for first in (0, 10, 20):
-        some = slice(first, first + 10)
-        loss, state = core.batch_loss(model, inputs[some], targets[some], config, state)
-        parts.append(loss.item())
-    assert np.mean(parts) == pytest.approx(whole.item(), abs=1e-6)
-
-
 def test_carrying_lowers_the_training_loss_of_short_windows(tiny, tiny_config):
     plain = replace(tiny_config, split="sequential", chunk_length=3, batch_size=8)
     a, b = (trained(tiny, config, 2)[-1] for config in (plain, replace(plain, carry=True)))
