@@ -141,8 +141,6 @@ class Config:
         choices |= {"device": ("auto", *DEVICES), "precision": ("auto", *PRECISIONS)}
         for f in fields(self):
             value = getattr(self, f.name)
-            if type(value) is int and abs(value) >= 2**64:
-                raise CharlmError(f"{f.name}: needs a smaller number, of 64 bits at most")
             kinds = get_args(f.type) or (f.type,)
             if type(value) not in kinds and not (f.type is float and type(value) is int):
                 needs = " or ".join(kind.__name__ for kind in kinds)
@@ -165,7 +163,6 @@ class Config:
 # ---------------------------------------------------------------------------------------------------------------------
 # Data: consecutive chunks, some of them kept for validation
 
-# What a seed is used for; each has random numbers of its own.
 SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM, DROPOUT_STREAM, SHIFT_STREAM, FORGET_STREAM = range(6)
 
 
@@ -221,8 +218,7 @@ def chunk_order(train: np.ndarray, epoch: int, config: Config) -> np.ndarray:
 
 
 def window_shift(epoch: int, config: Config) -> int:
-    """How many characters after its chunk's beginning each training window of an epoch begins: 0, or with `shift` less
-    than a chunk."""
+    """How many characters after its chunk each window of an epoch begins: 0, or with `shift` less than a chunk."""
     largest = config.chunk_length if config.shift else 1
     return int(np.random.default_rng([config.seed, SHIFT_STREAM, epoch]).integers(largest))
 
@@ -337,8 +333,7 @@ def arithmetic(config: Config):
 def batch_loss(
     model: CharModel, inputs: Tensor, targets: Tensor, config: Config, state: Memory = None
 ) -> tuple[Tensor, Memory]:
-    """Mean cross-entropy over all characters of a batch, in nats per character, computed in float32; and the state of
-    the recurrent layers after it."""
+    """Mean cross-entropy over all characters of a batch, computed in float32, and the layers' state after it."""
     # One autocast a batch: within one, the cast weights are cached, and an optimizer's step would go unseen.
     with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bfloat16"):
         logits, state = model(inputs, state)  # (time, batch, vocabulary)
@@ -346,8 +341,7 @@ def batch_loss(
 
 
 def evaluate(model: CharModel, ids: np.ndarray, chunks: np.ndarray, config: Config) -> float:
-    """Loss on the chunks, each from a zero state, without dropout: the mean of the batch means (the study's way: a
-    short last batch counts like a full one)."""
+    """Loss on the chunks, each from a zero state, without dropout; a short last batch counts in full: the study's way."""
     losses = []
     model.eval()
     with torch.no_grad():
@@ -366,8 +360,7 @@ def learning_rate(step: int, steps: int, config: Config) -> float:
 
 
 def resumed_optimizer(model: CharModel, state: State, config: Config) -> torch.optim.Optimizer:
-    """Adam as the epoch before left it."""
-    # Without decay AdamW is Adam, to the bit.
+    """Adam as the epoch before left it: AdamW, which without decay is Adam to the bit."""
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=config.device != "mps"
     )

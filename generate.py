@@ -19,8 +19,8 @@ MOST_CHARACTERS = 10_000_000  # in all texts together, each of which takes 150 b
 say = partial(complain, "generate.py")
 
 
-@command("generate.py")
-def main(arguments: Sequence[str] | None = None) -> int:
+def _parsed(arguments: Sequence[str] | None) -> Namespace:
+    """What was typed."""
     parser = Parser(
         prog="generate.py",
         description="Text from a trained run. With no options: the run with the lowest validation loss, prompts A, a, "
@@ -74,9 +74,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="a list of objects instead of plain text")
     options = parser.parse_args(arguments)
+    options.temperature = options.temperature or [0.5]
+    return options
+
+
+@command("generate.py")
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parsed(arguments)
     from charlm_core import CharlmError  # torch: imported after the options have been read, so that --help is quick
 
-    options.temperature = options.temperature or [0.5]
     try:
         texts = generate(options)
     except CharlmError as e:
@@ -158,18 +164,22 @@ def model(given: str | None) -> tuple[str, tuple]:
         try:
             folder = find_run(given, RUNS)
         except CharlmError:
-            if found := from_page(given):
-                return found
-            raise
-        if where := read_run(folder)["diverged"]:
+            found = from_page(given)
+            if found is None:
+                raise
+            return found
+        where = read_run(folder)["diverged"]
+        if where:
             raise CharlmError(
                 f"the run {folder.name} diverged in epoch {where['epoch']}, its loss was no finite number any more: choose"
                 " another, or train it again with a lower learning rate"
             )
         return folder.name, load_weights(folder)
     records = stored_records(RUNS, say)
-    if not records and (found := from_page(None)):
-        return found
+    if not records:
+        found = from_page(None)
+        if found:
+            return found
     while True:
         name = best_record(records)["run_id"]
         try:

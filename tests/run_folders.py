@@ -1,7 +1,6 @@
 """What tests of runs share."""
 
 import json
-import os
 
 import torch
 
@@ -17,10 +16,6 @@ def silent(line):
 def results(folder):
     """What two equal runs must share to the bit."""
     return [(folder / f"{name}.safetensors").read_bytes() for name in ("best", "last")] + [read_run(folder)["history"]]
-
-
-# CHARLM_FUZZ=2000 ruins that many folders, and not always the same.
-FUZZ = int(os.environ.get("CHARLM_FUZZ", 0))
 
 
 def begun_run(config, corpus, runs):

@@ -1,11 +1,9 @@
-"""Command lines as somebody hurried or unkind would type them. CHARLM_FUZZ=2000 tries 500 of them, and not always the same."""
+"""Command lines as somebody hurried or unkind would type them."""
 
 import random
 import shutil
-import time
 
 import pytest
-from run_folders import FUZZ
 
 import charlm.corpus
 import charlm.report.make
@@ -64,8 +62,7 @@ def test_whatever_is_typed_no_command_fails_in_more_than_a_line_or_changes_a_fil
     names, everything = around
     main, options = COMMANDS[name]
     before = everything()
-    for i in range(FUZZ // 16 or 8):
-        seed = random.randrange(2**32) if FUZZ else i
+    for seed in range(8):
         rng = random.Random(seed)
         words = []
         for _ in range(rng.choice([0, 1, 2, 2, 3])):
@@ -74,17 +71,9 @@ def test_whatever_is_typed_no_command_fails_in_more_than_a_line_or_changes_a_fil
         words = [str(names.get(word, word)) for word in words]
         if len(words) > 1 and words[0].startswith("--") and rng.random() < 0.5:
             words[:2] = [f"{words[0]}={words[1]}"]
-        start = time.monotonic()
-        try:
-            assert main(words) in (0, 1, 2)
-            out, err = capsys.readouterr()
-            assert len(err.splitlines()) <= 1 and "\x1b" not in out + err
-            after = everything()
-            if "remove" in words and not (charlm.runs.folder.RUNS / names["{run}"]).exists():
-                shutil.copytree(names["{folder}"], charlm.runs.folder.RUNS / names["{run}"])
-                after = everything()
-            assert after == before
-            assert not FUZZ or time.monotonic() < start + 20
-        except BaseException:
-            print(f"seed {seed}: {words}")
-            raise
+        assert main(words) in (0, 1, 2), words
+        out, err = capsys.readouterr()
+        assert len(err.splitlines()) <= 1 and "\x1b" not in out + err, words
+        if "remove" in words and not (charlm.runs.folder.RUNS / names["{run}"]).exists():
+            shutil.copytree(names["{folder}"], charlm.runs.folder.RUNS / names["{run}"])
+        assert everything() == before, words

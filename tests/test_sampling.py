@@ -82,7 +82,8 @@ def test_top_k_of_one_is_greedy_and_a_row_is_drawn_as_it_is_alone(trained):
 def test_drawing_inverts_the_cumulative_distribution():
     p = np.array([[0.25, 0.0, 0.5, 0.25]]).repeat(6, axis=0)
     u = np.array([0.0, 0.2499, 0.25, 0.7499, 0.75, np.nextafter(1, 0)])
-    assert sampling.draw(p, u).tolist() == [0, 0, 2, 2, 3, 3]
+    for total in (1, 3):
+        assert sampling.draw(total * p, u).tolist() == [0, 0, 2, 2, 3, 3]
 
 
 def test_a_character_of_probability_zero_is_never_drawn():
@@ -203,12 +204,6 @@ def test_weights_that_are_called_otherwise_write_no_text(tiny, tiny_config):
     renamed = {name.replace("rnn.", "rnn.inside."): w for name, w in weights.items()}
     with pytest.raises(CharlmError, match=r"called like torch\.nn\.RNN's: no 'rnn\.weight_ih_l0'"):
         Stepper(renamed, replace(tiny_config, embedding=2))
-
-
-def test_a_sample_is_its_prompt_and_length_characters_more(trained):
-    texts = sampling.sample(*load_weights(trained[0]), ["B", "Clara"], 40, 0.7)
-    assert [t.startswith(p) for t, p in zip(texts, ["B", "Clara"], strict=True)] == [True, True]
-    assert [len(t) for t in texts] == [41, 45]
 
 
 @pytest.mark.parametrize(

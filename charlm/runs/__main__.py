@@ -59,8 +59,8 @@ def read_sweep(path: Path) -> tuple[str, list[Config]]:
     return corpus, [Config(**dict(zip(lists, values, strict=True))) for values in product(*lists.values())]
 
 
-@command("charlm.runs", kept="every finished epoch is kept, the same command goes on from there")
-def main(arguments: Sequence[str] | None = None) -> int:
+def _parsed(arguments: Sequence[str] | None) -> Namespace:
+    """What was typed."""
     parser = Parser(
         prog="python -m charlm.runs",
         description="Look after trained runs, and train more. They are in runs/, or where CHARLM_RUNS says.",
@@ -89,7 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     it.add_argument("names", nargs="*", metavar="RUN", help="default: all")
     it = subcommand("remove", "delete runs for good")
     it.add_argument("names", nargs="+", metavar="RUN")
-    given = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+@command("charlm.runs", kept="every finished epoch is kept, the same command goes on from there")
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = _parsed(arguments)
     try:
         match given.command:
             case "list":

@@ -1,6 +1,5 @@
 """What a folder of runs holds: which runs, how far each came, and what is damaged or strange in it."""
 
-import errno
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -81,10 +80,8 @@ def remove_run(folder: Path) -> None:
                 (folder / name).unlink()
             with suppress(PermissionError):  # Windows keeps what is open, and deletes it itself when the lock is let go
                 (folder / "lock").unlink()
-        # Whoever waited for the lock finds its file gone and makes a new one; then the folder is theirs, and stays.
         folder.rmdir()
     except Timeout:
         raise CharlmError(f"{folder.name} is being trained by another process; stop that first") from None
     except OSError as e:
-        if e.errno != errno.ENOTEMPTY:
-            raise CharlmError(f"cannot remove {folder}: {e.strerror}") from e
+        raise CharlmError(f"cannot remove {folder}: {e.strerror}") from e

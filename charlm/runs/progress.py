@@ -1,12 +1,16 @@
-"""How far a sweep has come, and how long it takes at most: bars in a terminal and in JupyterLab, plain lines in a pipe and in
-papermill's log."""
+"""How far a sweep has come, and how long it takes at most: in a terminal and in JupyterLab a line a run that changes in its
+place, in a pipe and in papermill's log a line an epoch.
+"""
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from statistics import mean
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 import charlm_core as core
 from charlm.command import Say
@@ -23,7 +27,6 @@ class Course:
     seconds: float  # of an epoch, as timed before; as measured once there was one
     epoch: int = 0  # the last that is finished
     begun: bool = False  # by this process
-    best: int = 0  # epoch
     losses: str = ""
     end: str = ""  # why it is over
 
@@ -35,21 +38,22 @@ class Course:
     def end_epoch(self, state: State, made: Sequence[dict]) -> None:
         self.epoch = len(state.history)
         self.seconds = mean(m["seconds"] for m in made)
-        self.best = core.best_epoch(state.history) or 0
+        best = core.best_epoch(state.history) or 0
         if state.history:
             row = state.history[-1]
             self.losses = f"training {row['train_loss']:.4f}, validation {row['val_loss']:.4f}"
         if state.diverged:
             step = state.diverged["step"]
+            where = f"step {step}" if step else "validation"
             self.end = (
-                f"DIVERGED in epoch {state.diverged['epoch']}, {f'step {step}' if step else 'validation'}: the loss is not"
-                f" a finite number any more; try a lower learning rate than {self.config.learning_rate:g}"
+                f"DIVERGED in epoch {state.diverged['epoch']}, {where}: the loss is not a finite number any more; try a lower"
+                f" learning rate than {self.config.learning_rate:g}"
             )
         elif core.is_finished(state, self.config):
             why = f"the limit of {counted(self.config.epochs, 'epoch')}"
-            if self.epoch >= self.best + self.config.patience:
+            if self.epoch >= best + self.config.patience:
                 why = f"{counted(self.config.patience, 'epoch')} without a better validation loss"
-            self.end = f"epoch {self.epoch}, {self.losses}, done: {why}; best epoch {self.best}"
+            self.end = f"epoch {self.epoch}, {self.losses}, done: {why}; best epoch {best}"
 
     @property
     def text(self) -> str:
@@ -76,12 +80,10 @@ def duration(seconds: float) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 # how it is shown
 
-BAR = 12  # characters
-
 
 @dataclass
 class Progress(AbstractContextManager):
-    """Plain lines, one an epoch."""
+    """A line an epoch."""
 
     courses: dict[str, Course]  # by the names of the runs
     workers: int
@@ -103,43 +105,25 @@ class Progress(AbstractContextManager):
 
     def show(self, course: Course) -> None:
         """Called whenever a run has come on."""
-        self.say(self.line(course))
+        self.say(f"[{self.over()}/{len(self.courses)}] {course.name}: {course.text}")
 
     def over(self) -> int:
         return sum(bool(course.end) for course in self.courses.values())
 
-    def line(self, course: Course) -> str:
-        return f"[{self.over()}/{len(self.courses)}] {course.name}: {course.text}"
-
-    def bars(self, shown: Sequence[Course], full: str = "█", empty: str = "░") -> str:
+    def lines(self, courses: Iterable[Course]) -> str:
         """A line for each of these runs, and one for all."""
-        names = short_names(self.courses)
-        width = max(map(len, names.values()))
-        lines = []
-        for course in shown:
-            n = BAR if course.end else BAR * course.epoch // course.config.epochs
-            lines.append(f"{names[course.name]:{width}}  {(full * n).ljust(BAR, empty)}  {course.text}")
+        lines = [f"{course.name}: {course.text}" for course in courses]
         if self.over() < len(self.courses) > 1:
             lines.append(f"{self.over()} of {len(self.courses)} runs, {time_left(self.courses.values(), self.workers)}")
         return "\n".join(lines)
 
 
-class TerminalBars(Progress):
-    """The runs at work have bars, below the lines of those that are over."""
+class InTerminal(Progress):
+    """The runs at work, below the lines of those that are over."""
 
-    def __enter__(self) -> "TerminalBars":
-        from rich.console import Console
-        from rich.live import Live
-        from rich.text import Text
-
+    def __enter__(self) -> "InTerminal":
         console = Console(file=getattr(sys, self.say.stream))  # type: ignore[attr-defined]
-        marks = "#-" if console.options.ascii_only else "█░"
-
-        def now() -> Text:
-            at_work = [c for c in self.courses.values() if c.begun and not c.end]
-            return Text(self.bars(at_work, *marks), no_wrap=True, overflow="crop")
-
-        self.live = Live(console=console, get_renderable=now, refresh_per_second=2, transient=True)
+        self.live = Live(console=console, get_renderable=self.content, refresh_per_second=2, transient=True)
         self.live.start()
         return self
 
@@ -148,14 +132,18 @@ class TerminalBars(Progress):
 
     def show(self, course: Course) -> None:
         if course.end:
-            self.say(self.line(course))
+            super().show(course)
         self.live.refresh()
 
+    def content(self) -> Text:
+        at_work = [course for course in self.courses.values() if course.begun and not course.end]
+        return Text(self.lines(at_work), no_wrap=True, overflow="crop")
 
-class LabBars(Progress):
-    """One output, in which each run has a line that changes."""
 
-    def __enter__(self) -> "LabBars":
+class InLab(Progress):
+    """One output with a line for each run."""
+
+    def __enter__(self) -> "InLab":
         from IPython.display import display
 
         self.handle = display(self.content(), raw=True, display_id=True)
@@ -165,14 +153,7 @@ class LabBars(Progress):
         self.handle.update(self.content(), raw=True)
 
     def content(self) -> dict[str, str]:
-        return {"text/plain": self.bars([*self.courses.values()])}
-
-
-def short_names(names: Iterable[str]) -> dict[str, str]:
-    """Names of runs without their hashes, as far as that leaves them different."""
-    short = {name: name.rpartition("-")[0] for name in names}
-    times = Counter(short.values())
-    return {name: s if times[s] == 1 else name for name, s in short.items()}
+        return {"text/plain": self.lines(self.courses.values())}
 
 
 def in_lab() -> bool:
@@ -191,7 +172,7 @@ def progress_display(courses: dict[str, Course], workers: int, say: Callable[[st
     kind = Progress
     if isinstance(say, Say):
         if in_lab():
-            kind = LabBars
+            kind = InLab
         elif say.is_terminal():
-            kind = TerminalBars
+            kind = InTerminal
     return kind(courses, workers, say)

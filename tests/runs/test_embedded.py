@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import zlib
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import pytest
 import torch
 
 from charlm.files import Damaged
-from charlm.runs.embedded import MOST_READ, data_block, float16_weights, packed_weights, read_page
+from charlm.runs.embedded import data_block, float16_weights, packed_weights, read_page
 from charlm_core import CharlmError, initial_weights
 
 VOCAB = "\n <abc"
@@ -94,27 +93,15 @@ def test_wherever_a_bit_is_flipped_nothing_is_believed(content, tmp_path, where)
         read_page(path)
 
 
-def test_a_page_from_before_there_was_a_checksum_is_refused_in_one_line(content, tmp_path):
-    block = re.sub(' data-crc32="[0-9]+"', "", data_block(content))
-    with pytest.raises(CharlmError, match=r"checksum does not fit.*take it from the repository again") as refused:
-        read_page(of_block(block, tmp_path))
-    assert "\n" not in str(refused.value)
-
-
 HOSTILE = {
     "infinite": infinite,
     "one too few": lambda c: with_weights(c["models"]["lstm"], values_of(c["models"]["lstm"])[:-1]),
     "no base64": lambda c: c["models"]["lstm"].update(weights="é" * 40),
-    "larger": lambda c: c["models"]["lstm"]["config"].update(hidden_size=16384, layers=100),
     "an unknown cell": lambda c: c["models"]["lstm"]["config"].update(cell="os.system"),
-    "an unknown field": lambda c: c["models"]["lstm"]["config"].update(colour="red"),
     "a list for a configuration": lambda c: c["models"]["lstm"].update(config=[]),
-    "a name of many lines": lambda c: c["models"]["lstm"].update(run="x" * 1000),
     "a loss that is no number": lambda c: c["models"]["lstm"].update(val_loss=float("nan")),
-    "many models": lambda c: c.update(models={str(i): c["models"]["lstm"] for i in range(17)}),
     "vocabulary out of order": lambda c: c.update(vocab="ba\n <c"),
     "vocabulary that is no text": lambda c: c.update(vocab="\n <ab\ud800"),
-    "vocabulary of another model": lambda c: c.update(vocab=VOCAB + "d"),
 }
 
 
@@ -134,17 +121,10 @@ def test_json_that_is_none_of_ours_is_refused(inside, tmp_path):
         read_page(path)
 
 
-def test_bytes_that_are_no_text_a_page_beyond_all_measure_and_a_folder_are_refused(tmp_path):
-    path = tmp_path / "page.html"
-    path.write_bytes(b"\xff\xfe")
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    (tmp_path / "page.html").write_bytes(b"\xff\xfe")
     with pytest.raises(Damaged):
-        read_page(path)
-    with open(path, "wb") as file:
-        file.truncate(MOST_READ + 1)
-    with pytest.raises(CharlmError, match="make sense"):
-        read_page(path)
-    with pytest.raises(Damaged, match="a folder"):
-        read_page(tmp_path)
+        read_page(tmp_path / "page.html")
 
 
 def test_a_weight_too_large_for_float16_is_refused():

@@ -1,22 +1,19 @@
 """The folder of a run: what is stored, and that nothing damaged is believed."""
 
-import builtins
-import errno
 import getpass
 import json
 import pickle
 import random
 import shutil
 import socket
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from hostile import WRECKS, directory, flip, loop, pipe, repack, rewrite, ruin
+from hostile import WRECKS, directory, flip, pipe, repack, rewrite, ruin
 from posix_only import posix
-from run_folders import FUZZ, begun_run, results, silent
+from run_folders import begun_run, results, silent
 
 import charlm.runs.__main__
 import charlm.runs.folder
@@ -25,8 +22,7 @@ import charlm_core as core
 import generate
 from charlm.files import Damaged
 from charlm.runs.files import STATE
-from charlm.runs.folder import Run, best_record, kept_measurement, load_weights, run_folders, run_record, stored_records
-from charlm.runs.form import unpack_state
+from charlm.runs.folder import Run, kept_measurement, load_weights, run_folders, run_record, stored_records
 from charlm.runs.inventory import run_status
 from charlm.runs.sweep import train_sweep
 from charlm_core import CharlmError, CharModel
@@ -72,20 +68,6 @@ def test_what_a_process_left_that_was_killed_after_the_results_is_tidied(copied,
     assert {p.name for p in copied.iterdir()} - {"lock"} == {"best.safetensors", "last.safetensors", "run.json"}
 
 
-def test_the_best_run_has_the_lowest_validation_loss(copied, trained, tiny, tiny_config, tmp_path):
-    (worse,) = train_sweep([replace(tiny_config, epochs=1)], tiny, tmp_path, say=silent)
-    assert worse["val_loss_best"] > trained[1]["val_loss_best"]
-    assert best_record(stored_records(tmp_path)) == trained[1]
-
-
-def test_a_diverged_run_is_finished_and_says_where(tiny, tiny_config, tmp_path):
-    said: list[str] = []
-    config = replace(tiny_config, cell="rnn", learning_rate=1e38)
-    (record,) = train_sweep([config], tiny, tmp_path, say=said.append)
-    assert record["status"] == "diverged" and record["diverged"]["epoch"] >= 1
-    assert "DIVERGED" in said[-1] and "learning rate" in said[-1]
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # damage
 
@@ -124,13 +106,10 @@ def test_a_damaged_file_is_named_and_never_believed(copied, name, harm):
     assert run_status(copied, deep=True)["status"] == ("unfinished" if unfinished else "damaged")
 
 
-@pytest.mark.parametrize("where", [0, 100, -5])
-def test_a_flipped_bit_anywhere_in_a_state_is_found(tiny, tiny_config, tmp_path, where):
-    run = Run.of(tiny_config, tiny, tmp_path)
-    data = bytearray(run.load())
-    data[where] ^= 1
-    with pytest.raises(CharlmError, match="it"):
-        unpack_state(bytes(data), "it", run.identity)
+def test_sound_weights_that_are_not_those_of_the_run_are_not_believed(copied):
+    repack(copied / "best.safetensors", lambda tensors, _: tensors["head.bias"].add_(1))
+    with pytest.raises(Damaged, match=r"run\.json has another checksum"):
+        load_weights(copied)
 
 
 def test_the_state_of_another_run_is_not_gone_on_from(begun, tiny, tiny_config, tmp_path):
@@ -138,13 +117,6 @@ def test_the_state_of_another_run_is_not_gone_on_from(begun, tiny, tiny_config, 
     shutil.copytree(begun.folder, other.folder)
     with pytest.raises(CharlmError, match="is of another run"):
         train_sweep([other.config], tiny, tmp_path, say=silent)
-
-
-def test_a_run_whose_results_were_deleted_is_trained_again(copied, trained, tiny, tiny_config, tmp_path):
-    (copied / "run.json").unlink()
-    flip(copied / "best.safetensors")
-    train_sweep([tiny_config], tiny, tmp_path, say=silent)
-    assert results(copied) == results(trained[0])
 
 
 def test_a_folder_under_another_runs_name_is_not_taken_for_it(copied):
@@ -189,29 +161,6 @@ def test_a_wrecked_run_is_damaged_in_one_line_and_no_other_is(copied, tmp_path, 
         load_weights(copied)
 
 
-@pytest.mark.parametrize("name", ["run.json", "best.safetensors", "colour.safetensors"])
-def test_a_file_that_may_not_be_read_is_not_called_damaged(copied, monkeypatch, name):
-    kept_measurement(copied, "colour", {}, lambda: {})
-    opened = builtins.open
-
-    def refuse(path, *arguments, **options):
-        if Path(path) == copied / name:
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return opened(path, *arguments, **options)
-
-    monkeypatch.setattr(builtins, "open", refuse)
-    about = run_status(copied, deep=True)
-    assert about["status"] == ("finished" if name == "colour.safetensors" else "unreadable")
-    assert f"{name} cannot be read" in about["problem"]
-    assert "remove" not in about["problem"] and "delete" not in about["problem"]
-
-
-def test_a_file_or_a_loop_where_a_run_should_be_is_damaged(tmp_path):
-    (tmp_path / "file").touch()
-    loop(tmp_path / "loop")
-    assert [run_status(tmp_path / name)["status"] for name in ("file", "loop")] == ["damaged"] * 2
-
-
 @pytest.mark.parametrize(
     "wreck",
     [
@@ -219,9 +168,6 @@ def test_a_file_or_a_loop_where_a_run_should_be_is_damaged(tmp_path):
         directory,
         pytest.param(pipe, marks=posix),
         lambda path: repack(path, lambda _, about: about.pop("history")),
-        lambda path: repack(path, lambda tensors, _: tensors.pop("weights/head.bias")),
-        lambda path: repack(path, lambda tensors, _: tensors.update({"other/x": torch.zeros(1)})),
-        lambda path: repack(path, lambda tensors, _: tensors.update({"moments/head.bias/step": torch.zeros(3)})),
     ],
 )
 def test_a_state_that_is_damaged_or_of_another_form_is_not_gone_on_from(begun, wreck):
@@ -238,34 +184,18 @@ def test_a_sound_run_of_another_version_is_told_from_a_damaged_one(copied, tmp_p
     assert stored_records(tmp_path, say=silent) == []
 
 
-def test_a_field_that_is_gone_is_read_at_the_value_that_changed_nothing(copied, trained):
-    rewrite(copied, lambda about: about["config"].update(average=0.0))
-    assert run_record(copied)["val_loss"] == trained[1]["val_loss"]
-    load_weights(copied)
-    rewrite(copied, lambda about: about["config"].update(average=0.5))
-    with pytest.raises(CharlmError, match=r"another version.*average"):
-        run_record(copied)
-
-
 def test_a_run_whose_model_was_changed_since_is_of_another_version(copied, monkeypatch):
     monkeypatch.setattr(charlm.runs.form, "training_code_hash", lambda cell: "changed")
     monkeypatch.setitem(core.CELLS, "lstm", core.CELLS["gru"])
     assert run_status(copied, deep=True)["status"] == "of another version"
 
 
-def test_a_record_with_more_in_it_than_is_read_is_sound(copied, trained):
-    rewrite(copied, lambda about: about.update(note="by hand"))
-    assert run_record(copied) == trained[1]
-
-
 def test_whatever_happens_to_a_run_folder_is_told_in_one_line(
     trained, first_epoch, tiny, tiny_config, tmp_path, capsys, monkeypatch
 ):
     statuses = {"finished", "diverged", "unfinished", "damaged", "of another version"}  # and never unreadable
-    for i in range(FUZZ or 15):
-        seed = random.randrange(2**32) if FUZZ else i
+    for seed in range(15):
         rng = random.Random(seed)
-        start = time.monotonic()
         base = tmp_path / str(seed)
         folder = base / "runs" / first_epoch.name
         shutil.copytree(rng.choice([trained[0], first_epoch]), folder)
@@ -273,30 +203,24 @@ def test_whatever_happens_to_a_run_folder_is_told_in_one_line(
         monkeypatch.setattr(charlm.runs.__main__, "RUNS", folder.parent)
         done = ruin(folder, rng)
         before = _bytes(folder)
+        deep = [run_status(folder, deep) for deep in (False, True)]
+        assert {about["status"] for about in deep} <= statuses, done
+        assert charlm.runs.__main__.main(["list"]) == 0
+        assert charlm.runs.__main__.main(["verify", folder.name]) in (0, 1)
+        assert len(capsys.readouterr().out.splitlines()) == 2, done
+        assert generate.main(["--run", str(folder), "--length", "3"]) in (0, 2)
+        out, err = capsys.readouterr()
+        assert (out == "") == (len(err.splitlines()) == 1) and "\x1b" not in out + err, done
+        stored_records(folder.parent, say=silent)
+        assert _bytes(folder) == before, done
         try:
-            deep = [run_status(folder, deep) for deep in (False, True)]
-            assert {about["status"] for about in deep} <= statuses
-            assert charlm.runs.__main__.main(["list"]) == 0
-            assert charlm.runs.__main__.main(["verify", folder.name]) in (0, 1)
-            assert len(capsys.readouterr().out.splitlines()) == 2
-            assert generate.main(["--run", str(folder), "--length", "3"]) in (0, 2)
-            out, err = capsys.readouterr()
-            assert (out == "") == (len(err.splitlines()) == 1) and "\x1b" not in out + err
-            stored_records(folder.parent, say=silent)
-            assert _bytes(folder) == before
-            try:
-                train_sweep([tiny_config], tiny, folder.parent, say=silent)
-            except CharlmError:
-                assert _bytes(folder) == before
-            else:
-                assert deep[1]["status"] in ("finished", "diverged", "unfinished")
-                assert results(folder) == results(trained[0]) or done.startswith(("value", "tensor"))
-            assert {p: p.read_bytes() for p in base.iterdir() if p.is_file()} == {base / "outside": b"of weeks"}
-            assert not FUZZ or time.monotonic() < start + 20
-        except BaseException:
-            print(f"seed {seed}: {done}")
-            raise
-        shutil.rmtree(base)
+            train_sweep([tiny_config], tiny, folder.parent, say=silent)
+        except CharlmError:
+            assert _bytes(folder) == before, done
+        else:
+            altered = done.startswith("value") or deep[1]["status"] == "damaged"
+            assert altered or results(folder) == results(trained[0]), done
+        assert {p: p.read_bytes() for p in base.iterdir() if p.is_file()} == {base / "outside": b"of weeks"}, done
 
 
 def _bytes(folder):

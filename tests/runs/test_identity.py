@@ -83,6 +83,14 @@ def test_the_source_of_today_is_known_to_give_the_same_bits():
     assert charlm.runs.identity.training_source_hash() in charlm.runs.identity.SAME_BITS, WHY
 
 
+@pytest.mark.parametrize("part", [*TRAINING, "WARM_UP", "SHIFT_STREAM", "stored_moments", "state_to_go_on_from"])
+def test_every_part_of_the_training_is_in_its_source(part, monkeypatch):
+    today = charlm.runs.identity.training_source_hash()
+    other = 200 if part.isupper() else yardstick.CharModel
+    monkeypatch.setattr(core, part, other)
+    assert charlm.runs.identity.training_source_hash() != today
+
+
 @pytest.mark.parametrize(
     "cell, precision, split",
     [*product(core.CELLS, core.PRECISIONS, ["shuffled"]), ("lstm", "float32", "sequential")],

@@ -8,10 +8,9 @@ from types import SimpleNamespace
 import IPython
 import IPython.display
 import pytest
-from run_folders import silent
 
 from charlm.command import Say
-from charlm.runs.progress import Course, in_lab, progress_display, short_names, time_left
+from charlm.runs.progress import Course, in_lab, progress_display, time_left
 from charlm.runs.sweep import train_sweep
 from charlm_core import Config, State
 
@@ -51,7 +50,6 @@ def course(config: Config, val_losses: list[float], diverged: dict | None = None
 def test_a_stop_names_its_cause(val_losses, diverged, end):
     it = course(Config(epochs=5, patience=2), val_losses, diverged)
     assert it.end == it.text and end in it.text and it.seconds_left == 0
-    assert it.text in progress_display({"a-run": it}, 1, silent).bars([it])
 
 
 def test_a_run_that_goes_on_says_how_far_it_is_and_how_long_it_takes_at_most():
@@ -59,51 +57,38 @@ def test_a_run_that_goes_on_says_how_far_it_is_and_how_long_it_takes_at_most():
     assert it.text == "epoch 2 of 50, at most 48 minutes left, training 1.0000, validation 1.9000"
 
 
-def test_names_are_short_as_far_as_they_stay_different():
-    names = ["rnn-2-seed0-ab", "rnn-2-seed0-cd", "gru-2-seed0-ef"]
-    assert [*short_names(names).values()] == [*names[:2], "gru-2-seed0"]
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # where it is shown
 
 
-class Terminal(io.TextIOWrapper):
-    def __init__(self, encoding):
-        self.bytes = io.BytesIO()
-        super().__init__(self.bytes, encoding=encoding, write_through=True)
-
+class Terminal(io.StringIO):
     def isatty(self):
         return True
 
-    def shown(self):
-        return self.bytes.getvalue().decode(self.encoding)
+
+def shown_in(stream, monkeypatch, corpus, config, runs):
+    """What training of two runs shows there."""
+    monkeypatch.setattr(sys, "stderr", stream)
+    configs = [replace(config, epochs=2, seed=seed) for seed in (0, 1)]
+    train_sweep(configs, corpus, runs, workers=1, say=Say("stderr"))
+    return stream.getvalue()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_a_terminal_has_a_bar_for_each_run_and_one_for_all(tiny, tiny_config, tmp_path, monkeypatch, encoding):
+def test_in_a_terminal_a_line_changes_for_each_run_and_one_for_all(tiny, tiny_config, tmp_path, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "200")
-    terminal = Terminal(encoding)
-    monkeypatch.setattr(sys, "stderr", terminal)
-    configs = [replace(tiny_config, epochs=2, seed=seed) for seed in (0, 1)]
-    train_sweep(configs, tiny, tmp_path, workers=1, say=Say("stderr"))
-    shown = terminal.shown()
+    shown = shown_in(Terminal(), monkeypatch, tiny, tiny_config, tmp_path)
     assert "\x1b[2K" in shown  # a line is written over
     assert "0 of 2 runs, at most" in shown and "epoch 1 of 2, " in shown
     assert "done: the limit of 2 epochs; best epoch" in shown
 
 
-@pytest.mark.parametrize("term", ["dumb", None])
-def test_what_cannot_write_over_its_lines_gets_plain_ones(tiny, tiny_config, tmp_path, monkeypatch, term):
-    if term:
-        monkeypatch.setenv("TERM", term)
-    stream = Terminal("utf-8") if term else io.StringIO()
-    monkeypatch.setattr(sys, "stdout", stream)
-    train_sweep([replace(tiny_config, epochs=2)], tiny, tmp_path)
-    lines = (stream.shown() if term else stream.getvalue()).splitlines()
-    assert len(lines) == 3 and not any("\x1b" in line for line in lines)
-    assert lines[1].startswith("[0/1] lstm-16-lr0.01-seed0-") and lines[2].startswith("[1/1] ")
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_what_cannot_write_over_its_lines_gets_plain_ones(tiny, tiny_config, tmp_path, monkeypatch, stream):
+    monkeypatch.setenv("TERM", "dumb")
+    lines = shown_in(stream, monkeypatch, tiny, tiny_config, tmp_path).splitlines()
+    assert len(lines) == 5 and not any("\x1b" in line for line in lines)
+    assert lines[1].startswith("[0/2] lstm-16-lr0.01-seed0-") and lines[2].startswith("[1/2] ")
 
 
 @pytest.mark.parametrize("metadata, lab", [({"cellId": "a-cell"}, True), ({}, False)])
@@ -120,4 +105,4 @@ def test_in_the_lab_a_line_is_updated_and_papermill_gets_none(monkeypatch, capsy
         progress.tell_epoch("a-run", state, [{"seconds": 60}])
     assert in_lab() == lab and len(contents) == (1 if lab else 0)
     assert capsys.readouterr().out == ("" if lab else f"[0/1] a-run: {it.text}\n")
-    assert not lab or contents[0]["text/plain"].startswith(f"a  {'░' * 12}  epoch 1 of 50, at most 49 minutes left")
+    assert not lab or contents[0]["text/plain"].startswith("a-run: epoch 1 of 50, at most 49 minutes left")
