@@ -175,8 +175,7 @@ def claim_table(claims: list[dict]) -> Table | None:
         "The study's claims. Interval: for a number, where one more run falls; for a statement, of the mean. Level: of the interval. "
         "n: runs, prompts or texts."
     )
-    formats = {"level": "{:.4g}"}
-    return make_table("claims", rows, caption, formats=formats, groups="kind", row_ids="claim")
+    return make_table("claims", rows, caption, groups="kind", row_ids="claim")
 
 
 def _interval(interval: Sequence[float] | None, form: str) -> str | None:

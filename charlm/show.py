@@ -54,6 +54,11 @@ def preformatted(text: str) -> str:
     return f'<pre dir="auto" style="{style}">{html.escape(text)}</pre>'
 
 
+def _as_html(markdown: str) -> str:
+    """An author's Markdown as it is typed; entities in it, which stand for the characters of a text, are shown as these."""
+    return html.escape(html.unescape(markdown))
+
+
 def _one_line(markdown: str) -> str:
     return " ".join(markdown.split())
 
@@ -143,7 +148,7 @@ class Figure(Shown):
         source = _base64(self.svg.encode())
         page = (
             f'<figure><img style="max-width: 100%" src="data:image/svg+xml;base64,{source}" '
-            f'alt="{html.escape(self.alt)}"><figcaption>{html.escape(self.caption)}</figcaption></figure>'
+            f'alt="{html.escape(self.alt)}"><figcaption>{_as_html(self.caption)}</figcaption></figure>'
         )
         data = {
             "text/html": page,
@@ -184,9 +189,15 @@ class Table(Shown):
         cells = [list(map(show_value, row, forms)) for row in values]
         right = [_holds_numbers(column) for column in zip(*values, strict=True)] or [False] * len(columns)
         shown = pd.DataFrame(cells, columns=columns)
-        page = shown.to_html(index=False, border=0)
-        caption, note = html.escape(self.caption), html.escape(self.note)
-        data = {"text/html": f"<p>{caption}</p>{page}<p>{note}</p>", "text/plain": shown.to_string(index=False)}
+        words = [column for column, is_number in zip(columns, right, strict=True) if not is_number]
+        styled = shown.style.hide(axis="index").format(escape="html").format_index(escape="html", axis="columns")
+        # JupyterLab sets all cells to the right.
+        styled = styled.set_table_styles({word: [{"selector": "", "props": "text-align: left"}] for word in words})
+        page = styled.to_html(table_uuid=self.id)
+        data = {
+            "text/html": f"<p>{_as_html(self.caption)}</p>{page}<p>{_as_html(self.note)}</p>",
+            "text/plain": shown.to_string(index=False),
+        }
         rows = [dict(zip(columns, row, strict=True)) for row in values]
         facts = {"kind": "table", "id": self.id, "caption": self.caption, "note": self.note, "rows": rows}
         looks = {"columns": columns, "cells": cells, "right": right, "groups": self.groups, "row_ids": self.row_ids}
@@ -210,7 +221,7 @@ class Samples(Shown):
             for label, text in pairs
         )
         data = {
-            "text/html": f"<div>{page}<p>{html.escape(self.caption)}</p></div>",
+            "text/html": f"<div>{page}<p>{_as_html(self.caption)}</p></div>",
             "text/plain": "\n".join(f"{label}\n{textwrap.indent(text, '    ')}" for label, text in pairs),
         }
         facts = {"kind": "samples", "id": self.id, "caption": self.caption, "items": plain(self.items)}

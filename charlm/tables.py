@@ -21,6 +21,7 @@ FORMATS = {
     "estimate": "{:+.4f}",
     "low": "{:+.4f}",
     "high": "{:+.4f}",
+    "level": "{:.1%}",
 }
 
 
@@ -81,7 +82,7 @@ def contrast_table(id: str, contrasts: Iterable[Contrast], caption: str, note: s
     if not found:
         return None
     rows = []
-    formats = {"first": "{:.4f}", "second": "{:.4f}", "level": "{:.4g}"}
+    formats = {"first": "{:.4f}", "second": "{:.4f}"}
     for c in found:
         e = c.difference
         numbers = {"first": c.means[0], "second": c.means[1], "estimate": e.mean, "low": e.low, "high": e.high}

@@ -45,8 +45,9 @@ def test_a_table_keeps_raw_values_and_shows_formatted_ones():
     assert facts["columns"] == ["cell", "loss", "epoch", "gap"] and facts["groups"] == "cell"
     assert facts["cells"] == [["<i>", "−1.235", "28", "–"], [LONG, "–", "–", "–"]]
     assert facts["right"] == [False, True, True, True]  # text to the left, numbers to the right
-    assert "<td>−1.235</td>" in data["text/html"]
-    assert "<td>&lt;i&gt;</td>" in data["text/html"] and LONG in data["text/html"]
+    assert ">−1.235</td>" in data["text/html"]
+    assert ">&lt;i&gt;</td>" in data["text/html"] and LONG in data["text/html"]
+    assert data["text/html"].count("text-align: left") == 1
 
 
 @pytest.mark.parametrize(
@@ -73,12 +74,17 @@ def test_samples_keep_the_text_to_the_letter_and_show_what_would_act():
 
 
 def test_text_is_never_markup():
-    x = "<script>&amp;</script>"
+    x = "<script>&</script>"
     figure = Figure("f", "<svg/>", b"", caption=x, alt=x)
     table = Table("t", pd.DataFrame({x: [x]}), caption=x, note=x)
     samples = Samples("s", [{"label": x, "text": x}], caption=x)
     for thing, texts in ((figure, 2), (table, 4), (samples, 3)):
         assert shown(thing)[0]["text/html"].count(html.escape(x)) == texts
+
+
+def test_a_character_that_a_caption_holds_as_an_entity_is_shown_as_it_is():
+    caption = "After " + escape_markdown("'A'") + "."
+    assert "After &#x27;A&#x27;." in shown(Figure("f", "<svg/>", b"", caption, ""))[0]["text/html"]
 
 
 def test_a_finding_is_filled_from_its_values_with_their_text_escaped():
