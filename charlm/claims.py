@@ -26,13 +26,6 @@ FORMS = {"nats": "{:.4f}", "difference": "{:+.4f}", "epochs": "{:.1f}", "share":
 PUBLISHED_FORMS = {"epochs": "{}"}
 LARGER_MINUS = "larger − smaller model, nats"
 
-CLAIM_RULE = """\
-A *number* comes from one run of the study. It is *reproduced* where it lies in the interval in which one more run of ours falls (mean
-± t · s · √(1 + 1/n) over n seeds), and *not reproduced* where it lies outside. All numbers are one family: the intervals have
-Holm's levels. Where another set of stored runs says the opposite, it is *too close to call*. A *statement* on losses is judged by
-[the rule of verdicts](#verdict-rule): *confirmed* or *refuted* where the difference has a side; both parts have to hold where it
-has two. Several statements come from one remark: those on the larger models (512 units, learning rate 0.002), and the two on which cell is better."""
-
 
 def read_results(given: str | Path) -> dict:
     """The results.json that a report left, at the path or at the same in the project. Raises CharlmError."""

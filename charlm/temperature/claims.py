@@ -12,27 +12,10 @@ from dataclasses import dataclass
 from charlm import stats
 from charlm.temperature import measures
 from charlm.temperature.measures import AS_RANDOM, AS_REAL, BEST_RANGE, Closest, Measured
-from charlm.temperature.texts import LETTERS, STUDY_TEMPERATURES, RealText
+from charlm.temperature.texts import STUDY_TEMPERATURES, RealText
 
 MIN_TEXTS, MIN_LETTERS = 40, 5  # fewer at a temperature, or of a case, are not judged
 UPPER_SHARE, LOWER_SHARE = 0.5, 0.1  # of the texts that begin with a speaker
-
-TEXT_CLAIM_RULE = f"""\
-The texts come from one trained run, the one with the lowest validation loss, so the intervals leave out how runs differ; the
-temperature study shows it where enough runs were trained. Each claim is judged on at least {MIN_TEXTS} texts at a temperature or
-{MIN_LETTERS} letters of a case; with fewer it is *not judged*. It is *confirmed* where every part of it holds, *refuted* where the opposite of a part holds, otherwise
-*too close to call*. A 95% interval has to lie wholly on one side of a threshold.
-
-- Letters of a case *give a speaker* where the share of texts that begin with one, drawn at T = 0.5, is above {UPPER_SHARE:.0%}, and
-  give none where it is below {LOWER_SHARE:.0%}. The opposites: below {UPPER_SHARE:.0%} after upper case, above {LOWER_SHARE:.0%} after
-  lower case. One letter differs from the next, so the share is a mean over the letters of a case (all, or the {LETTERS} most
-  frequent), and its interval is over letters (Student's t).
-- Words are *real* where the share of words that the rest of the corpus has is above {AS_REAL:.0%} of the share in real
-  text set aside, and *random* where it is below {AS_RANDOM:.0%} of it. Where real text has no larger share than the
-  same text with its characters shuffled, words cannot tell and the claim is *not judged*.
-- A range of temperatures is *best* where it holds the whole 95% interval of the temperature at which drawn text is
-  closest to real text, all measures weighing the same; the opposite is that it holds none of it. Where drawn text is no closer than shuffled text,
-  the claim is *not judged*."""
 
 
 @dataclass(frozen=True)
