@@ -11,7 +11,7 @@ from charlm.printable import visible
 from charlm.report.arrange import sections_in
 from charlm.report.execute import ReportError
 from charlm.report.markdown import everything, read_prose, with_markup
-from charlm.show import Cards, Figure, Finding, Table
+from charlm.show import Cards, Figure, Finding, Provenance, Table
 
 ANSWER = Finding("gap", "Indeed.", {}, "It is so")
 
@@ -91,6 +91,20 @@ def test_what_is_tagged_fold_folds_and_code_folds_apart():
     assert kinds(found["text"]) == ["prose", "figure"] and kinds(found["fold"]) == ["prose"]
     assert found["code"] == [{"kind": "code", "source": "x = 1", "log": ""}]
     assert found["text"][1]["code_at"] == found["code_at"] == "code-q"
+
+
+def test_in_a_lesson_the_code_stands_in_its_place_with_what_it_prints():
+    document = arranged(a_cell("# T"), a_cell("print(1)", "lesson", prints="1\n"), a_cell("f", shows=a_figure()))
+    assert document["text"][0] == {"kind": "step", "source": "print(1)", "log": "1"}
+    assert kinds(document["text"]) == ["step", "figure"]
+
+
+def test_how_a_study_was_made_folds_in_the_last_chapter_with_its_code():
+    made = Provenance("study-a", "Long ago.", {})
+    document = arranged(a_cell("# T"), a_cell("## Q?"), a_cell("f", shows=ANSWER), a_cell("made()", shows=made))
+    last = section(document, "provenance")
+    assert kinds(last["fold"]) == ["table", "provenance"] and last["text"] == []
+    assert [it["source"] for it in section(document, "how-to-run-it")["code"]] == ["made()"]
 
 
 def test_the_code_of_screen_one_folds_with_that_of_the_first_section():

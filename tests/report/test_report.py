@@ -145,11 +145,6 @@ def test_what_folds_stands_at_the_end_of_its_section_once_and_code_after_it(html
     assert "corpus = 'my.txt'" in page.text and "someone" not in page.text
 
 
-def test_in_a_lesson_the_code_stands_with_what_it_gives(html):
-    fold = re.search(r'<details class="code">(?:(?!</details>).)*a bar.*?</details>', html, re.DOTALL)[0]
-    assert html.index("A step.") < html.index(fold) and fold.index("print") < fold.index("a bar: █")
-
-
 def test_what_a_sample_was_given_is_set_off_line_by_line(html):
     verse = re.search('<div class="verse" dir="auto">(.*?)</div>', html, re.DOTALL)[1]
     assert verse == (
