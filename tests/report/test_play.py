@@ -374,6 +374,20 @@ def test_of_a_long_text_the_beginning_is_read(page):
     assert "only the first 2000 are read" in at(page, "sentence-said").text_content()
 
 
+def test_whether_a_text_was_trained_on_is_told(page, made, tiny, tiny_text):
+    config = core.Config(**made.content["models"]["lstm"]["config"])
+    parts = core.split_chunks(core.count_chunks(len(tiny.ids), config.chunk_length), config)
+    trained, held_out = ([tiny_text[i * config.chunk_length :][: config.chunk_length] for i in part] for part in parts)
+    held_out = [piece for piece in held_out if not any(piece in text for text in trained)]
+    for text, told in (
+        (trained[0], "Trained on it: RNN and LSTM"),
+        (held_out[0], "Held out, at least in part, from RNN and LSTM"),
+        ("zz", "does not have this"),
+    ):
+        fill(page, "sentence", text)
+        assert at(page, "trained").text_content().count(told) == 1
+
+
 def test_the_first_example_is_the_held_out_piece_whose_losses_are_closest_to_the_means():
     losses = np.array([1.0, 2.0, 3.0])
     pieces = {"rnn": (np.array([7, 5, 3]), losses), "lstm": (np.array([3, 5, 9]), losses)}

@@ -258,7 +258,7 @@ function engine() {
     for (const id of read) logits = model.read(id, state);
     writings = temperatures.map((temperature) => {
       const next = distribution(logits, temperature, topK, topP), copies = { next: prompt.length + COPY, ends: [] };
-      return { cell, state: state.slice(), begun: read.length, ids: read.slice(), next, temperature, topK, topP, seed, copies };
+      return { cell, state: state.slice(), prompt, begun: read.length, ids: read.slice(), next, temperature, topK, topP, seed, copies };
     });
   }
 
@@ -271,6 +271,8 @@ function engine() {
   function likeliest(probabilities, n) {
     return likeliestFirst(probabilities).slice(0, n).map((id) => [vocab[id], probabilities[id]]);
   }
+
+  const textOf = (w) => w.ids.map((id) => vocab[id]).join("");
 
   // Passages of COPY characters and more, without prompt and headings, that stand in the training text, as [begin, end]. What was
   // looked at once is not looked at again: `copies` is where to go on, and where passages of COPY characters end.
@@ -290,7 +292,7 @@ function engine() {
 
   // A text, and what is marked in it: words that the corpus does not have, copies. All places are of a JavaScript string.
   function looked(w) {
-    const text = w.ids.map((id) => vocab[id]).join("");
+    const text = textOf(w);
     const found = { text, length: w.ids.length - w.begun, temperature: w.temperature, next: likeliest(w.next, 10) };
     if (corpus === null) return found;
     const unknown = wordsIn(text).filter(({ word, end }) => !words.has(word) && end < text.length); // the last one may go on
@@ -327,7 +329,11 @@ function engine() {
       for (let n = 0; n < most && performance.now() < until; n++) writings.forEach(writeOne);
       return writings.map(looked);
     },
-    read: ({ text }) => Object.fromEntries(Object.keys(models).map((cell) => [cell, read(cell, Array.from(text))])),
+    read({ text }) {
+      const rows = Object.fromEntries(Object.keys(models).map((cell) => [cell, read(cell, Array.from(text))]));
+      const learnt = Object.keys(trainingTexts).filter((cell) => trainingTexts[cell].includes(text));
+      return { rows, learnt, inCorpus: Boolean(corpus?.includes(text)) };
+    },
   };
 
   self.onmessage = ({ data: { what, given } }) => self.postMessage(answers[what](given));
@@ -718,6 +724,7 @@ function play() {
   let sentence = [];
   let reading = 0;
   const MOST_NATS = 6; // the strongest colour
+  const named = (keys) => keys.map((key) => NAMES[key]).join(" and ");
 
   async function readSentence() {
     const mine = ++reading, whole = Array.from(at("sentence").value), text = whole.slice(0, MOST_READ).join("");
@@ -729,10 +736,20 @@ function play() {
     const answer = await ask("read", { text });
     if (mine !== reading) return;
     sentence = Array.from(text);
-    readings = answer;
+    readings = answer.rows;
+    at("trained").textContent = trainedOn(answer);
     showReading();
     showMeans();
     at("rows").setAttribute("aria-busy", false);
+  }
+
+  function trainedOn({ learnt, inCorpus }) {
+    if (content.text === null || !sentence.length) return "";
+    if (!inCorpus) return "The corpus does not have this text: no model was trained on it as a whole.";
+    const others = cells.filter((cell) => !learnt.includes(cell)), said = ["The corpus has this text."];
+    if (learnt.length) said.push(`Trained on it: ${named(learnt)}.`);
+    if (others.length) said.push(`Held out, at least in part, from ${named(others)}.`);
+    return said.join(" ");
   }
 
   function showReading() {

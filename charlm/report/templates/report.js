@@ -13,6 +13,9 @@ for (const link of document.querySelectorAll('a.enlarge')) {
     dialog.showModal()
   })
 }
+dialog.addEventListener('click', event => {
+  if (event.target === dialog) dialog.close()
+})
 
 // All code at once.
 const all = document.getElementById('all-code')
