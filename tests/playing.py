@@ -11,16 +11,20 @@ from charlm.runs.sweep import train_sweep
 
 def results_of(records):
     """What results.json would hold of these runs, as far as the page reads it."""
+    measures = ("words", "copied", "headings")
+    drawn = [{"text": "drawn", "temperature": t, **dict.fromkeys(measures, 0.5)} for t in (0.5, 1.0, 2.0)]
+    real = {"text": "real", "temperature": None, **dict.fromkeys(measures, 0.75)}
     values = {
         "against-counting": {"order": 4},
         "temperature-closest": {"best": 0.7, "low": 0.6, "high": 0.8},
         "temperature-words": {"low": 1.6, "high": 0.5},
+        "temperature-texts": {"length": 64},
         "enough-seeds": {"pairs": 100, "lower": 5, "n": 10},
     }
     return {
         "runs": records,
         "findings": {name: {"values": v} for name, v in values.items()},
-        "figures": {},
+        "figures": {"temperature-curves": {"rows": [*drawn, real]}},
         "samples": {},
     }
 

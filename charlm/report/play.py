@@ -199,12 +199,19 @@ def _embeddable(corpus: Corpus, own_text: bool) -> str | None:
 
 
 def temperature_evidence(results: dict) -> Content:
-    """What the temperature study found, as far as it found it: where drawn text is closest to real text, and from where on real
-    words fall below half of real text's."""
+    """What the temperature study found, as far as it found it: where drawn text is closest to real text, from where on real
+    words fall below half of real text's, and the measures of drawn text by temperature and of real text."""
+    rows = results["figures"].get("temperature-curves", {}).get("rows", [])
+    names = ("words", "copied", "headings")
+    drawn = [{k: r.get(k) for k in ("temperature", *names)} for r in rows if r.get("temperature") is not None]
+    real = next(({k: r.get(k) for k in names} for r in rows if r.get("text") == "real"), None)
     return {
         "cell": folder.best_record(results["runs"])["cell"].upper(),  # that run wrote the texts
         "closest": {k: finding_values(results, "temperature-closest").get(k) for k in ("best", "low", "high")},
         "half": finding_values(results, "temperature-words").get("low"),
+        "length": finding_values(results, "temperature-texts").get("length"),
+        "drawn": drawn,
+        "real": real,
     }
 
 

@@ -268,6 +268,7 @@ def test_what_is_copied_is_marked_without_prompt_and_speakers(visit, made, runs,
     address = fragment(prompt="e" * 30, temperature=1, length=1000, written=1000, look="write")
     page = visit(write_page(replace(made, content=content), tmp_path), address)
     assert verse(page) == text
+    assert re.search(r"longest copy in the last 64 characters\s+64\b", page.inner_text("#play-measures"))
     pieces = re.split(r"^e+:$", text[30:], flags=re.MULTILINE)
     assert len(pieces) > 3
     assert page.evaluate(MARKED) == [piece for piece in pieces if len(piece) >= 20]

@@ -26,6 +26,16 @@ all.addEventListener('click', () => {
   for (const fold of document.querySelectorAll('details.code')) fold.open = show
 })
 
+// A figure that goes on to the right fades out there.
+function fade({ target }) {
+  target.classList.toggle('more', target.scrollLeft + target.clientWidth < target.scrollWidth - 1)
+}
+const widths = new ResizeObserver(entries => entries.forEach(fade))
+for (const link of document.querySelectorAll('a.enlarge')) {
+  widths.observe(link)
+  link.addEventListener('scroll', fade, { passive: true })
+}
+
 // What does not scroll needs no stop for the keyboard.
 const sizes = new ResizeObserver(entries => {
   for (const { target } of entries) {
