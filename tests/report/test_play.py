@@ -147,11 +147,13 @@ def from_command(capsys, command):
 # Write
 
 
-def test_the_first_thing_shown_is_a_text_that_is_written_already(visit, made):
+def test_the_first_thing_shown_is_a_text_that_is_written_already_and_the_address_stays(visit, made):
     page = visit()
     text = verse(page)
     assert len(text) == 301 and text[0] == made.content["prompt"] == sampling.default_prompts(made.content["vocab"])[0]
     assert at(page, "temperature-shown").text_content() == "0.7" and at(page, "play").is_enabled()
+    page.wait_for_timeout(1000)  # more than the page waits before it writes its address
+    assert "#" not in page.url
 
 
 def test_the_page_writes_what_the_command_writes(page, runs, capsys, monkeypatch):
@@ -413,22 +415,38 @@ def test_two_runs_are_drawn_and_the_tally_grows(page, runs):
     assert "the LSTM is lower in 5 of 100 pairs" in page.text_content("#play")
 
 
-def test_what_is_looked_at_stands_in_the_address_that_is_copied_and_comes_back(page, visit):
+def test_what_is_looked_at_lives_in_the_address_and_comes_back(page, visit):
     page.check("#play-cells [value=rnn]")
     fill(page, "prompt", "the \nking")
     fill(page, "seed", "11")
     sentence = "<img src=x onerror=alert(1)> & 1+1 is no sorrow."
     fill(page, "sentence", sentence)
-    address = copied_address(page)
-    assert address.endswith("&look=read")  # mail drops a full stop from an address's end
-    assert "+" not in address and "%20no%20sorrow." in address
-    other = visit(fragment=address.removeprefix(page.url.split("#")[0]))
+    expect(page).to_have_url(re.compile("sorrow.*&look=read$"))  # mail drops a full stop from an address's end
+    assert "+" not in page.url and "%20no%20sorrow." in page.url
+    other = visit(fragment=page.url[page.url.index("#") :])
     rest(other)
     assert verse(other) == verse(page)
     assert at(other, "seed").input_value() == "11" and other.is_checked("#play-cells [value=rnn]")
     assert at(other, "sentence").input_value() == sentence
     assert other.evaluate("Math.abs(document.querySelector('#play-read').getBoundingClientRect().top) < 200")
     assert other.locator("#play img").count() == 0
+
+
+def test_back_takes_back_what_was_set_and_forward_sets_it_again(visit):
+    page = visit()
+    shown = {"0": verse(page)}
+    for seed in ("5", "6"):
+        fill(page, "seed", seed)
+        expect(page).to_have_url(re.compile(f"seed={seed}&"))
+        shown[seed] = verse(page)
+    at(page, "play").click()  # to write again is no step
+    at(page, "end").click()
+    for go, seed in ((page.go_back, "5"), (page.go_back, "0"), (page.go_forward, "5")):
+        go()
+        expect(page.locator(".play-verse")).to_have_text(shown[seed])
+        assert at(page, "seed").input_value() == seed
+    page.go_back()
+    assert "#" not in page.url
 
 
 BAD = {  # part of an address: what it is called
@@ -438,6 +456,9 @@ BAD = {  # part of an address: what it is called
     fragment(seed="0x10"): "seed",
     fragment(written="999999"): "written",
     fragment(text="a" * 2001): "text",
+    "#play?prompt=the+king": "prompt",  # the plus was a space, or itself
+    "#play?text=the%2": "text",
+    "#play?text=%E9": "text",
     "#play?constructor=1": "not known",
 }
 
@@ -464,18 +485,21 @@ def test_the_command_and_the_address_are_copied(page):
     at(page, "copy").click()
     expect(at(page, "copied")).to_contain_text("command is copied")
     assert page.evaluate("navigator.clipboard.readText()") == at(page, "command").text_content()
-    assert "seed=0&" in copied_address(page)
-
-
-def copied_address(page):
     at(page, "copy-address").press("Enter")
     expect(at(page, "copied")).to_contain_text("address is copied")
-    return page.evaluate("navigator.clipboard.readText()")
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    assert "seed=0&" in page.url
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # where not all of it works
 
+SOONER = "const later = setTimeout; window.setTimeout = (act, ms, ...given) => later(act, ms / 100, ...given);"
+HELD = """window.held = [];
+window.Worker = class extends Worker {
+    postMessage(asked) { held ? held.push(() => super.postMessage(asked)) : super.postMessage(asked); }
+};
+window.release = () => { const posts = held; held = null; for (const post of posts) post(); };"""
 WITHOUT = {
     "no worker is known": "delete window.Worker",
     "it cannot be loaded": "const W = Worker; window.Worker = class extends W { constructor() { super('blob:none'); } }",
@@ -491,6 +515,49 @@ def assert_only_told(page):
 @pytest.mark.parametrize("name", WITHOUT)
 def test_without_what_they_need_a_line_says_so_and_what_was_stored_stands_there(name, visit):
     assert_only_told(visit(before=WITHOUT[name], ready="#play-failed"))
+
+
+def test_a_worker_that_does_not_answer_is_told_and_one_that_answers_late_is_taken_all_the_same(visit):
+    page = visit(before=SOONER + HELD, ready="#play-failed")
+    assert_only_told(page)
+    page.evaluate("release()")
+    page.wait_for_selector("#play[data-ready]")
+    assert at(page, "failed").is_hidden() and at(page, "instead").is_hidden()
+
+
+def test_in_a_frame_that_has_no_address_a_line_says_so_and_the_rest_works(browser, file):
+    page = browser.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.set_content("<iframe sandbox='allow-scripts' width=1000 height=800></iframe>")
+    page.evaluate("html => document.querySelector('iframe').srcdoc = html", file.read_text("utf-8"))
+    page.frame_locator("iframe").locator("#play[data-ready]").wait_for()
+    (frame,) = page.main_frame.child_frames
+    fill(frame, "seed", "1")
+    expect(at(frame, "kept")).to_contain_text("In this frame")
+    assert at(frame, "copy-address").is_disabled()
+    fill(frame, "sentence", "the king")
+    assert len(surprises(frame, "lstm")) == 8
+    at(frame, "copy").click()
+    expect(at(frame, "copied")).not_to_be_empty()
+    assert errors == []
+
+
+def test_a_browser_without_properties_for_aria_has_the_same_attributes():
+    """As Firefox up to 118."""
+    assert re.findall(r"\.(?:aria[A-Z]\w*|role) =", (TEMPLATES / "play.js").read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "was, becomes",
+    [('"hidden_size":16', '"hidden_size":17'), (" data-crc32=", " data-crc33="), ('"play-data"', '"other"')],
+)
+def test_a_page_that_was_altered_tries_nothing(was, becomes, visit, file, tmp_path):
+    page = file.read_text("utf-8")
+    assert was in page
+    path = tmp_path / "report.html"
+    path.write_text(page.replace(was, becomes, 1), "utf-8", newline="\n")
+    assert_only_told(visit(path, ready="#play-failed"))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

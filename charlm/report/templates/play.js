@@ -226,6 +226,13 @@ function engine() {
     return chunks.flatMap(([, chunk], k) => (goesOn(k) ? chunk.slice(1) : ["\uffff", ...chunk])).join("");
   }
 
+  // A number for the COPY characters before `end`: most passages that are looked for need no search.
+  function hash(text, end) {
+    let number = 0;
+    for (let i = end - COPY; i < end; i++) number = Math.imul(number, 0x01000193) ^ text.charCodeAt(i);
+    return Math.imul(number ^ (number >>> 15), 0x85ebca6b) >>> 10;
+  }
+
   // The words of a text, case-folded, with where they begin and end: letters, their marks, and apostrophes inside.
   function wordsIn(text) {
     const words = text.matchAll(/[\p{L}\p{M}](?:[\p{L}\p{M}'’]*[\p{L}\p{M}])?/gu);
@@ -236,7 +243,7 @@ function engine() {
   // --- what is asked of the worker
 
   const SLICE = 40; // milliseconds of work after which others get their turn
-  const models = {}, trainingTexts = {}; // by cell
+  const models = {}, trainingTexts = {}, marks = {}; // by cell; marks of the passages of COPY characters in a training text
   let vocab, ids, corpus, words, headings;
   let writings = []; // the texts that are being written, at a temperature each
 
@@ -249,7 +256,9 @@ function engine() {
     const characters = Array.from(corpus), { chunk_length: length, counting } = content, chunks = {};
     for (const [cell, { training }] of Object.entries(content.models)) {
       chunks[cell] = trainingChunks(characters, length, training);
-      trainingTexts[cell] = trainingText(chunks[cell]);
+      const text = (trainingTexts[cell] = trainingText(chunks[cell]));
+      marks[cell] = new Uint8Array(2 ** 22);
+      for (let end = COPY; end <= text.length; end++) marks[cell][hash(text, end)] = 1;
     }
     words = new Set(wordsIn(corpus).map(({ word }) => word));
     headings = new Set(corpus.match(HEADING));
@@ -285,7 +294,7 @@ function engine() {
   function copied(w, text) {
     const training = trainingTexts[w.cell], { copies } = w, found = [];
     for (let end = copies.next; end <= text.length; copies.next = ++end)
-      if (training.includes(text.slice(end - COPY, end))) copies.ends.push(end);
+      if (marks[w.cell][hash(text, end)] && training.includes(text.slice(end - COPY, end))) copies.ends.push(end);
     const others = text.replace(HEADING, (line) => "\uffff".repeat(line.length));
     for (const end of copies.ends) {
       const begin = end - COPY, last = found.at(-1);
@@ -362,10 +371,21 @@ function engine() {
 // ---------------------------------------------------------------------------------------------------------------------
 // The page
 
+function crc32(bytes) {
+  let crc = -1;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
+}
+
 function play() {
   const at = (name) => document.getElementById(`play-${name}`);
-  const live = document.getElementById("play");
-  const content = JSON.parse(at("data").textContent), cells = Object.keys(content.models), vocabulary = new Set(content.vocab);
+  const live = document.getElementById("play"), data = at("data");
+  if (String(crc32(new TextEncoder().encode(data?.textContent))) !== data?.dataset.crc32)
+    return show("they are damaged, their checksum does not fit; take the page from its source again");
+  const content = JSON.parse(data.textContent), cells = Object.keys(content.models), vocabulary = new Set(content.vocab);
   const NAMES = { rnn: "RNN", lstm: "LSTM", ngram: "counting" };
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const percent = (p) => (p > 0 && p < 0.001 ? "<0.1%" : `${(100 * p).toFixed(p < 0.0995 ? 1 : 0)}%`);
@@ -406,6 +426,7 @@ function play() {
 
   // --- the worker, which answers in the order in which it is asked
 
+  const PATIENCE = 30_000; // milliseconds
   const waiting = [];
   let worker;
 
@@ -429,8 +450,13 @@ function play() {
   }
 
   function ask(what, given) {
+    const late = setTimeout(() => waiting.length && show("their worker does not answer"), PATIENCE);
     worker.postMessage({ what, given });
-    return new Promise((resolve) => waiting.push(resolve));
+    return new Promise((resolve) => waiting.push((answer) => {
+      clearTimeout(late);
+      show(); // an answer that comes late is taken all the same
+      resolve(answer);
+    }));
   }
 
   // --- settings: each with what it takes, from the address or from a field
@@ -644,6 +670,7 @@ function play() {
     at("command").replaceChildren(...command().flatMap((part, i) => [i ? " " : "", element("span", {}, part)]));
     at("texts").setAttribute("aria-busy", false);
     showMeasures();
+    keepAddress();
   }
 
   function changed(name, value) {
@@ -690,7 +717,10 @@ function play() {
       again();
     });
     at("copy").addEventListener("click", () => copy(command().join(" "), "The command"));
-    at("copy-address").addEventListener("click", () => copy(addressOf(), "The address"));
+    at("copy-address").addEventListener("click", () => {
+      writeAddress();
+      copy(location.href, "The address");
+    });
   }
 
   // --- the text's measures, beside those of the study
@@ -739,21 +769,53 @@ function play() {
   // --- the address, which holds all settings and what is looked at
 
   const PREFIX = "#play?";
+  let held = ""; // what the browser's history holds of its present entry
+  let keeping = 0;
 
   // It ends in a word of its own: mail and chat drop a full stop from an address's end, and a part that is cut off is missed.
   function addressOf() {
     const read = Array.from(at("sentence").value).slice(0, MOST_READ).join("");
     const all = new URLSearchParams({ ...settings, written: length(), text: read });
-    return location.href.split("#")[0] + PREFIX + all.toString().replaceAll("+", "%20");
+    return PREFIX + all.toString().replaceAll("+", "%20");
+  }
+
+  function keepAddress() { // what follows in quick order is one step back; and browsers allow only so many changes in a while
+    clearTimeout(keeping);
+    keeping = setTimeout(() => addressOf() === held || writeAddress(), 700); // before anything is set, it stays as it is
+  }
+
+  // Back undoes what was set, but does not take back text that was only written on.
+  function writeAddress() {
+    clearTimeout(keeping);
+    const now = addressOf(), bare = (address) => address.replace(/&(written|look)=\w*/g, "");
+    try {
+      if (bare(now) !== bare(held)) {
+        history.replaceState(held, "");
+        history.pushState(now, "", now);
+      } else history.replaceState(now, "", now);
+      held = now;
+    } catch { // in a frame a page may not, in some browsers
+      at("kept").textContent = "In this frame the page may not change its address, so none holds the settings: open the page by itself.";
+      at("copy-address").disabled = true;
+    }
+  }
+
+  function decoded(text) { // null where it cannot be read: a bare plus may have been a space or a plus
+    try {
+      return text.includes("+") ? null : decodeURIComponent(text);
+    } catch {
+      return null;
+    }
   }
 
   // What an address asks for; what cannot be read in it, or was cut off, is named, and the default stands.
   function readAddress(address) {
     Object.assign(settings, DEFAULTS);
-    const asked = address.startsWith(PREFIX) ? address.slice(PREFIX.length) : "", given = new URLSearchParams(asked);
-    const bad = new Set(asked && !given.has("look") ? ["look"] : []);
-    for (const [name, text] of given) {
-      const known = Object.hasOwn(TAKES, name), value = known ? TAKES[name](text) : null;
+    const parts = address.startsWith(PREFIX) ? address.slice(PREFIX.length).split("&").filter(Boolean) : [], bad = new Set();
+    if (parts.length && !parts.some((part) => part.startsWith("look="))) bad.add("look");
+    for (const part of parts) {
+      const name = part.split("=")[0], text = decoded(part.slice(name.length + 1)), known = Object.hasOwn(TAKES, name);
+      const value = known && text !== null ? TAKES[name](text) : null;
       if (value === null) bad.add(known ? name : "a name that is not known");
       else settings[name] = value;
     }
@@ -839,6 +901,7 @@ function play() {
     at("sentence").addEventListener("input", () => {
       settings.look = "read";
       readSentence();
+      keepAddress();
     });
     rows.addEventListener("mouseover", (event) => optionOf(event) && lookAt(all().indexOf(optionOf(event))));
     rows.addEventListener("click", (event) => optionOf(event)?.focus());
@@ -887,24 +950,31 @@ function play() {
       }
       const drawn = `RNN, seed ${a.seed}: ${a.loss.toFixed(4)}. LSTM, seed ${b.seed}: ${b.loss.toFixed(4)}.`;
       at("two-said").textContent = `${drawn} Here ${verdict}. After ${counted(draws, "draw")}: RNN ${wins.rnn}, LSTM ${wins.lstm}.`;
+      keepAddress();
     });
   }
 
   // --- all of it
 
   async function open(address) {
+    clearTimeout(keeping);
     readAddress(address);
     showSettings();
     at("sentence").value = settings.text;
     playing = false;
     await begin(settings.written);
     await readSentence();
+    held = addressOf();
   }
 
-  // What an address asks for is looked at, once all of it has its height.
-  async function follow() {
-    await open(location.hash);
-    if (location.hash.startsWith(PREFIX)) at(at("address").hidden ? settings.look : "address").scrollIntoView({ behavior: "instant" });
+  // What an address asks for is looked at, now that all of it has its height.
+  function goThere() {
+    at(at("address").hidden ? settings.look : "address").scrollIntoView({ behavior: "instant" });
+  }
+
+  async function follow({ state }) { // Back and Forward, which scroll by themselves, or an address that was typed
+    if (state) await open(state);
+    else if (location.hash.startsWith(PREFIX)) await open(location.hash).then(goThere);
   }
 
   async function prepare() {
@@ -917,9 +987,9 @@ function play() {
     listenToDraws();
     startWorker();
     await ask("begin", content);
-    show();
-    await follow();
-    addEventListener("hashchange", follow);
+    await open(location.hash);
+    if (location.hash.startsWith(PREFIX)) goThere();
+    addEventListener("popstate", follow);
     live.dataset.ready = "true";
   }
 
