@@ -24,7 +24,7 @@ def write_html(document: dict, folder: Path, play: dict | None = None) -> None:
     styles = "".join((TEMPLATES / name).read_text("utf-8") for name in ("report.css", "play.css"))
     scripts = [(TEMPLATES / name).read_text("utf-8") for name in ("report.js", *(["play.js"] if play else []))]
     page = with_markup(document, "html5") | {"play": play, "styles": styles, "scripts": scripts}
-    page["policy"] = policy([styles], scripts)
+    page["policy"] = policy([styles], scripts, "'wasm-unsafe-eval'" if play else "")
     exporter = TemplateExporter(
         extra_template_basedirs=[str(TEMPLATES.parent)],
         template_name=TEMPLATES.name,
@@ -42,8 +42,9 @@ def write_html(document: dict, folder: Path, play: dict | None = None) -> None:
     (folder / "report.html").write_text(html, "utf-8", newline="\n")
 
 
-def policy(styles: list[str], scripts: list[str]) -> str:
-    """Lets the page load nothing, and run no script and take no style but these."""
+def policy(styles: list[str], scripts: list[str], compiled: str = "") -> str:
+    """Lets the page load nothing, and run no script and take no style but these; and, where `compiled` says so, lets the
+    scripts compile WebAssembly, which reaches nothing but the memory that they give it."""
 
     def hashes(parts: list[str]) -> str:
         return " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(p.encode()).digest()).decode()}'" for p in parts)
@@ -52,7 +53,7 @@ def policy(styles: list[str], scripts: list[str]) -> str:
         "default-src": "'none'",
         "img-src": "data:",
         "style-src": hashes(styles),
-        "script-src": hashes(scripts),
+        "script-src": f"{hashes(scripts)} {compiled}".strip(),
         "worker-src": "blob:",
         "base-uri": "'none'",
         "form-action": "'none'",

@@ -53,6 +53,8 @@ def test_the_policy_names_each_script_and_style_by_its_hash(tmp_path):
     assert len(inside) == 3
     for part in inside:
         assert f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" in policy
+    write_html(arranged(a_cell("# T")), tmp_path)
+    assert "wasm" not in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_text_is_never_markup(tmp_path):

@@ -503,6 +503,8 @@ window.release = () => { const posts = held; held = null; for (const post of pos
 WITHOUT = {
     "no worker is known": "delete window.Worker",
     "it cannot be loaded": "const W = Worker; window.Worker = class extends W { constructor() { super('blob:none'); } }",
+    "no WebAssembly": "const B = Blob; window.Blob = class extends B { "
+    "constructor(parts, about) { super(['delete self.WebAssembly;', ...parts], about); } }",
 }
 
 

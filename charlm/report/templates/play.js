@@ -30,7 +30,7 @@ function engine() {
     return ((c0 >>> 5) * 67108864 + (c1 >>> 6)) / 9007199254740992;
   }
 
-  // --- models: weights in float16, kept as float32 and multiplied in float64
+  // --- weights: float16, kept as float32 and multiplied in float64
 
   function bytesOf(base64) {
     const raw = atob(base64), bytes = new Uint8Array(raw.length);
@@ -51,54 +51,115 @@ function engine() {
     return floats;
   }
 
-  // sums += weights · x
-  function multiply(weights, x, sums) {
-    for (let row = 0, at = 0; row < sums.length; row++) {
-      let total = sums[row];
-      for (let i = 0; i < x.length; i++, at++) total += weights[at] * x[i];
-      sums[row] = total;
-    }
+  // The product that takes most of the time, in WebAssembly, which has two numbers of float64 in one instruction:
+  //
+  //   multiply(weights, x, bias, out, end of out, end of x):   out = weights · x + bias
+  //
+  // for eight rows at a time, whose weights stand column by column. Its variables 0 to 5 are these addresses, 6 is a place in
+  // x, 7 to 10 are the sums of two rows each, and 11 is a number of x twice.
+  function product(memory) {
+    const GET = 0x20, SET = 0x21, CONST = 0x41, ADD = 0x6a, BELOW = 0x49, LOOP = [0x03, 0x40], AGAIN = [0x0d, 0], END = 0x0b;
+    const LOAD = [0xfd, 0x00, 0], LOAD_TWICE = [0xfd, 0x0a, 0], LOAD_TWO_FLOATS = [0xfd, 0x5d, 0], STORE = [0xfd, 0x0b, 0];
+    const AS_DOUBLES = [0xfd, 0x5f], PLUS = [0xfd, 0xf0, 1], TIMES = [0xfd, 0xf2, 1];
+    const forward = (address, ...bytes) => [GET, address, CONST, ...bytes, ADD, SET, address];
+    const SIXTY_FOUR = [0xc0, 0];
+    const sums = (make) => [7, 8, 9, 10].flatMap(make);
+    const code = [2, 1, 0x7f, 5, 0x7b, // variables of its own: one address, five pairs of numbers
+      ...LOOP,
+      ...sums((s, k) => [GET, 2, ...LOAD, 16 * k, SET, s]),
+      GET, 1, SET, 6,
+      ...LOOP,
+      GET, 6, ...LOAD_TWICE, 0, SET, 11,
+      ...sums((s, k) => [GET, s, GET, 0, ...LOAD_TWO_FLOATS, 8 * k, ...AS_DOUBLES, GET, 11, ...TIMES, ...PLUS, SET, s]),
+      ...forward(0, 32), ...forward(6, 8), GET, 6, GET, 5, BELOW, ...AGAIN, END,
+      ...sums((s, k) => [GET, 3, GET, s, ...STORE, 16 * k]),
+      ...forward(2, ...SIXTY_FOUR), ...forward(3, ...SIXTY_FOUR), GET, 3, GET, 4, BELOW, ...AGAIN, END,
+      END];
+    const length = (bytes) => (bytes < 128 ? [bytes] : [(bytes & 127) | 128, bytes >> 7]);
+    const section = (id, bytes) => [id, ...length(bytes.length), ...bytes];
+    const module = new WebAssembly.Module(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // of one function of six numbers,
+      ...section(1, [1, 0x60, 6, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0]),
+      ...section(2, [1, 1, 0x6d, 1, 0x6d, 2, 0, 1]), // that takes a memory m.m
+      ...section(3, [1, 0]),
+      ...section(7, [1, 1, 0x66, 0, 0]), // and gives a function f
+      ...section(10, [1, ...length(code.length), ...code])));
+    const { f } = new WebAssembly.Instance(module, { m: { m: memory } }).exports;
+    return (weights, x, bias, out) => f(weights.byteOffset, x.byteOffset, bias.byteOffset, out.byteOffset,
+      out.byteOffset + out.byteLength, x.byteOffset + x.byteLength);
   }
+
+  const eights = (n) => 8 * Math.ceil(n / 8);
 
   // A trained model that reads one character at a time. Its state is one array: of each layer the hidden state, then of each
   // the cell state.
   class Model {
     constructor(about, size) {
       const { cell, hidden_size: hidden, layers } = about.config, all = floatsOf(bytesOf(about.weights));
-      const gates = cell === "lstm" ? 4 * hidden : hidden;
+      this.memory = new WebAssembly.Memory({ initial: Math.ceil(all.length / 8192) + 16 }); // 8 bytes a weight, and some more
+      this.used = 0;
+      this.multiply = product(this.memory);
       this.hidden = hidden;
       this.size = size;
+      this.gates = cell === "lstm" ? 4 * hidden : hidden;
       this.step = cell === "lstm" ? this.lstm : this.rnn;
       let read = 0;
       const next = (n) => all.subarray(read, (read += n));
       this.layers = Array.from({ length: layers }, (_, layer) => {
-        const fromBelow = next(gates * (layer ? hidden : size)), fromOwn = next(gates * hidden);
-        const one = next(gates), other = next(gates);
-        return { fromBelow, fromOwn, bias: Float64Array.from(one, (b, i) => b + other[i]) };
+        const fromBelow = next(this.gates * (layer ? hidden : size)), fromOwn = next(this.gates * hidden);
+        const one = next(this.gates), other = next(this.gates), bias = Float64Array.from(one, (b, i) => b + other[i]);
+        const x = this.room(Float64Array, (layer ? 2 : 1) * hidden); // the state below, where there is one, and its own
+        if (layer) return { x, biases: [this.vector(bias)], weights: this.matrix(this.gates, fromBelow, fromOwn) };
+        // A matrix times a one-hot vector is a column of the matrix: the first layer looks it up.
+        const column = (id) => this.vector(bias.map((b, row) => b + fromBelow[row * size + id]));
+        return { x, biases: Array.from({ length: size }, (_, id) => column(id)), weights: this.matrix(this.gates, fromOwn) };
       });
-      this.head = next(size * hidden);
-      this.headBias = Float64Array.from(next(size));
+      this.head = { x: this.room(Float64Array, hidden), weights: this.matrix(size, next(size * hidden)), bias: this.vector(next(size)) };
+      this.sums = this.room(Float64Array, eights(this.gates));
+      this.logits = this.room(Float64Array, eights(size));
+    }
+
+    room(kind, length) {
+      const made = new kind(this.memory.buffer, this.used, length);
+      this.used += eights(made.byteLength);
+      return made;
+    }
+
+    vector(values) {
+      const made = this.room(Float64Array, eights(values.length));
+      made.set(values);
+      return made;
+    }
+
+    // Matrices beside each other as one, in the order of the product.
+    matrix(rows, ...parts) {
+      const n = parts.reduce((columns, part) => columns + part.length / rows, 0);
+      const made = this.room(Float32Array, eights(rows) * n);
+      let left = 0;
+      for (const part of parts) {
+        const columns = part.length / rows;
+        for (let row = 0; row < rows; row++)
+          for (let i = 0; i < columns; i++) made[(row - (row % 8)) * n + (left + i) * 8 + (row % 8)] = part[row * columns + i];
+        left += columns;
+      }
+      return made;
     }
 
     zero() {
       return new Float64Array(2 * this.layers.length * this.hidden);
     }
 
-    // Reads a character: changes the state, and gives the logits of the next one.
+    // Reads a character: changes the state, and gives the logits of the next one (the same array every time).
     read(id, state) {
       const n = this.hidden, depth = this.layers.length;
       const own = (layer) => state.subarray(layer * n, (layer + 1) * n);
-      this.layers.forEach(({ fromBelow, fromOwn, bias }, layer) => {
-        const sums = bias.slice();
-        if (layer) multiply(fromBelow, own(layer - 1), sums);
-        // A matrix times a one-hot vector is a column of the matrix.
-        else for (let row = 0; row < sums.length; row++) sums[row] += fromBelow[row * this.size + id];
-        multiply(fromOwn, own(layer), sums);
-        this.step(sums, own(layer), own(depth + layer));
+      this.layers.forEach(({ x, biases, weights }, layer) => {
+        x.set(state.subarray(Math.max(0, layer - 1) * n, (layer + 1) * n));
+        this.multiply(weights, x, biases[layer ? 0 : id], this.sums);
+        this.step(this.sums, own(layer), own(depth + layer));
       });
-      const logits = this.headBias.slice();
-      multiply(this.head, own(depth - 1), logits);
-      return logits;
+      this.head.x.set(own(depth - 1));
+      this.multiply(this.head.weights, this.head.x, this.head.bias, this.logits);
+      return this.logits.subarray(0, this.size);
     }
 
     rnn(sums, own) {
@@ -339,7 +400,7 @@ function engine() {
       const { state: before = model.zero(), logits: expected } = steps.at(-1) ?? {}, id = ids.get(c);
       if (id === undefined) steps.push({ c, place: null }); // no model knows it, and nothing stands before the next one
       else {
-        const p = expected && distribution(expected, 1), state = before.slice(), logits = model.read(id, state);
+        const p = expected && distribution(expected, 1), state = before.slice(), logits = model.read(id, state).slice();
         steps.push({ c, place: p ? [-Math.log(p[id]), likeliest(p, 5)] : null, state, logits });
       }
     }
