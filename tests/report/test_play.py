@@ -27,6 +27,7 @@ import generate
 from charlm import ngram, sampling
 from charlm.report import make, play
 from charlm.report.collect import SCHEMA
+from charlm.report.html import TEMPLATES
 from charlm.report.pdf import make_pdf
 from charlm.runs import embedded
 from charlm_core import CharlmError, encode
@@ -158,7 +159,7 @@ def test_the_first_thing_shown_is_a_text_that_is_written_already_and_the_address
 
 def test_the_page_writes_what_the_command_writes(page, runs, capsys, monkeypatch):
     monkeypatch.setattr(charlm.runs.folder, "RUNS", runs[0])
-    assert written_otherwise(page, capsys, "Clara:\nthe ") == []
+    assert written_otherwise(page, capsys, "Clara:\nthe ", range(1)) == []
 
 
 @pytest.mark.slow
@@ -166,25 +167,25 @@ def test_the_committed_report_writes_what_the_command_reads_out_of_it(visit, cap
     assert embedded.read_page(REPORT), "the committed report carries no models"
     monkeypatch.setattr(charlm.runs.folder, "RUNS", tmp_path)
     monkeypatch.setattr(embedded, "PAGE", REPORT)
-    assert written_otherwise(visit(REPORT), capsys, "--'Tis; First\nCitizen:") == []
+    assert written_otherwise(visit(REPORT), capsys, "--'Tis; First\nCitizen:", range(2)) == []
 
 
-def written_otherwise(page, capsys, prompt):
-    """Of the texts of 300 characters, of both cells, at three temperatures, whole and cut off, those that the page writes
-    otherwise than the command beside them."""
+def written_otherwise(page, capsys, prompt, seeds):
+    """Of the texts of 300 characters, of both cells, at three temperatures, with these seeds, whole and cut off, those that the
+    page writes otherwise than the command beside them."""
     wrong = []
     models = page.evaluate("JSON.parse(document.querySelector('#play-data').textContent).models")
-    for cell, cut in product(("rnn", "lstm"), ({}, {"top_k": 4, "top_p": 0.8})):
-        asked = {"temperature": 0, "second": 0.7, "third": 1.5, "seed": 7, "length": 300, "written": 300} | cut
+    for cell, seed, cut in product(("rnn", "lstm"), seeds, ({}, {"top_k": 4, "top_p": 0.8})):
+        asked = {"temperature": 0, "second": 0.7, "third": 1.5, "seed": seed, "length": 300, "written": 300} | cut
         page.evaluate("address => location.hash = address", fragment(cell=cell, prompt=prompt, **asked))
         cut_off = "--top-k 4 --top-p 0.8 " if cut else ""
-        end = f"--temperature 1.5 {cut_off}--seed 7"
+        end = f"--temperature 1.5 {cut_off}--seed {seed}"
         expect(at(page, "command")).to_contain_text(re.compile(f"{models[cell]['run']} .*{end}$", re.DOTALL))
         written = from_command(capsys, at(page, "command").text_content())
         assert [(text["temperature"], text["weights"]) for text in written] == [(t, "float16") for t in (0, 0.7, 1.5)]
         for expected, shown in zip(written, page.locator(".play-verse").all_text_contents(), strict=True):
             if shown != expected["text"]:
-                wrong.append((cell, expected["temperature"], cut))
+                wrong.append((cell, expected["temperature"], seed, cut))
     return wrong
 
 
@@ -202,10 +203,19 @@ def test_writing_is_stepped_played_paused_and_begun_again_by_keys(visit):
     text = verse(page)
     assert at(page, "play").text_content() == "Play" and 20 < len(text) < 5000
     fill(page, "length", str(len(text) - prompt))
+    page.evaluate(SHORTEST)
     page.emulate_media(reduced_motion="reduce")  # without a reader's pace
     at(page, "play").press("Enter")  # at the end it begins again
     rest(page)
     assert verse(page) == text
+    assert page.evaluate("shortest") == prompt
+
+
+SHORTEST = """() => {
+    window.shortest = Infinity;
+    const look = () => (shortest = Math.min(shortest, document.querySelector(".play-verse").textContent.length));
+    new MutationObserver(look).observe(document.querySelector("#play-texts"), { childList: true });
+}"""
 
 
 def test_the_bars_are_the_models_probabilities(page, made, runs):
@@ -237,10 +247,22 @@ def test_to_the_end_hurries_a_text_that_is_playing_and_quick_changes_lose_nothin
     expect(at(page, "summary")).to_have_text("0 characters written.")
     at(page, "play").click()
     at(page, "end").click()  # at a reader's pace it would take 88 seconds
-    at(page, "seed").fill("1")
-    at(page, "seed").fill("2")
-    expect(at(page, "command")).to_contain_text("--seed 2")
     write_all(page, 4000)
+    page.evaluate("""() => {
+        const seeds = [1, 2, 3], field = document.querySelector("#play-seed");
+        const next = () => {
+            if (seeds.length && document.querySelector(".play-verse").textContent.length < 4000) set();
+        };
+        const set = () => {
+            field.value = seeds.shift();
+            field.dispatchEvent(new Event("input"));
+        };
+        new MutationObserver(next).observe(document.querySelector("#play-texts"), { childList: true });
+        set();
+    }""")
+    expect(at(page, "command")).to_contain_text("--seed 3")
+    rest(page)
+    assert at(page, "summary").text_content() == "4000 characters written."
 
 
 def test_the_slider_carries_what_the_study_found(page):
@@ -564,6 +586,15 @@ def test_a_page_that_was_altered_tries_nothing(was, becomes, visit, file, tmp_pa
 
 # ---------------------------------------------------------------------------------------------------------------------
 # for everybody
+
+
+def test_each_control_has_one_name_of_its_own(page):
+    named = page.evaluate("""() => Array.from(document.querySelectorAll("#play :is(input, textarea, button, pre)"), (control) =>
+        [...(control.labels ?? [])].map((label) => label.textContent.trim()).concat(control.getAttribute("aria-label") ?? [],
+            control.nodeName === "BUTTON" ? control.textContent.trim() : [])
+    )""")
+    assert all(len(names) == 1 and names[0] for names in named)
+    assert len({names[0] for names in named}) == len(named) > 15
 
 
 def test_axe_finds_nothing_while_it_is_used(visit):
