@@ -11,9 +11,9 @@ from torch import Tensor
 
 import charlm_core as core
 from charlm import sampling
-from charlm.corpus import CORPORA
+from charlm.corpus import CORPORA, split_corpus
 from charlm.meaning.measures import score
-from charlm.ngram import NGram
+from charlm.ngram import NGram, chunk_rows
 from charlm.records import finished, of_cell
 from charlm.report.collect import write_figure
 from charlm.report.stand_in import reading_figure, stored_samples
@@ -73,10 +73,10 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None, own_text:
     order = finding_values(results, "against-counting").get("order")
     counting = None
     if content["text"] is not None and order:
-        training, _ = _split(corpus, config)
-        counting = NGram(list(_rows(training, corpus, config)), order, len(corpus.vocab))
+        training, _ = split_corpus(corpus, config)
+        counting = NGram(list(chunk_rows(corpus, training, config)), order, len(corpus.vocab))
         validation, _ = pieces[cell]
-        pieces["ngram"] = validation, -counting.log_probabilities(_rows(validation, corpus, config)).mean(axis=1)
+        pieces["ngram"] = validation, -counting.log_probabilities(chunk_rows(corpus, validation, config)).mean(axis=1)
         content["counting"] = {
             "cell": cell,
             "order": order,
@@ -90,7 +90,7 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None, own_text:
         content["sentence"] = samples.items[0]["text"][:60]
     else:
         content["typical"] = True
-        content["sentence"] = decode(_rows(np.array([typical]), corpus, config)[0], corpus.vocab)
+        content["sentence"] = decode(chunk_rows(corpus, np.array([typical]), config)[0], corpus.vocab)
     ids = encode(content["sentence"], corpus.vocab)
     surprises = {cell: surprise(weights, config, ids) for cell, (_, weights, config) in chosen.items()}
     if counting:
@@ -100,7 +100,7 @@ def make_play(results: dict, corpus: Corpus, runs: Path | None = None, own_text:
 
 def _embedded(record: dict, weights: dict[str, Tensor], config: Config, corpus: Corpus) -> tuple[Content, Split]:
     """What the page holds of a model, and held-out chunks with their losses."""
-    training, validation = _split(corpus, config)
+    training, validation = split_corpus(corpus, config)
     if len(validation) > HELD_OUT_CHUNKS:
         validation = validation[np.linspace(0, len(validation) - 1, HELD_OUT_CHUNKS).astype(int)]
     halves = float16_weights(weights)
@@ -142,10 +142,6 @@ def _chosen_models(results: dict, runs: Path) -> tuple[Chosen, list[str]]:
     return chosen, missing
 
 
-def _split(corpus: Corpus, config: Config) -> Split:
-    return core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
-
-
 def held_out_losses(weights: dict[str, Tensor], config: Config, corpus: Corpus, chunks: np.ndarray) -> np.ndarray:
     """Mean loss of each chunk (chunks,), read from a zero state in float32, whatever the weights were trained in."""
     cpu = replace(config, device="cpu", precision="float32")
@@ -170,11 +166,6 @@ def typical_piece(pieces: dict[str, Split]) -> int | None:
     ]
     shared = set.intersection(*map(set, distances))
     return min(sorted(shared), key=lambda chunk: sum(d[chunk] for d in distances), default=None)
-
-
-def _rows(chunks: np.ndarray, corpus: Corpus, config: Config) -> np.ndarray:
-    """The characters of each chunk and the one more that is its last target, (chunks, time + 1)."""
-    return corpus.ids[chunks[:, None] * config.chunk_length + np.arange(config.chunk_length + 1)]
 
 
 def _spread(by_chunk: np.ndarray) -> dict[str, float]:

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 import charlm_core as core
 from charlm.command import Say, undisturbed
+from charlm.corpus import split_corpus
 from charlm.device import check_device
 from charlm.files import Damaged, short_reason
 from charlm.records import counted
@@ -94,7 +95,7 @@ def expected_courses(todo: Sequence[Run], corpus: Corpus) -> dict[str, Course]:
 
 def time_epoch(config: Config, corpus: Corpus) -> float:
     """The seconds that an epoch is going to take here, from a few steps on the first chunks of the corpus."""
-    train, validation = core.split_chunks(core.count_chunks(len(corpus.ids), config.chunk_length), config)
+    train, validation = split_corpus(corpus, config)
     chunks = len(train) + len(validation)
     state = core.initial_state(len(corpus.vocab), config)
     # Such a part of the corpus does not have the characters that these name.
