@@ -165,7 +165,7 @@ def claim_table(claims: list[dict]) -> Table | None:
             }
         )
     caption = (
-        "The study's claims. Interval: for a number, where one more run falls; for a statement, of the mean. Level: of the interval. "
+        "The study's claims. Interval: for a number, where one more run falls; for a statement, of the mean. "
         "n: runs, prompts or texts."
     )
     return make_table("claims", rows, caption, groups="kind", row_ids="claim")

@@ -294,7 +294,7 @@ def contrast(
     if names is None:
         names = (_cell_of(first), _cell_of(second or ()))
     words = words or QUANTITIES[str(quantity)]
-    return Contrast(key, *names, words, difference, means, margin, unit, tuple(notes))
+    return Contrast(key, *names, words, difference, means, margin, unit, tuple(filter(None, notes)))
 
 
 def _shared_mean(records: Records, quantity: Key, difference: Estimate) -> float | None:

@@ -185,8 +185,9 @@ def test_a_committed_study_holds_the_runs_it_says(path):
     assert len(records) == len(configs)
     for record, config in zip(records, configs, strict=True):
         for name, value in vars(config).items():
-            # What the machine decided, and a limit that patience came before, do not count.
-            if name not in ("device", "precision", "epochs"):
+            if name == "epochs":
+                assert record["max_epochs"] == value
+            elif name not in ("device", "precision"):  # which the machine decided
                 assert record.get(name, getattr(Config, name)) == value, name  # those of before an option have none
 
 

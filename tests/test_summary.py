@@ -113,10 +113,11 @@ def test_the_seeds_said_are_those_of_the_main_runs_where_their_settings_are_not_
     assert finding(shown, "summary")["values"]["times"] == "1 random seed"
 
 
-def test_a_way_whose_runs_were_cut_short_is_marked(summed_up):
-    shown = summed_up(losing("lstm", 0.04), {"parameters": make_runs(seeds=3, epochs=10, max_epochs=10)})
+@pytest.mark.parametrize(("fields", "marked"), [({"epochs": 10, "max_epochs": 10}, 1), ({}, 0)])
+def test_a_way_whose_runs_were_cut_short_is_marked_and_no_other(summed_up, fields, marked):
+    shown = summed_up(losing("lstm", 0.04), {"parameters": make_runs(seeds=3, **fields)})
     (figure,) = [about for _, about in shown if about["kind"] == "figure"]
-    assert figure["alt"].count("runs cut short") == 1
+    assert figure["alt"].count("runs cut short") == marked
 
 
 def test_without_runs_there_is_no_figure_and_no_claim(summed_up):

@@ -26,7 +26,7 @@ WORDS_A_MINUTE = 230
 FACTS_CAPTION = "What this report was made with. Every number in it is in `results.json`."
 HOW_TO_RUN = """## How to run it
 
-In a copy of the project, `make report` trains what is missing and writes this report, `make quick` a small one in a minute or two;
+In a copy of the project, `make report` trains what is missing and writes this report, `make quick` a small one;
 `make lab` opens the notebooks.
 """
 IN_THEIR_PLACE = """In the HTML edition, in a browser that runs scripts, trained models can be tried here; in their place stands

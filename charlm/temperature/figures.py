@@ -202,10 +202,7 @@ def temperature_distance(near: Closest | None) -> Figure | None:
     legend_below(canvas, entries)
     reach = span([near.low, near.high])
     said = f"Smallest at T = {near.best:g} (in 95% of resamples of the texts {reach}, shaded)"
-    caption = (
-        f"{said}. Distance: root mean square of {counted(len(near.names), 'measure')}, in standard deviations of a real "
-        "piece."
-    )
+    caption = f"{said}. Distance: root mean square of the measures, in standard deviations."
     data: list[dict] = [{"temperature": t, "distance": d} for t, d in near.distance.items()]
     data.append({"temperature": None, "distance": near.shuffled})
     return finish(
