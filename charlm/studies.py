@@ -406,11 +406,12 @@ def made_with(made: Made) -> Provenance:
     precisions = sorted({r["precision"] for r in records})
     values = {
         "name": made.study,
-        "runs": len(records),
+        "runs": counted(len(records), "run"),
         "hours": seconds / 3600,
         "cpu": ", ".join(processors),
         "precision": ", ".join(precisions),
-        "code": "today's training code" if current else "training code that has changed since",
     }
-    text = "*{name}*: {runs} runs, {hours:.1f} hours of a core of {cpu} with other work beside, {precision}, {code}."
+    text = "*{name}*: {runs}, {hours:.1f} core-hours under load on {cpu}, {precision}."
+    if not current:
+        text += " The training code has changed since."
     return Provenance(id, text, values)
