@@ -164,12 +164,12 @@ def test_a_study_of_another_form_is_not_believed(kept, tiny, change):
         studies.read_study("cells", tiny, path.parent)
 
 
-def test_a_study_says_what_made_it_and_whether_the_code_is_todays():
+def test_a_study_says_what_made_it_and_where_the_code_is_no_longer_todays():
     made = {"machine": {"cpu": "Some CPU"}, "seconds": 1800.0}
     today = make_record("rnn", 0) | made | {"code": charlm.runs.identity.training_code_hash("rnn")}
     text = studies.made_with(Made("cells", "", [today] * 4)).filled
-    assert "4 runs, 2.0 hours of a core of Some CPU with other work beside, float32" in text
-    assert "today&#39;s training code" in text
+    assert "4 runs, 2.0 core-hours under load on Some CPU, float32." in text
+    assert "changed" not in text
     assert "has changed since" in studies.made_with(Made("cells", "", [today, today | {"code": "old"}])).filled
 
 
