@@ -73,7 +73,7 @@ def training_source_hash() -> str:
     while todo:
         name = todo.pop()
         parts[name] = getattr(core, name)
-        tree = ast.parse(inspect.getsource(parts[name]))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(parts[name])))
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         for other in used & vars(core).keys() - parts.keys():
             value = getattr(core, other)

@@ -167,3 +167,12 @@ class OwnCell(torch.nn.RNN):
 
 class OtherOwnCell(torch.nn.GRU):
     pass
+
+
+def test_training_that_is_replaced_within_a_function_has_a_hash_of_its_own(monkeypatch):
+    def train_epoch(state, corpus, config):
+        raise ValueError
+
+    today = charlm.runs.identity.training_source_hash()
+    monkeypatch.setattr(core, "train_epoch", train_epoch)
+    assert charlm.runs.identity.training_source_hash() != today
