@@ -163,7 +163,7 @@ class Config:
 # ---------------------------------------------------------------------------------------------------------------------
 # Data: consecutive chunks, some of them kept for validation
 
-SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM, DROPOUT_STREAM, SHIFT_STREAM, FORGET_STREAM = range(6)
+SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM, DROPOUT_STREAM, SHIFT_STREAM, FORGET_STREAM = range(6)  # of a seed
 
 
 def count_chunks(n_characters: int, chunk_length: int) -> int:
@@ -333,7 +333,7 @@ def arithmetic(config: Config):
 def batch_loss(
     model: CharModel, inputs: Tensor, targets: Tensor, config: Config, state: Memory = None
 ) -> tuple[Tensor, Memory]:
-    """Mean cross-entropy over all characters of a batch, computed in float32, and the layers' state after it."""
+    """Mean cross-entropy in nats over all characters of a batch, in float32, and the layers' state after it."""
     # One autocast a batch: within one, the cast weights are cached, and an optimizer's step would go unseen.
     with torch.autocast(config.device, torch.bfloat16, enabled=config.precision == "bfloat16"):
         logits, state = model(inputs, state)  # (time, batch, vocabulary)

@@ -154,7 +154,12 @@ def _stoppable() -> Iterator[None]:
             stopped.append(time.monotonic())
             raise Stopped(number)
         if time.monotonic() > stopped[0] + PATIENCE:
-            os._exit(128 + number)  # workers and kernels end when they find their parent gone
+            import psutil  # slow to import, and seldom needed
+
+            for child in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    child.kill()
+            os._exit(128 + number)
 
     with _handled(stop):
         yield

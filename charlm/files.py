@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 import stat
 import struct
@@ -35,7 +36,6 @@ class Unreadable(Damaged):
     status = "unreadable"
 
 
-HALF = ".half-"  # what the name of a file begins with that is being written
 # What says of a file that it is not what it should be. Any other error of the system says nothing of what is in it.
 NO_SUCH_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL, errno.EFBIG)
 # What parsing bytes that anybody may have written can end in.
@@ -106,6 +106,11 @@ def write_whole(path: Path, data: bytes) -> None:
         os.fsync(f.fileno())
 
 
+def is_half(name: str) -> bool:
+    """Whether replacing() gives such a name to a file while it is written."""
+    return re.fullmatch(r"\.half-[0-9a-f]{8}-.+", name, re.DOTALL) is not None
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path to write a file at; when the block ends well the file takes its place at `path` in one step.
@@ -113,7 +118,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Nobody ever sees half a file, and of two processes that write the same file both succeed.
     Raises CharlmError when the folder cannot be written.
     """
-    half = path.with_name(f"{HALF}{secrets.token_hex(4)}-{path.name}")
+    half = path.with_name(f".half-{secrets.token_hex(4)}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -156,9 +156,11 @@ def _legend() -> list[Line2D]:
 
 
 def _caption(ways: list[Comparison]) -> str:
-    level = min(way.contrast["level"] for way in ways)
+    levels = [way.contrast["level"] for way in ways if way.contrast["low"] is not None]
+    if not levels:
+        return "Dots: mean losses. So few runs have no interval."
     return (
-        f"Bar: how far the LSTM's mean may be from the RNN's ({100 * level:.3g}% interval, some are wider). Wholly left of the RNN's line, the LSTM "
+        f"Bar: how far the LSTM's mean may be from the RNN's ({100 * min(levels):.3g}% interval, some are wider). Wholly left of the RNN's line, the LSTM "
         "is better; wholly right, the RNN; wholly in the grey band, the difference is too small to matter."
     )
 

@@ -99,7 +99,9 @@ def ruin(folder, rng: random.Random) -> str:
     """Do something to a run folder, and say what."""
     path = rng.choice(sorted(p for p in folder.iterdir() if p.name != "lock"))
     kinds = ["cut", "flip", "noise", "swap", "gone", "wreck", "folder"]
+    packed = path.suffix == ".safetensors"
     kinds += ["value"] * 4 if path.name in ("run.json", STATE) else []
+    kinds += ["tensor"] * 2 if packed else []
     kind = rng.choice(kinds)
     data = path.read_bytes()
     if kind == "cut":
@@ -120,6 +122,8 @@ def ruin(folder, rng: random.Random) -> str:
         rewrite(folder, lambda about: _put(about, rng))
     elif kind == "value":
         repack(path, lambda _, about: _put(about, rng))
+    elif kind == "tensor":
+        repack(path, lambda tensors, _: _spoil(tensors, rng))
     return f"{kind} {path.name}"
 
 
@@ -137,3 +141,11 @@ def _put(about, rng):
             if isinstance(here, dict) and rng.random() < 0.3:
                 here["colour"] = here.pop(key)
         return
+
+
+def _spoil(tensors, rng):
+    name = rng.choice([*tensors])
+    shape = rng.choice([(), (0,), (1,), (3, 3), (2**20,), tensors[name].shape])
+    tensors[rng.choice([name, "x", "weights/x", "moments/x/step"])] = torch.zeros(
+        shape, dtype=rng.choice([torch.float32, torch.float64, torch.int64, torch.bool, torch.complex64])
+    )

@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 import torch
+from hostile import flip
 from run_folders import silent
 from synthetic import kept_record, make_record
 
@@ -148,19 +149,38 @@ def test_a_study_that_was_not_made_for_a_corpus_has_no_runs(kept, tiny, tmp_path
     assert "make report STUDIES=cells" in studies.made_with(Made("cells", "another")).filled
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda about: about["runs"][0].update(val_loss=["3"]),
-        lambda about: about["runs"][0].pop("machine"),
-        lambda about: about.update(epoch_seconds={"lstm-16": "1"}),
-        lambda about: about.update(study="tuned"),
-    ],
-)
-def test_a_study_of_another_form_is_not_believed(kept, tiny, change):
+def of_first(**changes):
+    return lambda about: about["runs"][0].update(changes)
+
+
+CONTRADICTIONS = {
+    "best loss": of_first(val_loss_best=1.0),
+    "a loss": lambda about: about["runs"][0]["val_loss"].__setitem__(1, 1.0),
+    "a loss too few": lambda about: about["runs"][0]["train_loss"].pop(),
+    "a loss that is text": of_first(val_loss=["3"]),
+    "epochs": of_first(epochs=4),
+    "status": of_first(status="diverged"),
+    "an unknown cell": of_first(cell="os.system"),
+    "another corpus": of_first(corpus_sha256="0" * 64),
+    "no machine": of_first(machine={}),
+    "runs of another form": lambda about: about.update(runs={"a": 1}),
+    "seconds that are text": lambda about: about.update(epoch_seconds={"lstm-16": "1"}),
+    "another study": lambda about: about.update(study="tuned"),
+}
+
+
+@pytest.mark.parametrize("change", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_a_record_that_contradicts_itself_is_not_believed(kept, tiny, change):
     write, path = kept
     write(change)
     with pytest.raises(Damaged, match=r"cells\.json"):
+        studies.read_study("cells", tiny, path.parent)
+
+
+def test_a_damaged_study_is_one_line(kept, tiny):
+    _, path = kept
+    flip(path)
+    with pytest.raises(Damaged, match=r"cells\.json is damaged.*repository"):
         studies.read_study("cells", tiny, path.parent)
 
 

@@ -16,7 +16,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -24,7 +24,7 @@ import torch
 import charlm_core as core
 from charlm.corpus import ROOT
 from charlm.device import resolved_config
-from charlm.files import HALF, Damaged, read_json, sound, write_json, write_whole
+from charlm.files import Damaged, is_half, read_json, sound, write_json, write_whole
 from charlm.runs.files import (
     AGAIN,
     STATE,
@@ -34,7 +34,7 @@ from charlm.runs.files import (
     read_file,
     unpack,
 )
-from charlm.runs.form import check_form, check_weights, checked_config, pack_state, unpack_state
+from charlm.runs.form import check_form, check_state, check_weights, checked_config, pack_state, unpack_state
 from charlm.runs.identity import code_of_module, run_id, run_identity
 from charlm_core import CharlmError, Config, Corpus, State
 
@@ -118,6 +118,7 @@ class Run:
             return pack_state(core.initial_state(len(self.corpus.vocab), self.config), [], self.identity)
         data = read_file(path)
         state, made = unpack_state(data, path, self.identity)
+        check_state(state, len(self.corpus.vocab), self.config, path)
         if core.is_finished(state, self.config):
             self.finish(state, made)
         return data
@@ -154,7 +155,8 @@ class Run:
         """Remove what a finished run does not need: what a killed process had half written, and its state, which goes
         last, so that a finished run without one is tidy."""
         if os.path.lexists(self.folder / STATE):
-            for path in (*self.folder.glob(f"{HALF}*"), self.folder / STATE):
+            half = [self.folder / name for name in names_in(self.folder) if is_half(name)]
+            for path in (*half, self.folder / STATE):
                 with suppress(OSError):  # room on the disk is all that it costs
                     path.unlink()
 
@@ -253,13 +255,23 @@ def facts_of_history(history: list[dict]) -> dict:
 
 
 def read_records(path: Path) -> dict:
-    """What is kept of a study, its checksum and form verified."""
+    """What is kept of a study, whose records are checked against themselves too."""
     remedy = "take it from the repository again, or remove it"
     about = read_json(path, 2**27, remedy)
     with sound(path, remedy):
         check_form(about, "study")
         if about["study"] != path.stem:
             raise ValueError(f"it is the study {about['study']}")
+        for record in about["runs"]:
+            known = {f.name: record[f.name] for f in fields(Config) if f.name in record}
+            checked_config({"config": known | {"epochs": record["max_epochs"]}}, path)
+            losses = zip(record["train_loss"], record["val_loss"], strict=True)
+            history = [{"epoch": n, "train_loss": train, "val_loss": val} for n, (train, val) in enumerate(losses, 1)]
+            status = "diverged" if record["diverged"] else "finished"
+            if record | facts_of_history(history) | {"status": status} != record:
+                raise ValueError(f"{record['run_id']} contradicts its own losses")
+            if record["corpus_sha256"] != about["corpus_sha256"]:
+                raise ValueError(f"{record['run_id']} is of another corpus")
     return about
 
 

@@ -96,14 +96,19 @@ def check_form(about: dict, kind: str) -> None:
         raise ValueError("the epochs of its history are not 1, 2, 3 …")
 
 
+# Fields that Config had once, at the values that changed nothing: what was stored with them is read as before.
+RETIRED = {"average": 0.0}
+
+
 def checked_config(about: dict, path: Path) -> Config:
     """The configuration of a sound record; raises OtherVersion when it has fields or values that are not known here."""
     known = {f.name for f in fields(Config)}
+    stored = {name: value for name, value in about["config"].items() if (name, value) not in RETIRED.items()}
     try:
-        for name in about["config"]:
+        for name in stored:
             if name not in known:
                 raise CharlmError(f"it has the unknown field {name!r}")
-        return Config(**about["config"])
+        return Config(**stored)
     except CharlmError as e:
         raise OtherVersion(
             f"the configuration in {path} is of another version, and left alone: {short_reason(e)}"
@@ -159,3 +164,15 @@ def unpack_state(data: bytes, where: Path | str, identity: dict) -> tuple[State,
             groups[group][name] = t
     best = groups["best"] or groups["weights"]
     return State(groups["weights"], best, groups["moments"], about["history"], about["diverged"]), about["made"]
+
+
+def check_state(state: State, vocabulary_size: int, config: Config, path: Path) -> None:
+    """Raise Damaged unless the tensors of a state that was read are those of its configuration."""
+    moments = {}
+    for name, w in state.weights.items():
+        moments[f"{name}/step"] = torch.zeros(())
+        moments |= dict.fromkeys((f"{name}/exp_avg", f"{name}/exp_avg_sq"), w)
+    for weights in (state.weights, state.best_weights):
+        check_weights(weights, vocabulary_size, config, training_code_hash(config.cell), path)
+    if not kinds_of(state.moments).items() <= kinds_of(moments).items():
+        raise Damaged(f"{path} is damaged: its moments are not of its configuration; {AGAIN}")

@@ -1,12 +1,13 @@
 """What a folder of runs holds: which runs, how far each came, and what is damaged or strange in it."""
 
+import errno
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from charlm.files import HALF, Damaged, sound
+from charlm.files import Damaged, is_half, sound
 from charlm.runs.files import RUN_FILES, STATE, names_in, read_file, unpack
 from charlm.runs.folder import check_run, facts_of_history, read_state, run_record
 from charlm.runs.identity import training_code_hash
@@ -42,7 +43,7 @@ def run_status(folder: Path, deep: bool = False) -> dict:
 
 def measured_files(names: set[str]) -> list[str]:
     """Of the names in a run folder those that what is measured of the run may have."""
-    return sorted(name for name in names - RUN_FILES if name.endswith(".safetensors") and not name.startswith(HALF))
+    return sorted(name for name in names - RUN_FILES if name.endswith(".safetensors") and not is_half(name))
 
 
 def check_measured(path: Path) -> None:
@@ -69,7 +70,7 @@ def remove_run(folder: Path) -> None:
         measured = measured_files(names)
         for name in sorted(names):
             path = folder / name
-            ours = name in RUN_FILES or name in measured or name.startswith(HALF)
+            ours = name in RUN_FILES or name in measured or is_half(name)
             if not ours or (path.is_dir() and not path.is_symlink()):
                 raise CharlmError(f"{path} is not of a run: move it away, then try again; nothing was removed")
         for name in measured:
@@ -80,8 +81,10 @@ def remove_run(folder: Path) -> None:
                 (folder / name).unlink()
             with suppress(PermissionError):  # Windows keeps what is open, and deletes it itself when the lock is let go
                 (folder / "lock").unlink()
+        # Whoever waited for the lock finds its file gone and makes a new one; then the folder is theirs, and stays.
         folder.rmdir()
     except Timeout:
         raise CharlmError(f"{folder.name} is being trained by another process; stop that first") from None
     except OSError as e:
-        raise CharlmError(f"cannot remove {folder}: {e.strerror}") from e
+        if e.errno != errno.ENOTEMPTY:
+            raise CharlmError(f"cannot remove {folder}: {e.strerror}") from e

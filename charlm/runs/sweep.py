@@ -6,6 +6,7 @@ from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,7 +17,7 @@ from charlm.corpus import split_corpus
 from charlm.device import check_device
 from charlm.files import Damaged, short_reason
 from charlm.records import counted
-from charlm.runs.folder import RUNS, Run, run_record
+from charlm.runs.folder import RUNS, Run, check_run, run_record
 from charlm.runs.form import pack_state, unpack_state
 from charlm.runs.identity import machine_facts, run_identity
 from charlm.runs.inventory import run_status
@@ -42,38 +43,61 @@ def train_sweep(
     Workers compute one epoch at a time; this process stores the state after each, so that a sweep that was stopped
     goes on from there when it is asked for again. They are processes on this machine, or those of the Dask cluster
     whose `scheduler` is named by its address; their number changes nothing but the time. A run that fails twice in an
-    epoch, or whose state is damaged, raises CharlmError after all the others are done. Processes that want the same runs
-    share the work.
+    epoch, or that is damaged, raises CharlmError after all the others are done. Processes that want the same runs share
+    the work.
     """
     wanted = [Run.of(config, corpus, runs) for config in configs]
-    todo = []
-    for run in dict.fromkeys(wanted):
-        if run.is_finished():
-            run.tidy()
-        else:
-            check_device(run.config)  # before anything is made on the disk
-            todo.append(run)
+    failures: list[str] = []
+    todo = _what_lacks(wanted, failures, say)
     if todo:
         courses = expected_courses(todo, corpus)
         todo.sort(key=lambda run: -courses[run.name].seconds)  # longest first: no long tail
         workers = count_workers(len(todo), todo[0].config, workers)
+        found = len(set(wanted)) - len(todo) - len(failures)
         where = f"on the workers of {scheduler}" if scheduler else f"{workers} at a time"
         say(
-            f"{corpus.name}: {counted(len(todo), 'run')} to train, {len(set(wanted)) - len(todo)} found;"
+            f"{corpus.name}: {counted(len(todo), 'run')} to train, {found} found;"
             f" {time_left(courses.values(), workers)} on this machine; {where}"
         )
         with _workers(workers, scheduler, insecure) as client:
             workers = len(client.nthreads()) if client else 1
-            with progress_display(courses, workers, say) as progress, Queue(todo, progress, say) as queue:
-                epochs = _on_workers(queue, corpus, client) if client else _here(queue, corpus)
-                for run, state, made in epochs:
+            with (
+                progress_display(courses, workers, say) as progress,
+                Queue(todo, progress, failures, say) as queue,
+            ):
+                for run, state, made in _on_workers(queue, corpus, client) if client else _here(queue, corpus):
                     progress.tell_epoch(run.name, state, made)
                     if watch:
                         watch(run.config, state)
-        if queue.failures:
-            failed = f"{len(queue.failures)} of {len(set(wanted))} runs failed"
-            raise CharlmError(f"{failed}, the others are done: {'; '.join(queue.failures)}")
+    if failures:
+        raise CharlmError(
+            f"{len(failures)} of {len(set(wanted))} runs failed or cannot be used, the others are done: {'; '.join(failures)}"
+        )
     return [run_record(run.folder) for run in wanted]
+
+
+def _what_lacks(wanted: Sequence[Run], failures: list[str], say: Callable[[str], None]) -> list[Run]:
+    """The runs that are to be trained. A damaged one is not, and noted in `failures`."""
+    todo = []
+    for run in dict.fromkeys(wanted):
+        with passing_over(run, failures, say):
+            check_run(run.folder)
+            if run.is_finished():
+                run.tidy()
+            else:
+                check_device(run.config)  # before anything is made on the disk
+                todo.append(run)
+    return todo
+
+
+@contextmanager
+def passing_over(run: Run, failures: list[str], say: Callable[[str], None]) -> Iterator[None]:
+    """Where the run turns out to be damaged it is left out, which is said and noted in `failures`."""
+    try:
+        yield
+    except Damaged as e:
+        say(f"{run.name} is left out: {e}")
+        failures.append(str(e))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -134,8 +158,8 @@ class Queue(AbstractContextManager):
 
     waiting: list[Run]
     progress: Progress
+    failures: list[str]
     say: Callable[[str], None]
-    failures: list[str] = field(default_factory=list)
     locks: dict[str, FileLock] = field(default_factory=dict)  # by the names of the runs
     told: set[str] = field(default_factory=set)  # for which runs of other processes this one waits
 
@@ -152,8 +176,7 @@ class Queue(AbstractContextManager):
                 if lock:
                     self.waiting.remove(run)
                     self.locks[run.name] = lock
-                    data = self.load(run)
-                    if data:
+                    if data := self.load(run):
                         return run, data
             if not wait:
                 break
@@ -166,27 +189,19 @@ class Queue(AbstractContextManager):
 
     def load(self, run: Run) -> bytes | None:
         """Its state to go on from; None where there is nothing to do any more."""
-        try:
-            data = run.load()
-        except Damaged as e:
-            self.fail(run, f"left out: {e}")
-            return None
-        if run.is_finished():
-            self.end(run)
-            self.progress.tell_end(run.name, "trained by another process")
-            return None
-        self.progress.tell_begin(run.name)
-        return data
+        with passing_over(run, self.failures, self.say):
+            data = b"" if run.is_finished() else run.load()
+            if not run.is_finished():
+                self.progress.tell_begin(run.name)
+                return data
+        self.end(run, "trained by another process" if run.is_finished() else "left out")
+        return None
 
-    def end(self, run: Run) -> None:
+    def end(self, run: Run, why: str = "") -> None:
         """Let go of the run."""
         self.locks.pop(run.name).release()
-
-    def fail(self, run: Run, why: str) -> None:
-        """Let go of it for good."""
-        self.end(run)
-        self.failures.append(f"{run.name}: {why}")
-        self.progress.tell_end(run.name, why)
+        if why:
+            self.progress.tell_end(run.name, why)
 
 
 def locked_run(run: Run) -> FileLock | None:
@@ -237,30 +252,29 @@ def _on_workers(queue: Queue, corpus: Corpus, client) -> Iterator[Epoch]:
     import dask
     from distributed import as_completed
 
-    running: dict[object, Run] = {}  # by their tasks
+    running: dict[str, Run] = {}
     tasks = as_completed(loop=client.loop)
+    numbers = count()
     at_once = len(client.nthreads()) + 1  # one more than workers: none idles during a save
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
 
     def submit(run: Run, data: bytes) -> None:
-        future = client.submit(train_one_epoch, data, run.config, corpus, pure=False, retries=1)
-        running[future] = run
-        tasks.add(future)
+        key = f"{run.name}-{next(numbers)}"
+        running[key] = run
+        tasks.add(client.submit(train_one_epoch, data, run.config, corpus, key=key, retries=1))
 
     while True:
-        while len(running) < at_once:
-            begun = queue.begin(wait=not running)
-            if begun is None:
-                break
+        while len(running) < at_once and (begun := queue.begin(wait=not running)):
             submit(*begun)
         if not running:
             return
         future = next(tasks)
-        run = running.pop(future)
+        run = running.pop(future.key)
         try:
             data = future.result()
         except (Exception, CancelledError) as e:  # whatever ends a task
-            queue.fail(run, f"failed twice ({type(e).__name__}: {short_reason(e)})")
+            queue.failures.append(f"{run.name} failed twice ({type(e).__name__}: {short_reason(e)})")
+            queue.end(run)
             continue
         state, made = run.save(data)
         if run.is_finished():

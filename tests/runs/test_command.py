@@ -2,19 +2,27 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from hostile import WRECKS, flip, repack
-from run_folders import begun_run
+from posix_only import make_pipe, posix
+from run_folders import begun_run, silent
 
 import charlm.device
 import charlm.runs.__main__
 import charlm_core as core
+from charlm.corpus import ROOT
 from charlm.runs.__main__ import main, read_sweep
 from charlm.runs.files import STATE
-from charlm.runs.folder import kept_measurement
+from charlm.runs.folder import Run, kept_measurement
+from charlm.runs.inventory import remove_run
+from charlm.runs.sweep import locked_run, train_sweep
+from charlm_core import CharlmError
 
 
 @pytest.fixture
@@ -78,6 +86,13 @@ def test_a_file_where_the_folder_of_runs_should_be_is_one_line(command, tmp_path
     assert err.count("\n") == 1 and str(tmp_path / "runs") in err and "CHARLM_RUNS" in err
 
 
+def test_a_setting_that_is_empty_is_none(tmp_path):
+    code = "from charlm.runs.folder import RUNS; print(RUNS)"
+    env = {**os.environ, "CHARLM_RUNS": "", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert done.stdout.strip() == str((ROOT / "runs").resolve()), done.stderr
+
+
 @pytest.mark.parametrize(
     "harm, named",
     [
@@ -98,8 +113,9 @@ def test_verify_names_the_file_that_is_damaged_and_says_so_in_its_exit_code(comm
     assert code == 1 and named in out and len(out.splitlines()) == 1
 
 
-def test_the_commands_go_on_past_a_wrecked_run(command, some_runs, run):
-    WRECKS["loop"](run)
+@pytest.mark.parametrize("wreck", WRECKS)
+def test_the_commands_go_on_past_a_wrecked_run(command, some_runs, run, wreck):
+    WRECKS[wreck](run)
     names = sorted(p.name for p in some_runs.iterdir())
     for code, name in ((0, "list"), (1, "verify")):
         found, out, err = command(name)
@@ -135,7 +151,7 @@ def everything(some_runs):
 
 def test_remove_deletes_the_runs_that_it_is_given_and_nothing_else(command, some_runs, run, everything):
     kept_measurement(run, "colour", {}, lambda: {})
-    (run / ".half-1-run.json").touch()
+    (run / ".half-01234567-run.json").touch()
     before = everything()
     assert command("remove", run.name, run.name)[:2] == (0, f"removed     {run.name}\n")
     assert everything() == {path: content for path, content in before.items() if run not in (path, *path.parents)}
@@ -151,7 +167,15 @@ def test_a_name_that_is_no_run_of_the_folder_is_refused(command, some_runs, ever
 
 
 @pytest.mark.parametrize(
-    "foreign", ["notes.txt", "mine.safetensors", "copy.safetensors", "best.safetensors/work", ".half-1/work"]
+    "foreign",
+    [
+        "notes.txt",
+        "mine.safetensors",
+        "copy.safetensors",
+        "best.safetensors/work",
+        ".half-thesis.txt",
+        ".half-01234567-x/work",
+    ],
 )
 def test_remove_deletes_nothing_of_a_folder_that_holds_more_than_a_run(command, run, everything, foreign):
     path = run / foreign
@@ -192,6 +216,28 @@ def test_remove_leaves_a_run_that_is_being_trained(command, run, everything):
         code, out, _ = command("remove", run.name)
         assert code == 1 and "is being trained" in out
         assert everything() == before
+
+
+def test_who_begins_a_run_while_it_is_removed_keeps_folder_and_lock(run, tiny, tiny_config, monkeypatch):
+    it = Run.of(tiny_config, tiny, run.parent)
+    rmdir = type(run).rmdir
+    taken: list = []
+
+    def begin(path):
+        taken.append(locked_run(it))
+        rmdir(path)
+
+    monkeypatch.setattr(type(run), "rmdir", begin)
+    remove_run(run)
+    assert taken[0] and [p.name for p in run.iterdir()] == ["lock"]
+    assert locked_run(it) is None
+
+
+@pytest.mark.parametrize("wreck", [Path.touch, pytest.param(make_pipe, marks=posix)])
+def test_a_file_or_a_pipe_in_the_place_of_a_run_is_damaged(tiny, tiny_config, tmp_path, wreck):
+    wreck(Run.of(tiny_config, tiny, tmp_path).folder)
+    with pytest.raises(CharlmError, match=r"^1 of 1 runs"):
+        train_sweep([tiny_config], tiny, tmp_path, say=silent)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -247,6 +293,12 @@ def test_a_mistake_in_the_file_is_one_line(command, sweep, text, message):
 def test_a_file_may_begin_with_a_byte_order_mark(sweep):
     path = sweep("\ufeffseed = [1, 2]\r\n", begin="")
     assert [config.seed for config in read_sweep(path)[1]] == [1, 2]
+
+
+@pytest.mark.parametrize("workers", ["0", "1001", "many"])
+def test_workers_are_counted_within_limits(command, workers):
+    code, out, err = command("train", "sweep.toml", f"--workers={workers}")
+    assert (code, out) == (2, "") and "--workers: " in err and "needs a whole number from 1 to 1000" in err
 
 
 def test_a_precision_that_the_processor_lacks_is_one_line_before_any_training(command, sweep, tmp_path, monkeypatch):

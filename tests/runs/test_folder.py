@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hostile import WRECKS, directory, flip, pipe, repack, rewrite, ruin
+from hostile import WRECKS, directory, flip, loop, pipe, repack, rewrite, ruin
 from posix_only import posix
 from run_folders import begun_run, results, silent
 
@@ -62,7 +62,7 @@ def test_a_finished_run_is_not_trained_again(trained, tiny, tiny_config, monkeyp
 
 
 def test_what_a_process_left_that_was_killed_after_the_results_is_tidied(copied, tiny, tiny_config, tmp_path):
-    (copied / ".half-1-run.json").write_bytes(b"half")
+    (copied / ".half-01234567-run.json").write_bytes(b"half")
     (copied / STATE).write_bytes(b"")
     train_sweep([tiny_config], tiny, tmp_path, say=silent)
     assert {p.name for p in copied.iterdir()} - {"lock"} == {"best.safetensors", "last.safetensors", "run.json"}
@@ -168,6 +168,9 @@ def test_a_wrecked_run_is_damaged_in_one_line_and_no_other_is(copied, tmp_path, 
         directory,
         pytest.param(pipe, marks=posix),
         lambda path: repack(path, lambda _, about: about.pop("history")),
+        lambda path: repack(path, lambda tensors, _: tensors.pop("weights/head.bias")),
+        lambda path: repack(path, lambda tensors, _: tensors.update({"other/x": torch.zeros(1)})),
+        lambda path: repack(path, lambda tensors, _: tensors.update({"moments/head.bias/step": torch.zeros(3)})),
     ],
 )
 def test_a_state_that_is_damaged_or_of_another_form_is_not_gone_on_from(begun, wreck):
@@ -188,6 +191,36 @@ def test_a_run_whose_model_was_changed_since_is_of_another_version(copied, monke
     monkeypatch.setattr(charlm.runs.form, "training_code_hash", lambda cell: "changed")
     monkeypatch.setitem(core.CELLS, "lstm", core.CELLS["gru"])
     assert run_status(copied, deep=True)["status"] == "of another version"
+
+
+def test_a_diverged_run_is_finished_and_says_where(tiny, tiny_config, tmp_path):
+    said: list[str] = []
+    config = replace(tiny_config, cell="rnn", learning_rate=1e38)
+    (record,) = train_sweep([config], tiny, tmp_path, say=said.append)
+    assert record["status"] == "diverged" and record["diverged"]["epoch"] >= 1
+    assert "DIVERGED" in said[-1] and "learning rate" in said[-1]
+
+
+def test_a_run_whose_results_were_deleted_is_trained_again(copied, trained, tiny, tiny_config, tmp_path):
+    (copied / "run.json").unlink()
+    flip(copied / "best.safetensors")
+    train_sweep([tiny_config], tiny, tmp_path, say=silent)
+    assert results(copied) == results(trained[0])
+
+
+def test_a_file_or_a_loop_where_a_run_should_be_is_damaged(tmp_path):
+    (tmp_path / "file").touch()
+    loop(tmp_path / "loop")
+    assert [run_status(tmp_path / name)["status"] for name in ("file", "loop")] == ["damaged"] * 2
+
+
+def test_a_field_that_is_gone_is_read_at_the_value_that_changed_nothing(copied, trained):
+    rewrite(copied, lambda about: about["config"].update(average=0.0))
+    assert run_record(copied)["val_loss"] == trained[1]["val_loss"]
+    load_weights(copied)
+    rewrite(copied, lambda about: about["config"].update(average=0.5))
+    with pytest.raises(CharlmError, match=r"another version.*average"):
+        run_record(copied)
 
 
 def test_whatever_happens_to_a_run_folder_is_told_in_one_line(
@@ -218,8 +251,8 @@ def test_whatever_happens_to_a_run_folder_is_told_in_one_line(
         except CharlmError:
             assert _bytes(folder) == before, done
         else:
-            altered = done.startswith("value") or deep[1]["status"] == "damaged"
-            assert altered or results(folder) == results(trained[0]), done
+            assert deep[1]["status"] in ("finished", "diverged", "unfinished"), done
+            assert results(folder) == results(trained[0]) or done.startswith(("value", "tensor")), done
         assert {p: p.read_bytes() for p in base.iterdir() if p.is_file()} == {base / "outside": b"of weeks"}, done
 
 

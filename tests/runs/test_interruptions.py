@@ -157,8 +157,11 @@ def test_a_folder_that_cannot_be_written_ends_with_one_line(tiny, tiny_config, t
 # two processes that want the same run
 
 
-def test_two_that_ask_for_the_same_runs_share_them_and_the_second_waits_for_what_it_lacks(tiny, tiny_config, tmp_path):
-    configs = [replace(tiny_config, seed=seed, epochs=2) for seed in range(3)]
+@pytest.mark.parametrize("seeds, second_trains", [(1, []), (3, [1, 1, 2, 2])])
+def test_two_that_ask_for_the_same_runs_share_them_and_the_second_waits_for_what_it_lacks(
+    tiny, tiny_config, tmp_path, seeds, second_trains
+):
+    configs = [replace(tiny_config, seed=seed, epochs=2) for seed in range(seeds)]
     reached, go_on = threading.Event(), threading.Event()
     theirs: list[int] = []
     mine: list[int] = []
@@ -180,7 +183,7 @@ def test_two_that_ask_for_the_same_runs_share_them_and_the_second_waits_for_what
         assert reached.wait(60)
         second = train_sweep(configs, say=say, watch=lambda config, state: mine.append(config.seed), **options)
     assert first.result() == second
-    assert (theirs, mine) == ([0, 0], [1, 1, 2, 2])
+    assert (theirs, mine) == ([0, 0], second_trains)
     assert told == [f"{Run.of(configs[0], tiny).name}: another process trains it; waiting"]
 
 
@@ -192,17 +195,23 @@ def test_a_damaged_run_is_neither_believed_nor_trained_over_and_the_others_are_t
     trained, tiny, tiny_config, tmp_path
 ):
     folder = shutil.copytree(trained[0], tmp_path / trained[0].name)
-    flip(folder / "run.json")
-    before = (folder / "run.json").read_bytes()
-    begun, good = (Run.of(replace(tiny_config, seed=seed, epochs=2), tiny, tmp_path) for seed in (1, 2))
-    begun_run(begun.config, tiny, tmp_path)
-    flip(begun.folder / STATE)
-    with pytest.raises(CharlmError, match=r"^1 of 2 runs .*state\.safetensors is damaged.* remove[^\n]*$"):
-        train_sweep([begun.config, good.config], tiny, tmp_path, 1, say=silent)
-    assert good.is_finished() and not begun.is_finished()
-    with pytest.raises(CharlmError, match=r"run\.json is damaged.* remove[^\n]*$"):
-        train_sweep([tiny_config, good.config], tiny, tmp_path, say=silent)
-    assert (folder / "run.json").read_bytes() == before
+    flip(folder / "last.safetensors")
+    before = (folder / "last.safetensors").read_bytes()
+    other = replace(tiny_config, seed=1, epochs=1)
+    said: list[str] = []
+    with pytest.raises(CharlmError, match=r"^1 of 2 runs .*last\.safetensors is damaged.* remove[^\n]*$"):
+        train_sweep([tiny_config, other], tiny, tmp_path, say=said.append)
+    assert (folder / "last.safetensors").read_bytes() == before
+    assert Run.of(other, tiny, tmp_path).is_finished()
+    assert said[0].startswith(f"{folder.name} is left out") and "1 run to train, 0 found" in said[1]
+
+
+def test_a_damaged_state_leaves_the_other_runs_to_be_trained(tiny, tiny_config, tmp_path):
+    bad, good = begun_run(tiny_config, tiny, tmp_path), Run.of(replace(tiny_config, seed=1), tiny, tmp_path)
+    flip(bad.folder / STATE)
+    with pytest.raises(CharlmError, match=r"^1 of 2 runs .*state\.safetensors is damaged"):
+        train_sweep([bad.config, good.config], tiny, tmp_path, workers=1, say=silent)
+    assert good.is_finished() and not bad.is_finished()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
