@@ -163,7 +163,7 @@ class Config:
 # ---------------------------------------------------------------------------------------------------------------------
 # Data: consecutive chunks, some of them kept for validation
 
-SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM, DROPOUT_STREAM, SHIFT_STREAM, FORGET_STREAM = range(6)  # of a seed
+SPLIT_STREAM, ORDER_STREAM, WEIGHT_STREAM, DROPOUT_STREAM, SHIFT_STREAM, FORGET_STREAM = range(6)  # uses of a seed
 
 
 def count_chunks(n_characters: int, chunk_length: int) -> int:
