@@ -92,7 +92,7 @@ def test_the_study_of_temperature_has_its_prompts_and_temperatures(results):
 
 def test_the_first_screen_says_what_is_found_of_the_readers_text(results):
     assert results["findings"]["summary"]["heading"] == (
-        "Nothing was learnt from this text: counting single characters does as well"
+        "Nothing was learnt from this text, as far as so few seeds tell"
     )
     assert "tiny" in results["findings"]["summary"]["text"] and "study" not in results["findings"]["summary"]["text"]
     ways = {row["way"] for row in results["figures"]["ways-to-compare"]["rows"]}

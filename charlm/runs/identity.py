@@ -126,6 +126,9 @@ def run_identity(config: Config, corpus: Corpus) -> dict:
     }
 
 
+RUN_NAME = r"(rnn|lstm|gru)-.+-seed\d+-[0-9a-f]{12}"  # as run_name() makes it
+
+
 def run_id(config: Config, corpus: Corpus) -> str:
     """The name of the run of a resolved configuration."""
     return run_name(config, run_identity(config, corpus))

@@ -1,6 +1,7 @@
 """What a folder of runs holds: which runs, how far each came, and what is damaged or strange in it."""
 
 import errno
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from filelock import FileLock, Timeout
 from charlm.files import Damaged, is_half, sound
 from charlm.runs.files import RUN_FILES, STATE, names_in, read_file, unpack
 from charlm.runs.folder import check_run, facts_of_history, read_state, run_record
-from charlm.runs.identity import training_code_hash
+from charlm.runs.identity import RUN_NAME, training_code_hash
 from charlm_core import CharlmError
 
 
@@ -67,6 +68,10 @@ def remove_run(folder: Path) -> None:
         names = names_in(folder)
         if not names:
             raise CharlmError(f"{folder} is empty: there is no run in it, and nothing was removed")
+        if not re.fullmatch(RUN_NAME, folder.name):
+            raise CharlmError(
+                f"{folder} is not named as a run is: nothing was removed; delete it yourself if it is yours"
+            )
         measured = measured_files(names)
         for name in sorted(names):
             path = folder / name

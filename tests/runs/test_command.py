@@ -191,6 +191,15 @@ def test_remove_deletes_nothing_of_a_folder_that_holds_more_than_a_run(command, 
     assert everything() == before
 
 
+def test_remove_deletes_no_folder_that_is_not_named_as_a_run(command, some_runs, everything):
+    (some_runs / "thesis").mkdir()
+    (some_runs / "thesis" / "run.json").write_text("{}")
+    before = everything()
+    code, out, _ = command("remove", "thesis")
+    assert code == 1 and out.startswith("kept") and "thesis" in out and len(out.splitlines()) == 1
+    assert everything() == before
+
+
 def test_remove_unlinks_a_link_and_does_not_follow_it_and_leaves_an_empty_folder(command, some_runs, run, everything):
     (some_runs / "empty").mkdir()
     before = everything()
