@@ -395,5 +395,9 @@ def say_all(
 
 
 def per_cell(contrasts: dict[str, Contrast]) -> str:
-    """'0.0124 nats higher (RNN) and 0.0021 nats lower (LSTM)'."""
-    return listed(f"{c:short} ({cell.upper()})" for cell, c in contrasts.items())
+    """'0.0124 nats higher (RNN) and 0.0021 nats lower (LSTM, too close to call)'."""
+    said = []
+    for cell, c in contrasts.items():
+        about = [cell.upper(), OPEN] if c.verdict == OPEN else [cell.upper()]
+        said.append(f"{c:short} ({', '.join(about)})")
+    return listed(said)

@@ -187,6 +187,11 @@ def test_a_claim_of_several_parts_has_the_verdict_of_the_weakest():
         assert stats.weakest(*reversed(weakest_first[i:])) is weakest
 
 
+def test_a_difference_that_is_too_close_to_call_is_said_to_be_so_in_each_cell():
+    by_cell = {"rnn": contrast_of([-1, 1, 1]), "lstm": contrast_of([0.1, 0.11, 0.09])}
+    assert stats.per_cell(by_cell) == "0.3333 nats higher (RNN, too close to call) and 0.1000 nats higher (LSTM)"
+
+
 def test_a_sentence_on_several_is_mixed_where_their_verdicts_differ():
     less, more = contrast_of([-0.1, -0.11, -0.09]), contrast_of([0.1, 0.11, 0.09])
     both = SAID | {"mixed": "mixed", "few": "too few"}

@@ -54,7 +54,7 @@ def summed_up(monkeypatch, tmp_path):
         (losing("lstm", 0.04), "The study's numbers hold, its conclusion does not"),
         (losing("rnn", 0.04), "The study's numbers hold, and so does its conclusion"),
         (losing("rnn", 0.0), "The study's numbers hold; between the cells there is no difference that matters"),
-        (losing("lstm", 9.0), "Not all of the numbers of the study come back"),
+        (losing("lstm", 9.0), "Not all of the study's numbers come back"),
         (losing("rnn", 0.1, seeds=2), "So few seeds cannot tell"),
         (losing("rnn", 0.1, corpus="my.txt"), "The LSTM is better than the RNN on this text"),
     ],

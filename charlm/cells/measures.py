@@ -3,6 +3,7 @@ how many seeds are enough. Pure functions from the records of studies to numbers
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import nctdtr, stdtrit
@@ -11,6 +12,7 @@ from charlm import stats
 from charlm.records import Record, Records, finished, of_cell, with_value
 
 POWER = 0.8  # the chance with which a difference that is there shall be found
+RESAMPLES = 2000
 MOST_PAIRS = 100_000  # where seeds_needed() stops looking
 
 
@@ -39,15 +41,23 @@ def runs_at_own_rate(swept: Records, records: Records) -> list[Record]:
     return own
 
 
+def lower_in_resamples(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """In how many of the pairs of one value of each the first is lower: 95% of RESAMPLES of the values (bootstrap, percentiles)."""
+    rng = np.random.default_rng(0)
+    drawn = (rng.choice(np.asarray(values), (RESAMPLES, len(values))) for values in (first, second))
+    lower = [np.sum(np.less.outer(*pair)) for pair in zip(*drawn, strict=True)]
+    low, high = np.percentile(lower, [2.5, 97.5])
+    return float(low), float(high)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # what the luck of a run is made of
 
-PARTS = ("split", "seed", "together")
-LAYOUT_RESAMPLES = 2000
+PARTS = ("split", "seed", "rest")
 
 
 def parts(x: np.ndarray) -> np.ndarray:
-    """Standard deviations (..., 3) of what the split, the seed and the two together do, from values (..., splits, seeds):
+    """Standard deviations (..., 3) of what the split does, the seed, and what neither explains, from values (..., splits, seeds):
     the random effects of a two-way layout without repeats, by the method of moments, where a negative variance is zero.
     (S. R. Searle, G. Casella, C. E. McCulloch, Variance Components, 1992, section 4.3.)
     """
@@ -79,10 +89,10 @@ def spread(crossed: dict[tuple[int, int], float]) -> dict[str, tuple[float, floa
     sds = parts(np.array([crossed[pair] for pair in pairs]).reshape(splits, seeds))  # (3,)
 
     rng = np.random.default_rng(0)
-    of_split = sds[0] * rng.normal(size=(LAYOUT_RESAMPLES, splits, 1))
-    of_seed = sds[1] * rng.normal(size=(LAYOUT_RESAMPLES, 1, seeds))
-    together = sds[2] * rng.normal(size=(LAYOUT_RESAMPLES, splits, seeds))
-    again = parts(of_split + of_seed + together)  # (resamples, 3)
+    of_split = sds[0] * rng.normal(size=(RESAMPLES, splits, 1))
+    of_seed = sds[1] * rng.normal(size=(RESAMPLES, 1, seeds))
+    rest = sds[2] * rng.normal(size=(RESAMPLES, splits, seeds))
+    again = parts(of_split + of_seed + rest)  # (resamples, 3)
     lows, highs = np.quantile(again, (0.025, 0.975), axis=0)  # (3,) each
     spreads = {}
     for i, name in enumerate(PARTS):

@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -23,8 +24,7 @@ from charlm.temperature.texts import DRAWN, GRID, REAL, SHUFFLED, RealText, Way,
 from charlm.text import distinct_sequences, known_headings, longest_copies, real_words, starts_speaker
 from charlm_core import Config, Corpus, encode
 
-VALIDATION_CHUNKS = 300  # of validation text
-MAX_VALIDATION_LOGITS = 3_000_000  # numbers held at a time: what bounds memory and time for a large vocabulary
+MAX_VALIDATION_LOGITS = 4_000_000  # numbers held at a time: what bounds memory and time for a large vocabulary
 UNLIKELY = 0.01  # a character the model gives less than this at T = 1 counts as unlikely
 N_GRAM = 4  # characters: long enough to tell repetition, short enough for many to be distinct
 OTHERS = 9  # texts in which a sequence may be found again
@@ -37,10 +37,10 @@ BEST_RANGE = (0.5, 1.0)  # the study's range, its end left out
 
 
 def validation_chunks(config: Config, corpus: Corpus) -> np.ndarray:
-    """The first validation chunks of a run's own split, VALIDATION_CHUNKS or what memory should hold."""
+    """The validation chunks of a run's own split; evenly spaced ones where memory should not hold all."""
     _, chunks = split_corpus(corpus, config)
-    affordable = MAX_VALIDATION_LOGITS // (config.chunk_length * len(corpus.vocab))
-    return chunks[: max(2, min(VALIDATION_CHUNKS, affordable))]
+    affordable = max(2, MAX_VALIDATION_LOGITS // (config.chunk_length * len(corpus.vocab)))
+    return chunks[:: math.ceil(len(chunks) / affordable)]
 
 
 def distributions(
@@ -213,6 +213,7 @@ class Closest:
     shuffled: float  # the distance of shuffled real text
     learnt: bool  # whether text at the best temperature is closer than shuffled text, in 97.5% of the resamples
     alone: dict[str, tuple[float, float, float]]  # best, low, high by one measure alone
+    parts: dict[str, float]  # of each measure in the square of the smallest distance, largest first
 
 
 def closest_temperature(measured: Measured) -> Closest | None:
@@ -241,7 +242,9 @@ def closest_temperature(measured: Measured) -> Closest | None:
     closer = np.mean(distances[grid.index(best), 1:] < shuffled[1:])
     by_temperature = dict(zip(grid, distances[:, 0].tolist(), strict=True))
     learnt = bool(closer >= 0.975)
-    return Closest(by_temperature, list(units), best, low, high, float(shuffled[0]), learnt, alone)
+    squares = differences[grid.index(best), :, 0] ** 2  # (measures,)
+    parts = pd.Series(squares / (squares.sum() or 1.0), list(units)).sort_values(ascending=False, kind="stable")
+    return Closest(by_temperature, list(units), best, low, high, float(shuffled[0]), learnt, alone, parts.to_dict())
 
 
 def _differences(measured: Measured, way: Way, units: dict[str, float]) -> np.ndarray:

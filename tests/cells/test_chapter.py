@@ -43,6 +43,17 @@ def test_the_heading_says_whether_the_ways_agree(monkeypatch, tuned, heading):
     assert heading in finding(shown, "fair-comparison")["heading"]
 
 
+def test_at_the_rate_that_suits_each_the_last_epoch_is_told_beside_the_best(monkeypatch):
+    tuned = with_cells([1.6, 1.6, 1.6], [1.5, 1.51, 1.49])
+    for r in tuned:
+        r["val_loss_last"] += 0.2 * (r["cell"] == "lstm")
+    _, shown = chapter(NAME, monkeypatch, made={"cells": make_runs(CELLS[:2], 3), "tuned": tuned})
+    found = contrasts_in(shown)
+    keys = ("cells/own-rate/lstm-rnn", "cells/own-rate-last/lstm-rnn")
+    assert [found[key]["verdict"] for key in keys] == ["lower", "higher"]
+    assert "LSTM best, then RNN; at the last epoch the RNN is better" in finding(shown, "fair-comparison")["text"]
+
+
 def test_runs_that_the_limit_of_epochs_cut_short_are_told_of_in_their_contrast(monkeypatch):
     cut = make_runs(CELLS[:2], 3, epochs=10, max_epochs=10)
     _, shown = chapter(NAME, monkeypatch, made={"parameters": cut, "cells": make_runs(CELLS[:2], 3)})

@@ -8,7 +8,7 @@ from measured_texts import TYPICAL, away, corpus_of, make, words_by
 from synthetic import make_record, make_runs
 
 import charlm_core as core
-from charlm.stats import HIGHER, NOT_JUDGED, OPEN
+from charlm.stats import HIGHER, LOWER, NOT_JUDGED, OPEN, SAME
 from charlm.temperature import across as across_runs
 from charlm.temperature import measures, samples, texts
 from charlm.temperature.measures import TEXT_MEASURES
@@ -18,7 +18,7 @@ NAME = "3_temperature_study"
 RARE = {"rare": 0.04, "itself": 4.8, "judge": 1.5, "words": 0.87, "elsewhere": 0.96}
 
 
-def across(closest=(0.7, 0.7, 0.8), words=(0.7, 0.8, 0.9), worse=(0.5, 0.5, 0.5), sure=0.1):
+def across(closest=(0.7, 0.7, 0.8), words=(0.7, 0.8, 0.9), worse=(0.5, 0.5, 0.5), elsewhere=0.96, sure=0.1):
     """Rows of both cells, a seed for each closest temperature, whose drawn rare characters cost the judge so much more."""
     rows = []
     for cell in ("rnn", "lstm"):
@@ -26,6 +26,7 @@ def across(closest=(0.7, 0.7, 0.8), words=(0.7, 0.8, 0.9), worse=(0.5, 0.5, 0.5)
             row = dict.fromkeys(TEXT_MEASURES, t) | {f"words_{at:g}": None for at in STUDY_TEMPERATURES}
             row |= {"closest": t, "words_1": word, "upper": 0.6, "lower": 0.0, "loss": 1.6, "entropy": 1.6 - sure}
             drawn = RARE | {"itself": RARE["itself"] + more, "judge": RARE["judge"] + more, "words": 0.87 - more / 2}
+            drawn["elsewhere"] = elsewhere
             rows.append(make_record(cell, seed) | row | {"drawn": drawn, "real": RARE})
     return rows
 
@@ -38,7 +39,6 @@ def told(monkeypatch, tiny_file, tiny, tiny_config):
         if not drawn:  # no samples to read
             for name in ("drawn_items", "side_by_side"):
                 monkeypatch.setattr(samples, name, lambda *arguments: [])
-        monkeypatch.setattr(measures, "VALIDATION_CHUNKS", 20)
         kept: dict = {}
         weights = core.initial_weights(len(corpus.vocab), tiny_config)
         for where in (
@@ -129,20 +129,34 @@ def test_words_are_real_and_random_as_far_as_the_intervals_say_and_loops_are_nam
 
 
 @pytest.mark.parametrize(
-    ("worse", "sure", "verdicts", "heading"),
+    ("worse", "elsewhere", "verdicts", "heading"),
     [
-        ((0.5, 0.6, 0.4), 0.1, (HIGHER, HIGHER), "The model is over-confident, its rare characters are the wrong ones"),
-        ((0.5, 0.1, -0.4), 0.1, (HIGHER, OPEN), "its rare characters fit is too close to call"),
-        ((0.5,), 0.1, (NOT_JUDGED, NOT_JUDGED), "So few seeds cannot tell how confident a model is, nor how well"),
+        ((0.5, 0.6, 0.4), 0.8, (HIGHER, LOWER), "are the wrong ones, and words elsewhere are worse"),
+        ((0.5, 0.1, -0.4), 0.96, (OPEN, SAME), "too close to call, and words elsewhere are real as often"),
+        ((0.5,), 0.8, (NOT_JUDGED, NOT_JUDGED), "so few seeds cannot tell"),
     ],
 )
-def test_the_answer_follows_from_the_verdicts(told, worse, sure, verdicts, heading):
-    shown = told(make(), rows=across(worse=worse, sure=sure))
+def test_the_answer_follows_from_the_verdicts(told, worse, elsewhere, verdicts, heading):
+    shown = told(make(), rows=across(worse=worse, elsewhere=elsewhere))
     found = contrasts_in(shown)
-    assert (found["temperature/confidence/lstm"]["verdict"], found["temperature/rare/judge/rnn"]["verdict"]) == verdicts
+    keys = ("temperature/rare/judge/rnn", "temperature/rare/elsewhere/lstm")
+    assert tuple(found[key]["verdict"] for key in keys) == verdicts
     assert heading in finding(shown, "temperature-why")["heading"]
     words = found["temperature/rare/words/lstm"]
     assert (words["unit"], words["quantity"]) == ("share", "LSTM, real words around it")
+
+
+@pytest.mark.parametrize(
+    ("sure", "verdict", "says"),
+    [
+        (0.1, HIGHER, "surer than they are right: the loss is 0.1000 nats higher"),
+        (0.001, SAME, "as sure as they should"),
+    ],
+)
+def test_how_sure_models_are_follows_from_loss_and_entropy_of_all_runs(told, sure, verdict, says):
+    shown = told(make(), rows=across(sure=sure))
+    assert contrasts_in(shown)["temperature/confidence/lstm"]["verdict"] == verdict
+    assert says in finding(shown, "temperature-loss")["text"]
 
 
 def test_that_a_low_temperature_reads_better_is_said_only_where_it_does(told):

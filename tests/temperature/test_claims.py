@@ -57,13 +57,13 @@ def test_without_words_there_is_no_claim_about_them():
     ],
 )
 def test_a_range_is_best_where_it_holds_the_whole_interval_of_the_closest_temperature(low, high, verdict):
-    near = Closest({low: 1.0}, ["judge"], low, low, high, 9.0, learnt=True, alone={})
+    near = Closest({low: 1.0}, ["judge"], low, low, high, 9.0, learnt=True, alone={}, parts={})
     claim = claims.claim_best(near, make())
     assert (claim["verdict"], claim["interval"]) == (verdict, [low, high])
 
 
 def test_no_range_is_best_where_nothing_was_learnt_or_measured():
-    near = Closest({0.7: 1.0}, ["judge"], 0.7, 0.7, 0.7, 1.0, learnt=False, alone={})
+    near = Closest({0.7: 1.0}, ["judge"], 0.7, 0.7, 0.7, 1.0, learnt=False, alone={}, parts={})
     claim = claims.claim_best(near, make())
     assert claim["verdict"] == "not judged" and "shuffled" in claim["measure"]
     assert claims.claim_best(None, make()) is None

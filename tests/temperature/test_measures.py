@@ -9,6 +9,7 @@ from measured_texts import TYPICAL, away, corpus_of, make
 from run_folders import put_zeros
 
 from charlm import sampling
+from charlm.corpus import split_corpus
 from charlm.ngram import NGram
 from charlm.temperature import measures
 from charlm.temperature.measures import TEXT_MEASURES, Measured
@@ -42,6 +43,15 @@ def test_entropy_and_the_chance_of_an_unlikely_character_grow_with_temperature(r
     assert tiny["entropy"] == tiny["loss"] == tiny["unlikely"] == 0
     assert cold["entropy"] < warm["entropy"]
     assert 0 < cold["unlikely"] < warm["unlikely"] == pytest.approx(3 * math.exp(-10), rel=1e-3)
+
+
+@pytest.mark.parametrize(("affordable", "gaps"), [(1000, {1}), (40, {4})])
+def test_validation_text_is_looked_at_all_over_where_memory_does_not_hold_all(tiny, monkeypatch, affordable, gaps):
+    config = Config(chunk_length=8, batch_size=4)
+    _, every = split_corpus(tiny, config)
+    monkeypatch.setattr(measures, "MAX_VALIDATION_LOGITS", affordable * 8 * len(tiny.vocab))
+    chunks = measures.validation_chunks(config, tiny)
+    assert set(np.diff(np.searchsorted(every, chunks))) == gaps and chunks[0] == every[0]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -104,6 +114,18 @@ def test_the_closest_temperature_is_where_the_difference_in_standard_deviations_
     assert near.names == list(TEXT_MEASURES)
     assert near.distance[1.7] == pytest.approx(1.0 / measured.unit("judge") / 5**0.5, rel=0.05)
     assert near.alone == {"judge": (0.7, 0.7, 0.7)}  # the others are the same at every temperature
+
+
+def test_the_parts_of_the_distance_are_those_of_its_square_largest_first():
+    measured = make(lambda t: {"words": 0.8, "judge": 1.0 + abs(t - 0.7)})
+    near = measures.closest_temperature(measured)
+    squares = {}
+    for name in TEXT_MEASURES:
+        off = measured.value(("T", near.best), name) - measured.value(REAL, name)
+        squares[name] = (off / measured.unit(name)) ** 2
+    whole = sum(squares.values())
+    assert near.parts == pytest.approx({name: square / whole for name, square in squares.items()})
+    assert list(near.parts.values()) == sorted(near.parts.values(), reverse=True) and near.parts["words"] > 0.1
 
 
 def test_the_range_is_wide_where_texts_differ_more_than_temperatures():
