@@ -27,6 +27,7 @@ Key = str | Callable[[Record], float | None]  # a field of a record, or a functi
 
 MARGIN = 0.01  # nats per character: the smallest difference that matters
 MIN_SEEDS = 3
+RESAMPLES = 1000  # of a bootstrap
 
 # ---------------------------------------------------------------------------------------------------------------------
 # estimates

@@ -10,9 +10,9 @@ from scipy.special import nctdtr, stdtrit
 
 from charlm import stats
 from charlm.records import Record, Records, finished, of_cell, with_value
+from charlm.stats import RESAMPLES
 
 POWER = 0.8  # the chance with which a difference that is there shall be found
-RESAMPLES = 2000
 MOST_PAIRS = 100_000  # where seeds_needed() stops looking
 
 

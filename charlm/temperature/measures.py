@@ -19,7 +19,7 @@ from torch import Tensor
 from charlm import sampling, stats
 from charlm.corpus import split_corpus
 from charlm.runs.folder import kept_measurement, load_weights
-from charlm.stats import Estimate
+from charlm.stats import RESAMPLES, Estimate
 from charlm.temperature.texts import DRAWN, GRID, REAL, SHUFFLED, RealText, Way, draw_texts, set_aside
 from charlm.text import distinct_sequences, known_headings, longest_copies, real_words, starts_speaker
 from charlm_core import Config, Corpus, encode
@@ -28,7 +28,6 @@ MAX_VALIDATION_LOGITS = 4_000_000  # numbers held at a time: what bounds memory 
 UNLIKELY = 0.01  # a character the model gives less than this at T = 1 counts as unlikely
 N_GRAM = 4  # characters: long enough to tell repetition, short enough for many to be distinct
 OTHERS = 9  # texts in which a sequence may be found again
-RESAMPLES = 1000  # of the bootstrap
 AS_REAL, AS_RANDOM = 0.9, 0.5  # of the real-word rate of real text
 BEST_RANGE = (0.5, 1.0)  # the study's range, its end left out
 
