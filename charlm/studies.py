@@ -77,8 +77,6 @@ TRIED: dict[str, tuple[dict, ...]] = {  # by short runs, each on all of RECIPE b
         {},
         {"forget": 0.15},
         {"dropout": 0.5, "epochs": 30, "patience": 30},
-        {"dropout": 0.5, "hidden_size": 768},
-        {"dropout": 0.6, "hidden_size": 768},
     ),
     "gru": ({}, {"dropout": 0.5, "learning_rate": 0.001}),
     "rnn": ({"dropout": 0.1}, {"dropout": 0.1, "learning_rate": 0.001}),

@@ -89,8 +89,10 @@ def label_curves(ax: Axes, records: Records, c: str) -> None:
     at = round(0.7 * (len(train) - 1))
     for name, curve, other in (("training", train, validation), ("validation", validation, train)):
         up = curve[at] > other[at]
-        beside = (0, 6 if up else -6)
-        label_point(ax, name, (at + 1, curve[at]), beside, c, ha="center", va="bottom" if up else "top")
+        if up:
+            label_point(ax, name, (at + 1, curve[at]), (0, 6), c, ha="center", va="bottom")
+        else:  # curves fall: below at the left there is room
+            label_point(ax, name, (at + 1, curve[at]), (-10, -6), c, ha="right", va="top")
 
 
 def curve_rows(records: Records) -> list[dict]:
