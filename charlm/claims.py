@@ -168,7 +168,7 @@ def claim_table(claims: list[dict]) -> Table | None:
         "The study's claims. Interval: for a number, where one more run falls; for a statement, of the mean. "
         "n: runs, prompts or texts."
     )
-    return make_table("claims", rows, caption, groups="kind", row_ids="claim")
+    return make_table("claims", rows, caption, groups="kind")
 
 
 def _interval(interval: Sequence[float] | None, form: str) -> str | None:

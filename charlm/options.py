@@ -4,6 +4,7 @@ import argparse
 import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 from charlm.command import complain
@@ -21,6 +22,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         complain(self.prog, f"{message} (--help tells what there is)")
         raise SystemExit(2)
+
+
+def folder(text: str) -> Path:
+    """A type for argparse: a folder that is named; "" would be the one that one is in."""
+    if not text:
+        raise argparse.ArgumentTypeError("needs the name of a folder")
+    return Path(text)
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:

@@ -170,8 +170,7 @@ class Table(Shown):
     {"loss": "{:.4f}"}; columns of numbers are set to the right. Cells and column names are plain text,
     caption and note (a line under the table) are Markdown. In the report verdicts, in a column of this name, have signs.
 
-    groups names a column: rows that have the same there stand together under it. row_ids="claim" makes the rows
-    targets of links: #claim-1, #claim-2, ... in the order of the frame.
+    groups names a column: rows that have the same there stand together under it.
     """
 
     frame: pd.DataFrame
@@ -179,7 +178,6 @@ class Table(Shown):
     formats: dict[str, str] = field(default_factory=dict)
     note: str = ""
     groups: str = ""
-    row_ids: str = ""
     contrasts: tuple[Contrast, ...] = ()
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> Bundle:
@@ -200,7 +198,7 @@ class Table(Shown):
         }
         rows = [dict(zip(columns, row, strict=True)) for row in values]
         facts = {"kind": "table", "id": self.id, "caption": self.caption, "note": self.note, "rows": rows}
-        looks = {"columns": columns, "cells": cells, "right": right, "groups": self.groups, "row_ids": self.row_ids}
+        looks = {"columns": columns, "cells": cells, "right": right, "groups": self.groups}
         return data, {"charlm": facts | looks | contrast_facts(self.contrasts)}
 
 

@@ -35,13 +35,12 @@ def make_table(
     note: str = "",
     formats: dict[str, str] | None = None,
     groups: str = "",
-    row_ids: str = "",
     contrasts: tuple[Contrast, ...] = (),
 ) -> Table:
     """Table with the formats that FORMATS (or formats, first) has for its columns."""
     frame = pd.DataFrame(rows, dtype=object)  # so that None stays None, and whole numbers beside it stay whole
     formats = {c: f for c, f in (FORMATS | (formats or {})).items() if c in frame.columns}
-    return Table(id, frame, caption, formats, note, groups, row_ids, contrasts)
+    return Table(id, frame, caption, formats, note, groups, contrasts)
 
 
 def group_table(

@@ -8,9 +8,8 @@ if __name__ == "__main__":
 import dataclasses
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from charlm.options import Parser, whole_number
+from charlm.options import Parser, folder, whole_number
 from charlm.protocol import MOST_SEEDS, Study
 from charlm.report.execute import ReportError
 from charlm.report.make import make_report
@@ -38,7 +37,7 @@ def parser() -> Parser:
         help=f"epochs of training, at most ({full.epochs})",
     )
     it.add_argument("--corpus", metavar="TEXT", help=f"a known corpus, or a UTF-8 text file ({full.corpus})")
-    it.add_argument("--out", type=Path, metavar="FOLDER", help="folder for the report and its figures")
+    it.add_argument("--out", type=folder, metavar="FOLDER", help="folder for the report and its figures")
     it.add_argument(
         "--studies", type=str.split, default=[], metavar="NAMES", help="make long studies again: names, or all (hours)"
     )

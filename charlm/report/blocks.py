@@ -97,13 +97,10 @@ def _table(facts: dict) -> dict:
     """Rows that have the same in the column that groups them stand together, under it."""
     names, by = facts["columns"], facts["groups"]
     kept = [i for i, name in enumerate(names) if name != by]
-    groups: dict[str, list[dict]] = {}
-    for number, cells in enumerate(facts["cells"], 1):
-        row: dict[str, Any] = {"cells": [cells[i] for i in kept]}
-        if facts["row_ids"]:
-            row["id"] = f"{facts['row_ids']}-{number}"
+    groups: dict[str, list[list[str]]] = {}
+    for cells in facts["cells"]:
         group = cells[names.index(by)] if by else ""
-        groups.setdefault(group, []).append(row)
+        groups.setdefault(group, []).append([cells[i] for i in kept])
     return {
         "caption": _line(facts["caption"]),
         "note": facts["note"] and {"prose": facts["note"]},

@@ -65,7 +65,7 @@ def summary():
         a_cell("c", shows=Cards("cards", cards)),
         a_cell("## Which claims hold?"),
         a_cell("f", shows=Finding("claimed", "One.", {}, "One of them does")),
-        a_cell("t", shows=Table("claims", claims, "By kind.", groups="kind", row_ids="claim")),
+        a_cell("t", shows=Table("claims", claims, "By kind.", groups="kind")),
     ]
     return Job(Path("summary.ipynb"), {}), nbformat.v4.new_notebook(cells=cells)
 

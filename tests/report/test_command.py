@@ -62,6 +62,7 @@ def test_another_study_may_overwrite_neither_the_report_nor_its_figures(out, tin
         (["--seeds", "0"], "--seeds: '0': needs a whole number from 1 to 1000"),
         (["--epochs", "two"], "--epochs: 'two': needs a whole number from 1 to 1000000"),
         (["--corpus", "absent.txt"], "absent.txt"),
+        (["--out", ""], "--out: needs the name of a folder"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(arguments, message, capsys):
