@@ -53,12 +53,18 @@ NO_LIMIT = 1000  # epochs that no run with the protocol's patience reaches
 CURE = replace(LARGER, embedding=128, weight_decay=0.01, schedule="cosine", clip=1.0, epochs=20, patience=4)
 DROPOUTS = {"rnn": (0.1, 0.2, 0.3), "lstm": (0.4, 0.5, 0.6), "gru": (0.3, 0.4, 0.5)}
 DROPOUT_SEED = 12  # which has no part in what is compared
-# The cure before it, until the arms are trained.
-FIRST_CURE = replace(CURE, embedding=0, precision="bfloat16")
-FIRST_DROPOUTS = (0.5, 0.4, 0.2)
 # The same against the number that everybody quotes: the state goes on from window to window, on the first nine tenths.
 BENCHMARK = replace(
-    FIRST_CURE, chunk_length=128, split="sequential", carry=True, cut=CUT, dropout=0.5, epochs=20, patience=20
+    CURE,
+    embedding=0,
+    precision="bfloat16",
+    chunk_length=128,
+    split="sequential",
+    carry=True,
+    cut=CUT,
+    dropout=0.5,
+    epochs=20,
+    patience=20,
 )
 # What is chosen by short runs, on the training text alone.
 TUNED = ("embedding", "batch_size", "dropout", "learning_rate")
@@ -154,23 +160,6 @@ def sequential(corpus: Corpus) -> list[Config]:
     """Both cells of the report with the end of the text for validation."""
     every = product(STUDIED_CELLS[:2], range(5))
     return [Config(cell=cell, seed=seed, split="sequential") for cell, seed in every]
-
-
-def dropout(corpus: Corpus) -> list[Config]:
-    """The larger LSTM with three dropouts, to choose one of them."""
-    every = product(range(10, 13), FIRST_DROPOUTS)
-    return [replace(FIRST_CURE, cell="lstm", dropout=share, seed=seed) for seed, share in every]
-
-
-def cure(corpus: Corpus) -> list[Config]:
-    """The three cells with the dropout that the study of that name found best, on other seeds; and the GRU without, which
-    precision_larger does not have. None where that study was not made."""
-    chosen = best_settings(read_study("dropout", corpus).runs, "dropout").get("lstm")
-    if chosen is None:
-        return []
-    every = product(STUDIED_CELLS, range(5))
-    treated = [replace(FIRST_CURE, cell=cell, dropout=chosen, seed=seed) for cell, seed in every]
-    return treated + [replace(LARGER, cell="gru", precision="bfloat16", seed=seed) for seed in range(5)]
 
 
 def dropouts(corpus: Corpus) -> list[Config]:
@@ -277,14 +266,13 @@ def _with_losses_on_the_last_tenth(runs: Records, corpus: Corpus) -> list[Record
 
 
 STUDIES_OF_CELLS = (precision, precision_larger, cells, parameters, learning_rates, tuned, split, sequential)
-STUDIES_OF_OVERFITTING = (dropout, cure, dropouts, arms)
+STUDIES_OF_OVERFITTING = (dropouts, arms)
 STUDIES_OF_WHOLE_TEXT = (more_text, tuning, first_recipe, second_recipe, benchmark, short_runs, last_tenth)
 CONFIGURATIONS = {f.__name__: f for f in (*STUDIES_OF_CELLS, *STUDIES_OF_OVERFITTING, *STUDIES_OF_WHOLE_TEXT)}
 WHOLE_TEXT = "tiny-shakespeare"  # which the source study's text is the beginning of
 OF_WHOLE_TEXT = [f.__name__ for f in STUDIES_OF_WHOLE_TEXT]
 GOES_ON_FROM = {
     "tuned": "learning_rates",
-    "cure": "dropout",
     "arms": "dropouts",
     "last_tenth": "short_runs",
     **dict.fromkeys(("first_recipe", "second_recipe", "benchmark"), "tuning"),
@@ -294,7 +282,6 @@ TIMED = ("cells", "parameters", "tuned")  # whose cells are compared in seconds 
 STUDY_MEASURES: dict[str, Callable[[Records, Corpus], list[Record]]] = {
     "cells": with_gradient_curves,
     "sequential": with_measured_losses,
-    "cure": _with_counting_and_rest,
     "arms": _with_counting_and_rest,
     "tuning": with_dynamic_rates,
     "first_recipe": with_benchmark_losses,

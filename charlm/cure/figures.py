@@ -8,73 +8,78 @@ from charlm import stats
 from charlm.drawing import (
     ACCENT,
     DASHED,
+    DOTTED,
     GREY,
+    LEVEL,
     colour,
     count_axis,
-    dashes,
     draw_seeds,
     drawn_twice,
     finish,
     label_point,
     legend_below,
+    legend_entry,
+    marker,
     panels,
     seeds_and_mean,
 )
 from charlm.records import Record, Records, cells_in, finished, of_cell
 from charlm.show import Figure
 
+DASHES_OF_ARMS = ("solid", DOTTED, DASHED, "solid")
+
 
 @drawn_twice
-def cure_compared(without: Records, treated: Records) -> Figure | None:
-    """Two panels: the LSTM's validation loss by epoch, and the best loss of every run of each cell, without and with the
-    cure, beside the counting model's. None where there is nothing to compare."""
-    cells = [cell for cell in cells_in(finished(treated)) if finished(of_cell(without, cell))]
-    if not cells:
+def arms_compared(arms: dict[str, Records]) -> Figure | None:
+    """Two panels: a cell's validation loss by epoch in each arm, and the best loss of every run, beside the counting model's.
+    None without a finished run."""
+    runs = [r for some in arms.values() for r in finished(some)]
+    if not runs:
         return None
-    canvas, (by_epoch, best) = panels(2, 2.7)
+    canvas, (by_epoch, best) = panels(2, 2.9)
+    cells = cells_in(runs)
     shown = "lstm" if "lstm" in cells else cells[0]
-    rows = _curves(by_epoch, shown, of_cell(without, shown), of_cell(treated, shown))
+    rows = _curves(by_epoch, shown, {arm: finished(of_cell(some, shown)) for arm, some in arms.items()})
     by_epoch.set_title(f"{shown.upper()}, every run, by epoch")
     said = []
-    for i, cell in enumerate(cells):
-        before, after = (stats.seed_estimate(of_cell(runs, cell), "val_loss_best") for runs in (without, treated))
-        draw_seeds(best, cell, before, i - 0.3, i - 0.17)
-        draw_seeds(best, cell, after, i + 0.17, i + 0.3)
-        for name, e in (("without", before), ("with", after)):
-            rows += [{"cell": cell, "cure": name, "seed": s, "val_loss_best": v} for s, v in e.values.items()]
-        said.append(f"{cell.upper()} {before.known_mean:.3f} → {after.known_mean:.3f}")
-    _counting_line(best, treated)
-    places = [i + side for i in range(len(cells)) for side in (-0.24, 0.24)]
-    best.set_xticks(places, len(cells) * ["without", "with"])
-    for i, cell in enumerate(cells):
-        best.text(
-            i, 1.01, cell.upper(), transform=best.get_xaxis_transform(), color=colour(cell), ha="center", weight="bold"
-        )
-    best.set_xlim(-0.55, len(cells) - 0.45)
+    for i, (arm, some) in enumerate(arms.items()):
+        for j, cell in enumerate(cells):
+            e = stats.seed_estimate(of_cell(some, cell), "val_loss_best")
+            if e.n:
+                at = i + 0.27 * (j - (len(cells) - 1) / 2)
+                draw_seeds(best, cell, e, at - 0.04, at + 0.06)
+                said.append(f"{cell.upper()}, {arm}, {e.known_mean:.3f}")
+            rows += [{"cell": cell, "arm": arm, "seed": s, "val_loss_best": v} for s, v in e.values.items()]
+    _counting_line(best, runs)
+    best.set_xticks(range(len(arms)), list(arms))
+    best.set_xlim(-0.55, len(arms) - 0.45)
     best.set_ylabel("best validation loss\n(nats per character)")
     best.grid(axis="y")
-    legend_below(canvas, seeds_and_mean())
-    caption = "Dots mark the best epoch of each run."
-    alt = f"Curves of validation loss by epoch, and dots for the best loss of each run. {'; '.join(said)}."
+    of_cells = [legend_entry(cell.upper(), colour(cell), marker=marker(cell), ls="", ms=6) for cell in cells]
+    legend_below(canvas, [*of_cells, *seeds_and_mean()], 3)
+    caption = "Left: dots mark the best epoch of each run."
+    alt = f"Curves of validation loss by epoch, and dots for the best loss of each run. Means: {'; '.join(said)}."
     return finish(canvas, "cure", caption, alt, rows)
 
 
-def _curves(ax: Axes, cell: str, without: Records, treated: Records) -> list[dict]:
+def _curves(ax: Axes, cell: str, arms: dict[str, Records]) -> list[dict]:
     """Validation loss by epoch, a line a run; its lowest point is marked."""
     rows = []
-    top = max(stats.seed_estimate(runs, "val_loss_best").known_mean for runs in (without, treated)) + 0.2
-    for name, runs, c in (("without", finished(without), GREY), ("with", finished(treated), colour(cell))):
+    top = max(stats.seed_estimate(runs, "val_loss_best").known_mean for runs in arms.values() if runs) + 0.15
+    styles = zip(arms.items(), (GREY, LEVEL, ACCENT, colour(cell)), DASHES_OF_ARMS, strict=False)
+    for (arm, runs), c, dash in styles:
         for r in runs:
             epochs = range(1, len(r["val_loss"]) + 1)
-            ax.plot(epochs, r["val_loss"], color=c, lw=1, ls=dashes(cell) if name == "with" else "solid")
+            ax.plot(epochs, r["val_loss"], color=c, lw=1, ls=dash)
             ax.plot(r["best_epoch"], r["val_loss_best"], "o", color=c, ms=4, mec="white", mew=0.6, zorder=3)
-            rows += [
-                {"cell": cell, "cure": name, "seed": r["seed"], "epoch": n, "val_loss": v}
-                for n, v in zip(epochs, r["val_loss"], strict=True)
-            ]
-        longest = max(runs, key=lambda r: len(r["val_loss"]))
-        last = (len(longest["val_loss"]), min(longest["val_loss"][-1], top))
-        label_point(ax, name, last, (5, 0), c, va="center")
+            for n, v in zip(epochs, r["val_loss"], strict=True):
+                rows.append({"cell": cell, "arm": arm, "seed": r["seed"], "epoch": n, "val_loss": v})
+        if runs:
+            longest = max(runs, key=lambda r: len(r["val_loss"]))
+            at = len(longest["val_loss"])
+            while longest["val_loss"][at - 1] > top:
+                at -= 1
+            label_point(ax, arm, (at, longest["val_loss"][at - 1]), (5, 0), c, va="center")
     ax.set_ylim(min(row["val_loss"] for row in rows) - 0.02, top)
     ax.margins(x=0.12)
     count_axis(ax)

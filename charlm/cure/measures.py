@@ -12,19 +12,24 @@ from charlm.sampling import on_cpu
 from charlm_core import Corpus
 
 # ---------------------------------------------------------------------------------------------------------------------
-# choosing
+# arms
+
+
+# Best validation losses with all of an earlier cure, means of the same five seeds: one-hot, dropout 0.4, in bfloat16.
+EARLIER = {"rnn": 1.6063, "lstm": 1.5078, "gru": 1.5049}
+ARMS = ("nothing", "dropout", "rest", "all")
 
 
 def arm_of(record: Record) -> str:
-    """What of the cure a run has: nothing of it, dropout alone, the rest of it, all. Records of the time before there was
-    dropout say nothing of it, and have none."""
-    if not record.get("dropout"):
-        return "rest" if record.get("schedule") == "cosine" else "nothing"
-    return "all" if record["schedule"] == "cosine" else "dropout"
+    """Which of ARMS a run is: nothing of the cure, dropout alone, the rest of it without dropout, all of it."""
+    if record["schedule"] == "cosine":
+        return "all" if record["dropout"] else "rest"
+    return "dropout" if record["dropout"] else "nothing"
 
 
-def in_arm(records: Records, arm: str) -> list[Record]:
-    return [r for r in records if arm_of(r) == arm]
+def by_arm(records: Records) -> dict[str, list[Record]]:
+    """The runs of each arm, {arm: records}."""
+    return {arm: [r for r in records if arm_of(r) == arm] for arm in ARMS}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

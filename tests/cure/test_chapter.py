@@ -6,19 +6,41 @@ import pytest
 from chapters import chapter, check_snapshot, contrasts_in, finding
 from synthetic import with_loss
 
-from charlm.stats import HIGHER, LOWER
+from charlm.stats import HIGHER, LOWER, SAME
 
 NAME = "7_the_cure"
+ARMS = {
+    arm: {"dropout": share, "schedule": schedule}
+    for arm, share, schedule in (
+        ("nothing", 0.0, "constant"),
+        ("dropout", 0.5, "constant"),
+        ("rest", 0.0, "cosine"),
+        ("all", 0.5, "cosine"),
+    )
+}
 
 
-def with_cure(losses, **fields):
-    """Runs of each cell with given best losses, with all of the cure and what is measured of it."""
-    runs = [r for cell, each in losses.items() for r in with_loss(cell, each, dropout=0.4, schedule="cosine")]
-    return [r | {"counting": 1.522, "counting_order": 6, "train_at_rest": 1.3} | fields for r in runs]
+def made(losses, at_rest=1.3):
+    """A study of runs with given best losses, {arm: {cell: losses by seed}}, with what is measured of them."""
+    runs = []
+    for arm, each in losses.items():
+        for cell, values in each.items():
+            runs += with_loss(cell, values, **ARMS[arm])
+    measured = {"counting": 1.522, "counting_order": 6, "train_at_rest": at_rest}
+    return {"arms": [r | measured | {"together": r["val_loss_best"] - 0.05} for r in runs]}
 
 
-def without_cure(losses):
-    return [r for cell, each in losses.items() for r in with_loss(cell, each, precision="bfloat16")]
+def near(loss, n=5):
+    """Losses of n seeds, all but equal."""
+    return [loss + 0.0005 * seed for seed in range(n)]
+
+
+BY_ARM = {
+    "nothing": {"rnn": near(1.58), "lstm": near(1.54)},
+    "dropout": {"rnn": near(1.58), "lstm": near(1.52)},
+    "rest": {"rnn": near(1.60), "lstm": near(1.53)},
+    "all": {"rnn": near(1.58), "lstm": near(1.47)},
+}
 
 
 def more_text(losses_by_times):
@@ -28,50 +50,52 @@ def more_text(losses_by_times):
     return runs
 
 
-BEFORE = {"rnn": [1.58, 1.581, 1.579], "lstm": [1.54, 1.541, 1.539]}
-AFTER = {"rnn": [1.58, 1.582, 1.578], "lstm": [1.50, 1.501, 1.499]}
-
-
-def made(after, before=BEFORE, **others):
-    return {"cure": with_cure(after), "precision_larger": without_cure(before)} | others
-
-
 def test_the_chapter_reads_as_it_did(monkeypatch):
-    tried = with_loss("lstm", [1.52, 1.53], dropout=0.2) + with_loss("lstm", [1.51, 1.52], dropout=0.4)
-    longer = more_text({1: [1.54, 1.541, 1.539], 4: [1.40, 1.401, 1.399]})
+    tried = [r for share in (0.4, 0.5) for r in with_loss("lstm", [1.51 - share / 100], dropout=share)]
+    longer = more_text({1: near(1.54, 3), 4: near(1.40, 3)})
     monkeypatch.setattr("charlm.studies.is_of_study", lambda corpus: True)
-    _, shown = chapter(NAME, monkeypatch, made=made(AFTER, dropout=tried, more_text=longer), draw=True)
+    _, shown = chapter(NAME, monkeypatch, made=made(BY_ARM) | {"dropouts": tried, "more_text": longer}, draw=True)
     check_snapshot(NAME, shown)
 
 
+def test_what_cures_is_what_the_arms_say(monkeypatch):
+    _, shown = chapter(NAME, monkeypatch, made=made(BY_ARM))
+    found = contrasts_in(shown)
+    assert found["cure/rest-nothing/rnn"]["verdict"] == HIGHER and found["cure/all-nothing/rnn"]["verdict"] == SAME
+    assert found["cure/all-dropout/lstm"]["mean"] == pytest.approx(-0.05)
+    said = finding(shown, "cure-effect")
+    assert said["heading"] == "The cure lowers the best loss of the LSTM"
+    values = said["values"]
+    assert (values["dropout"], values["rest"], values["both"]) == ("the LSTM", "the LSTM", "the LSTM")
+
+
+def test_the_arms_of_all_cells_are_one_family(monkeypatch):
+    found = contrasts_in(chapter(NAME, monkeypatch, made=made(BY_ARM))[1])
+    levels = [c["level"] for key, c in found.items() if key.rpartition("/")[0].count("-") == 1 and "gap" not in key]
+    assert len(levels) == 2 * 5 and max(levels) == pytest.approx(1 - 0.05 / 10)
+
+
 def test_the_heading_names_the_cells_that_were_harmed(monkeypatch):
-    _, shown = chapter(NAME, monkeypatch, made=made({cell: [1.70, 1.701, 1.699] for cell in BEFORE}))
-    assert {contrasts_in(shown)[f"cure/best/{cell}"]["verdict"] for cell in BEFORE} == {HIGHER}
+    worse = BY_ARM | {"all": {cell: near(1.7) for cell in ("rnn", "lstm")}}
+    _, shown = chapter(NAME, monkeypatch, made=made(worse))
     assert finding(shown, "cure-effect")["heading"].endswith("and raises that of the RNN and LSTM")
 
 
 def test_below_counting_means_the_whole_interval(monkeypatch):
-    _, shown = chapter(NAME, monkeypatch, made=made({"rnn": [1.6, 1.601, 1.602], "lstm": [1.519, 1.530, 1.52]}))
+    wide = BY_ARM | {"all": {"lstm": [1.505, 1.519, 1.530, 1.51, 1.52]}}
+    _, shown = chapter(NAME, monkeypatch, made=made(wide))
     said = finding(shown, "cure-and-counting")
-    assert "No cell comes below" in said["text"]
+    assert "No network has a lower loss than counting" in said["text"]
     assert said["values"]["best"] == "LSTM" and said["values"]["counting"] == pytest.approx(1.522)
+    assert contrasts_in(shown)["cure/together/lstm"]["verdict"] == LOWER
 
 
 def test_the_cure_and_more_text_are_judged_by_the_rule(monkeypatch):
     monkeypatch.setattr("charlm.studies.is_of_study", lambda corpus: True)
-    longer = more_text({1: [1.54, 1.541, 1.539], 4: [1.53, 1.531, 1.529]})
-    _, shown = chapter(NAME, monkeypatch, made=made(AFTER, more_text=longer))
+    longer = more_text({1: near(1.54, 3), 4: near(1.53, 3)})
+    _, shown = chapter(NAME, monkeypatch, made=made(BY_ARM) | {"more_text": longer})
     assert contrasts_in(shown)["cure/more-text/4"]["verdict"] == LOWER
     assert "The cure does more than 4 times the text" in unescape(finding(shown, "more-text")["text"])
-
-
-def test_the_gap_is_compared_where_it_was_measured_on_both_sides(monkeypatch):
-    both = {"gru": [1.545, 1.546, 1.544]}
-    plain = [r | {"train_at_rest": 1.35, "counting": None} for r in without_cure(both)]
-    studies = {"cure": [*with_cure({"gru": [1.505, 1.506, 1.504]}), *plain], "precision_larger": without_cure(BEFORE)}
-    found = contrasts_in(chapter(NAME, monkeypatch, made=studies)[1])
-    assert [key for key in found if "gap" in key] == ["cure/gap-at-rest/gru"]
-    assert found["cure/gap-at-rest/gru"]["mean"] == pytest.approx(0.205 - 0.195)
 
 
 def test_without_studies_nothing_is_said(monkeypatch):

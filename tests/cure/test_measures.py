@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 from synthetic import make_record
 
 import charlm_core as core
@@ -12,20 +11,10 @@ from charlm.runs.sweep import train_sweep
 from charlm_core import CharModel
 
 
-@pytest.mark.parametrize(
-    ("fields", "arm"),
-    [
-        ({}, "nothing"),
-        ({"dropout": 0.4, "schedule": "constant"}, "dropout"),
-        ({"dropout": 0.0, "schedule": "cosine"}, "rest"),
-        ({"dropout": 0.4, "schedule": "cosine"}, "all"),
-    ],
-)
-def test_an_arm_is_what_of_the_cure_a_run_has(fields, arm):
-    old = {
-        k: v for k, v in make_record("lstm").items() if k != "dropout"
-    }  # a record of the time before there was dropout
-    assert measures.arm_of(old | fields) == arm
+def test_an_arm_is_what_of_the_cure_a_run_has():
+    arms = {"nothing": (0.0, "constant"), "dropout": (0.4, "constant"), "rest": (0.0, "cosine"), "all": (0.4, "cosine")}
+    runs = {arm: make_record("lstm", dropout=share, schedule=how) for arm, (share, how) in arms.items()}
+    assert measures.by_arm(list(runs.values())) == {arm: [r] for arm, r in runs.items()}
 
 
 def test_training_at_rest_is_without_dropout_and_of_the_best_epoch(tiny, tiny_config, tmp_path):
