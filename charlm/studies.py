@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 
 import charlm_core as core
@@ -23,7 +23,7 @@ from charlm.benchmark.measures import (
     with_short_losses,
 )
 from charlm.corpus import CORPORA, ROOT, load_corpus
-from charlm.cure.measures import with_training_at_rest
+from charlm.cure.measures import by_arm, with_training_at_rest
 from charlm.device import resolved_config
 from charlm.files import write_json
 from charlm.gradients.measures import with_gradient_curves
@@ -257,8 +257,11 @@ def _recipe(tried: Records, epochs: int | None = None) -> list[Config]:
     return [replace(BENCHMARK, seed=seed, epochs=epochs, patience=epochs, **options) for seed in range(3)]
 
 
-def _with_counting_and_rest(runs: Records, corpus: Corpus) -> list[Record]:
-    return with_training_at_rest(with_counting(runs, corpus), corpus)
+def _with_rest_and_counting(runs: Records, corpus: Corpus) -> list[Record]:
+    """All with their loss at rest; those with all of the cure with counting beside them."""
+    runs_of = by_arm(with_training_at_rest(runs, corpus))
+    runs_of["all"] = with_counting(runs_of["all"], corpus)
+    return list(chain.from_iterable(runs_of.values()))
 
 
 def _with_losses_on_the_last_tenth(runs: Records, corpus: Corpus) -> list[Record]:
@@ -282,7 +285,7 @@ TIMED = ("cells", "parameters", "tuned")  # whose cells are compared in seconds 
 STUDY_MEASURES: dict[str, Callable[[Records, Corpus], list[Record]]] = {
     "cells": with_gradient_curves,
     "sequential": with_measured_losses,
-    "arms": _with_counting_and_rest,
+    "arms": _with_rest_and_counting,
     "tuning": with_dynamic_rates,
     "first_recipe": with_benchmark_losses,
     "second_recipe": with_benchmark_losses,

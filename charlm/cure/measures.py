@@ -3,11 +3,14 @@ character."""
 
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 import charlm_core as core
 from charlm.corpus import split_corpus
 from charlm.device import check_device
 from charlm.records import Record, Records
-from charlm.runs.folder import RUNS, load_weights
+from charlm.runs.folder import RUNS, kept_measurement, load_weights
 from charlm.sampling import on_cpu
 from charlm_core import Corpus
 
@@ -41,9 +44,18 @@ def with_training_at_rest(records: Records, corpus: Corpus, runs: Path = RUNS) -
     is recorded while training has it on. None for a run that diverged."""
     measured = []
     for r in records:
-        loss = _training_at_rest(runs / r["run_id"], corpus) if r["status"] == "finished" else None
+        loss = _kept_at_rest(runs / r["run_id"], corpus) if r["status"] == "finished" else None
         measured.append(r | {"train_at_rest": loss})
     return measured
+
+
+def _kept_at_rest(folder: Path, corpus: Corpus) -> float:
+    """The same of one run, kept in its folder."""
+
+    def measure() -> dict[str, Tensor]:
+        return {"training": torch.tensor(_training_at_rest(folder, corpus), dtype=torch.float64)}
+
+    return kept_measurement(folder, "rest", {}, measure)["training"].item()
 
 
 def _training_at_rest(folder: Path, corpus: Corpus) -> float:
