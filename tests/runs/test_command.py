@@ -200,6 +200,11 @@ def test_remove_deletes_no_folder_that_is_not_named_as_a_run(command, some_runs,
     assert everything() == before
 
 
+def test_remove_deletes_a_run_of_a_cell_of_ones_own(command, run):
+    own = run.rename(run.with_name(f"my-{run.name}"))
+    assert command("remove", own.name)[0] == 0 and not own.exists()
+
+
 def test_remove_unlinks_a_link_and_does_not_follow_it_and_leaves_an_empty_folder(command, some_runs, run, everything):
     (some_runs / "empty").mkdir()
     before = everything()
