@@ -17,7 +17,7 @@ from charlm.corpus import load_corpus
 from charlm.device import resolved_config
 from charlm.files import Damaged, write_json
 from charlm.protocol import Study
-from charlm.records import trained_in
+from charlm.records import with_value
 from charlm.runs.sweep import train_sweep
 from charlm.stats import SAME, best_settings, by_cell
 from charlm.studies import CONFIGURATIONS, LEARNING_RATES, STUDIED_CELLS, STUDIES, Made
@@ -216,7 +216,7 @@ def test_bfloat16_trains_where_a_study_has_shown_it_equivalent_and_nowhere_else(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     monkeypatch.setattr(charlm.device, "why_untrainable", lambda *what: "")
     runs = studies.read_study(name, shakespeare).runs
-    sides = trained_in(runs, "bfloat16"), trained_in(runs, "float32")
+    sides = with_value(runs, "precision", "bfloat16"), with_value(runs, "precision", "float32")
     checks = by_cell("precision", *sides, "val_loss_best", names=("bfloat16", "float32"), at_once=False)
     for cell, check in checks.items():
         of = next(c for c in CONFIGURATIONS[name](shakespeare) if c.cell == cell)
