@@ -7,7 +7,7 @@ import pytest
 import torch
 from hostile import flip
 from run_folders import silent
-from synthetic import kept_record, make_record
+from synthetic import make_record
 
 import charlm.corpus
 import charlm.runs.identity
@@ -22,11 +22,6 @@ from charlm.runs.sweep import train_sweep
 from charlm.stats import SAME, best_settings, by_cell
 from charlm.studies import CONFIGURATIONS, LEARNING_RATES, STUDIED_CELLS, STUDIES, Made
 from charlm_core import CharlmError, Config
-
-
-@pytest.fixture(scope="module")
-def shakespeare():
-    return load_corpus("shakespeare-268k")
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -129,13 +124,13 @@ def test_a_study_of_the_reports_corpus_is_kept_and_read_back(small, tiny, monkey
 
 
 @pytest.fixture
-def kept(tiny, tiny_config, tmp_path):
+def kept(tiny, trained, tmp_path):
     """Writes a study of two runs, with a change in what it holds and a checksum that is right; and its path."""
     path = tmp_path / "cells.json"
 
     def write(change=lambda about: None):
-        records = [kept_record(replace(tiny_config, seed=seed), tiny.sha256) for seed in (0, 1)]
-        about = asdict(Made("cells", tiny.sha256, records, {"lstm-16": 1.0}))
+        record = trained[1]
+        about = asdict(Made("cells", tiny.sha256, [record, record | {"seed": 1}], {"lstm-16": 1.0}))
         change(about)
         write_json(path, about)
 

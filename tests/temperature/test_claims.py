@@ -1,7 +1,7 @@
 """The source study's claims about text, judged from measured texts whose answers are known."""
 
 import pytest
-from measured_texts import CHANCE, TYPICAL, away, make, words_by
+from measured_texts import CHANCE, TYPICAL, away, begun_by, make, words_by
 
 from charlm.temperature import claims
 from charlm.temperature.claims import MIN_TEXTS
@@ -71,12 +71,6 @@ def test_no_range_is_best_where_nothing_was_learnt_or_measured():
 
 SPEAKING = RealText("Aa", [], "", 0, frozenset(), frozenset(["ANNA:"]), [], None)
 SILENT = RealText("Aa", [], "", 0, frozenset(), frozenset(), [], None)
-
-
-def begun_by(upper, lower):
-    """Texts of which a share begins with a speaker, a share for each letter."""
-    letters = dict(zip("ABCDEFGH", upper, strict=False)) | dict(zip("abcdefgh", lower, strict=False))
-    return {c: ["ANNA:\nhello"] * round(20 * k) + ["And so"] * round(20 * (1 - k)) for c, k in letters.items()}
 
 
 ALIKE = [0.75, 0.8, 0.75, 0.8, 0.75, 0.8]
