@@ -23,6 +23,8 @@ import generate
 from charlm.files import Damaged
 from charlm.runs.files import STATE
 from charlm.runs.folder import Run, kept_measurement, load_weights, run_folders, run_record, stored_records
+from charlm.runs.form import pack_state, unpack_state
+from charlm.runs.identity import run_identity
 from charlm.runs.inventory import run_status
 from charlm.runs.sweep import train_sweep
 from charlm_core import CharlmError, CharModel
@@ -52,6 +54,16 @@ def test_stored_weights_give_the_stored_losses(trained, tiny):
         with core.arithmetic(config):
             loss = core.evaluate(model, tiny.ids, core.split_chunks(n, config)[1], config)
         assert loss == record[f"val_loss_{which}"]
+
+
+def test_a_state_survives_packing_to_the_bit(tiny, tiny_config):
+    state = core.train_epoch(core.initial_state(len(tiny.vocab), tiny_config), tiny, tiny_config)
+    of = run_identity(tiny_config, tiny)
+    again, made = unpack_state(pack_state(state, [], of), "x", of)
+    assert (again.history, again.diverged, made) == (state.history, None, [])
+    for name in ("weights", "best_weights", "moments"):
+        a, b = getattr(state, name), getattr(again, name)
+        assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def test_what_a_process_left_that_was_killed_after_the_results_is_tidied(folder, tiny, tiny_config, tmp_path):
