@@ -207,6 +207,11 @@ def test_a_run_whose_results_were_deleted_is_trained_again(folder, trained, tiny
     assert results(folder) == results(trained[0])
 
 
+def test_a_file_where_a_run_should_be_is_damaged(tmp_path):
+    (tmp_path / "file").touch()
+    assert run_status(tmp_path / "file")["status"] == "damaged"
+
+
 def test_whatever_happens_to_a_run_folder_is_told_in_one_line(
     trained, first_epoch, tiny, tiny_config, tmp_path, capsys, monkeypatch
 ):
