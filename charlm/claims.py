@@ -2,8 +2,7 @@
 are reproduced or not, and its statements, which are judged. Nothing is measured here.
 
 A claim is {"claim", "kind": "number" or "statement", "measure": of what measured is the number, "unit": a key of FORMS,
-"published", "measured", "interval": [low, high] or None, "level": of the interval, "of": what the interval is of, "n": runs,
-prompts or texts, "verdict"}. A claim that does not apply to a corpus or a configuration is left out.
+"published", "measured", "interval": [low, high] or None, "level": of the interval, "n": runs, prompts or texts, "verdict"}. A claim that does not apply to a corpus or a configuration is left out.
 """
 
 import json
@@ -42,7 +41,7 @@ def all_claims(results: dict) -> list[dict]:
     return claims + [{"kind": STATEMENT, "level": 0.95} | claim for claim in results.get("text_claims", [])]
 
 
-def _claim(claim: str, measure: str, unit: str, published: str | float, of: str, verdict: str, found: dict) -> dict:
+def _claim(claim: str, measure: str, unit: str, published: str | float, verdict: str, found: dict) -> dict:
     """A claim, with what was found: mean, low, high, level and n."""
     return {
         "claim": claim,
@@ -53,7 +52,6 @@ def _claim(claim: str, measure: str, unit: str, published: str | float, of: str,
         "measured": found["mean"],
         "interval": None if found["low"] is None else [found["low"], found["high"]],
         "level": found["level"],
-        "of": of,
         "n": found["n"],
         "verdict": verdict,
     }
@@ -61,14 +59,14 @@ def _claim(claim: str, measure: str, unit: str, published: str | float, of: str,
 
 def _of_number(row: dict) -> dict:
     text, measure = f"{row['cell'].upper()}: {row['number']}", f"mean, {row['unit']}"
-    claim = _claim(text, measure, row["unit"], row["published"], "one more run", row["verdict"], row)
+    claim = _claim(text, measure, row["unit"], row["published"], row["verdict"], row)
     return claim | {"kind": NUMBER}
 
 
 def _of_contrast(text: str, measure: str, published: str | float, c: dict, claimed: str) -> dict:
     """The statement that a difference is stats.LOWER or stats.HIGHER."""
     verdict = stats.claim_verdict(c["verdict"], claimed)
-    return _claim(text, measure, "difference", published, "mean difference", verdict, c)
+    return _claim(text, measure, "difference", published, verdict, c)
 
 
 def better_cell_claims(results: dict) -> list[dict]:

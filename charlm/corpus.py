@@ -91,7 +91,6 @@ def corpus_facts(corpus: Corpus) -> dict:
             known = entry
     newline = corpus.vocab.find("\n")  # -1 is no id
     return {
-        "name": corpus.name,
         "title": known.get("title", corpus.name),
         "source": known.get("source"),
         "licence": known.get("licence"),

@@ -99,21 +99,7 @@ def _json_checksum(about: dict[str, Any]) -> str:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace the file in one step, with its bytes on the disk before its name changes."""
-    with replacing(path) as half, open(half, "wb") as f:
-        f.write(data)
-        f.flush()
-        os.fsync(f.fileno())
-
-
-def is_half(name: str) -> bool:
-    """Whether replacing() gives such a name to a file while it is written."""
-    return re.fullmatch(r"\.half-[0-9a-f]{8}-.+", name, re.DOTALL) is not None
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A path to write a file at; when the block ends well the file takes its place at `path` in one step.
+    """Replace the file in one step, with its bytes on the disk before its name changes.
 
     Nobody ever sees half a file, and of two processes that write the same file both succeed.
     Raises CharlmError when the folder cannot be written.
@@ -122,13 +108,21 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            yield half
+            with open(half, "wb") as f:
+                f.write(data)
+                f.flush()
+                os.fsync(f.fileno())
             _replace(half, path)
         finally:
             half.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or error
         raise CharlmError(f"cannot write {path}: {reason}: make room, or the folder writable") from None
+
+
+def is_half(name: str) -> bool:
+    """Whether write_whole() gives such a name to a file while it is written."""
+    return re.fullmatch(r"\.half-[0-9a-f]{8}-.+", name, re.DOTALL) is not None
 
 
 def _replace(source: Path, target: Path) -> None:

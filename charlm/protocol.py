@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from charlm_core import CELLS, RANGES, CharlmError, Config
+from charlm_core import CELLS, Config
 
 MOST_SEEDS = 1000
 # ---------------------------------------------------------------------------------------------------------------------
@@ -18,11 +18,6 @@ class Study:
     corpus: str = "shakespeare-268k"  # a name in data/corpora.toml, or a path
     seeds: int = 5
     epochs: int = Config.epochs
-
-    def __post_init__(self) -> None:
-        for name, most in (("seeds", MOST_SEEDS), ("epochs", RANGES["epochs"][1])):
-            if not 1 <= getattr(self, name) <= most:
-                raise CharlmError(f"{name} = {getattr(self, name)}: needs a whole number from 1 to {most}")
 
     @classmethod
     def quick(cls) -> "Study":

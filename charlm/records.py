@@ -53,34 +53,17 @@ def cut_short(records: Records) -> str:
     return f"Not converged, stopped by the limit of epochs while they may still have got better: {'; '.join(said)}."
 
 
-def trained_in(records: Records, precision: str) -> list[Record]:
-    return [r for r in records if r["precision"] == precision]
-
-
 def cells_in(records: Records) -> list[str]:
     """The cells present, in the order in which everything is shown: that of CELLS, then any that are no longer there."""
     cells = {r["cell"] for r in records}
     return [cell for cell in CELLS if cell in cells] + sorted(cells - CELLS.keys())
 
 
-def shared_settings(record: Record) -> tuple:
-    """What runs share that differ in nothing but their seed."""
-    return tuple(record[key] for key in ("cell", *PROTOCOL, "precision"))
-
-
-def finished_alike(records: Records) -> tuple[list[Record], str]:
-    """The finished runs, all alike (see check_alike), and a sentence on the diverged: what most of what is shown begins
-    with."""
-    done = finished(records)
-    check_alike(done)
-    return done, diverged_note(records)
-
-
 def check_alike(records: Records) -> None:
     """ValueError where runs of one cell differ in more than their seed: their mean would mean nothing."""
     for cell in cells_in(records):
         runs = of_cell(records, cell)
-        kinds = {shared_settings(r) for r in runs}
+        kinds = {tuple(r[key] for key in (*PROTOCOL, "precision")) for r in runs}
         seeds = [r["seed"] for r in runs]
         if len(kinds) > 1 or len(set(seeds)) < len(seeds):
             raise ValueError(f"{cell} runs differ in more than their seed, or repeat a seed: {kinds}, seeds {seeds}")

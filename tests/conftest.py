@@ -86,6 +86,11 @@ def tiny(tiny_file):
 
 
 @pytest.fixture(scope="session")
+def shakespeare():
+    return load_corpus("shakespeare-268k")
+
+
+@pytest.fixture(scope="session")
 def tiny_config():
     return Config(
         cell="lstm",
@@ -109,7 +114,7 @@ def trained(tiny, tiny_config, tmp_path_factory):
 
 @pytest.fixture
 def folder(trained, tmp_path):
-    """A copy of the trained run's folder, to measure in."""
+    """A copy of the trained run's folder, to measure in or to damage."""
     return shutil.copytree(trained[0], tmp_path / trained[0].name)
 
 

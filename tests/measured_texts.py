@@ -38,3 +38,9 @@ def away(best):
 
 def words_by(up_to_one, from_two):
     return lambda t: {"words": up_to_one if t <= 1 else from_two if t >= 2 else 0.6}
+
+
+def begun_by(upper, lower):
+    """Texts of which a share begins with a speaker, a share for each letter."""
+    letters = dict(zip("ABCDEFGH", upper, strict=False)) | dict(zip("abcdefgh", lower, strict=False))
+    return {c: ["ANNA:\nhello"] * round(20 * k) + ["And so"] * round(20 * (1 - k)) for c, k in letters.items()}

@@ -5,9 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from charlm.runs.identity import decisive_fields, run_name
-from charlm_core import Config
-
 LOWEST = {"rnn": (1.585, 1.39), "lstm": (1.565, 1.33), "gru": (1.57, 1.35)}  # validation, training
 
 
@@ -59,20 +56,6 @@ def make_record(cell="rnn", seed=0, *, epochs=None, shift=0.0, diverged=False, *
         "seconds": 60.0,
         **config,
     }
-
-
-def kept_record(config: Config, corpus_sha256: str, epochs: int = 3, **changes):
-    """A record as studies/*.json hold it, which is sound, of a run whose last epoch was its best."""
-    identity = {"config": decisive_fields(config), "corpus_sha256": corpus_sha256, "torch": "2.13.0", "code": "some"}
-    losses = [3 - n / 1000 for n in range(epochs)]
-    record = vars(config) | {key: identity[key] for key in ("corpus_sha256", "code")}
-    record |= {"run_id": run_name(config, identity), "corpus": "tiny.txt", "parameters": 1000, "seconds": 60.0}
-    record |= {"status": "finished", "diverged": None, "max_epochs": config.epochs}
-    record |= {"machine": {"cpu": "Some CPU", "cores": 2, "gpu": None, "system": "Linux x86_64", "python": "3.11.7"}}
-    record["machine"]["torch"] = "2.13.0+cpu"
-    record |= {"epochs": epochs, "best_epoch": epochs, "train_loss": losses, "val_loss": losses}
-    record |= dict.fromkeys(("train_loss_last", "val_loss_last", "train_loss_best", "val_loss_best"), losses[-1])
-    return record | changes
 
 
 def make_runs(cells=("rnn", "lstm"), seeds=5, **kwargs):

@@ -34,11 +34,6 @@ def file(tmp_path, data):
     return write
 
 
-@pytest.fixture(scope="module")
-def shakespeare():
-    return load_corpus("shakespeare-268k")
-
-
 def text_of(corpus):
     return decode(corpus.ids, corpus.vocab)
 

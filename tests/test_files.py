@@ -9,7 +9,7 @@ import pytest
 from hostile import directory, flip, huge, loop, pipe
 from posix_only import posix
 
-from charlm.files import Damaged, Unreadable, read_bytes, read_json, replacing, sound, write_json
+from charlm.files import Damaged, Unreadable, read_bytes, read_json, sound, write_json, write_whole
 from charlm_core import CharlmError
 
 ABOUT = {"runs": [1.5, "é"], "name": "x"}
@@ -91,11 +91,11 @@ def test_no_more_is_read_than_may_be(path):
 # written whole or not at all
 
 
-def test_replacing_keeps_the_old_file_when_writing_fails(tmp_path):
+def test_the_old_file_is_kept_when_writing_fails(tmp_path, monkeypatch):
     (tmp_path / "a").write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a") as half:
-        half.write_text("new")
-        raise ZeroDivisionError
+    monkeypatch.setattr(os, "fsync", lambda number: raise_(OSError(28, "no space")))
+    with pytest.raises(CharlmError, match="no space"):
+        write_whole(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
@@ -104,15 +104,14 @@ def test_a_file_that_somebody_reads_for_a_moment_is_replaced_when_he_is_done(tmp
     (tmp_path / "a").write_text("old")
     taken, replace = [PermissionError(13, "in use")] * 2, os.replace
     monkeypatch.setattr(os, "replace", lambda *names: replace(*names) if not taken else raise_(taken.pop()))
-    with replacing(tmp_path / "a") as half:
-        half.write_text("new")
+    write_whole(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_text() == "new"
 
 
 def test_a_file_that_somebody_keeps_to_himself_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *names: raise_(PermissionError(13, "in use")))
-    with pytest.raises(CharlmError, match=r"cannot write .*a: in use"), replacing(tmp_path / "a") as half:
-        half.write_text("new")
+    with pytest.raises(CharlmError, match=r"cannot write .*a: in use"):
+        write_whole(tmp_path / "a", b"new")
     assert not list(tmp_path.iterdir())
 
 

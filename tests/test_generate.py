@@ -81,7 +81,7 @@ def page(trained, tmp_path, monkeypatch):
     """A report's page that carries the run."""
     weights, config, vocab = charlm.runs.folder.load_weights(trained[0])
     about = {"run": trained[0].name, "config": vars(config), "val_loss": 1.5}
-    about |= embedded.packed_weights(embedded.float16_weights(weights), config)
+    about["weights"] = embedded.packed_weights(embedded.float16_weights(weights), config)
     path = tmp_path / "report.html"
     path.write_text(embedded.data_block({"vocab": vocab, "models": {"lstm": about}}), "utf-8", newline="\n")
     monkeypatch.setattr(embedded, "PAGE", path)

@@ -160,9 +160,3 @@ def test_a_public_name_means_one_thing():
     several = {name: sorted(found) for name, found in places.items() if len(found) > 1 and not name.startswith("_")}
     several.pop("main", None)
     assert several == {}
-
-
-def test_the_root_shows_few_entries():
-    made = {"build", "runs", "__pycache__"}
-    names = [p.name for p in ROOT.iterdir() if not p.name.startswith(".") and p.suffix != ".egg-info"]
-    assert len(set(names) - made) <= 20

@@ -35,13 +35,3 @@ def test_every_parameter_says_in_a_line_what_it_is(path):
     for name, about in parameters.items():
         assert len(about["help"].split()) >= 2, name
         assert about["inferred_type_name"] in ("str", "int", "float"), name
-
-
-# The one that shows how it works computes everything in the open.
-@pytest.mark.parametrize("path", [p for p in NOTEBOOKS if "how_it_works" not in p.name], ids=names_of)
-def test_the_number_that_is_asked_for_is_computed_in_the_open(path):
-    cells = nbformat.read(path, as_version=4).cells
-    at = next(i for i, cell in enumerate(cells) if cell.source.startswith("**In the open.**"))
-    computed = cells[at + 1]
-    assert computed.cell_type == "code" and "hide" in computed.metadata.tags
-    assert not re.search(r"\b(words|figures|measures|claims)\.", computed.source)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hostile import flip
 from run_folders import silent
-from synthetic import kept_record, make_record
+from synthetic import make_record
 
 import charlm.corpus
 import charlm.runs.identity
@@ -17,16 +17,11 @@ from charlm.corpus import load_corpus
 from charlm.device import resolved_config
 from charlm.files import Damaged, write_json
 from charlm.protocol import Study
-from charlm.records import trained_in
+from charlm.records import with_value
 from charlm.runs.sweep import train_sweep
 from charlm.stats import SAME, best_settings, by_cell
 from charlm.studies import CONFIGURATIONS, LEARNING_RATES, STUDIED_CELLS, STUDIES, Made
 from charlm_core import CharlmError, Config
-
-
-@pytest.fixture(scope="module")
-def shakespeare():
-    return load_corpus("shakespeare-268k")
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -129,13 +124,13 @@ def test_a_study_of_the_reports_corpus_is_kept_and_read_back(small, tiny, monkey
 
 
 @pytest.fixture
-def kept(tiny, tiny_config, tmp_path):
+def kept(tiny, trained, tmp_path):
     """Writes a study of two runs, with a change in what it holds and a checksum that is right; and its path."""
     path = tmp_path / "cells.json"
 
     def write(change=lambda about: None):
-        records = [kept_record(replace(tiny_config, seed=seed), tiny.sha256) for seed in (0, 1)]
-        about = asdict(Made("cells", tiny.sha256, records, {"lstm-16": 1.0}))
+        record = trained[1]
+        about = asdict(Made("cells", tiny.sha256, [record, record | {"seed": 1}], {"lstm-16": 1.0}))
         change(about)
         write_json(path, about)
 
@@ -216,7 +211,7 @@ def test_bfloat16_trains_where_a_study_has_shown_it_equivalent_and_nowhere_else(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
     monkeypatch.setattr(charlm.device, "why_untrainable", lambda *what: "")
     runs = studies.read_study(name, shakespeare).runs
-    sides = trained_in(runs, "bfloat16"), trained_in(runs, "float32")
+    sides = with_value(runs, "precision", "bfloat16"), with_value(runs, "precision", "float32")
     checks = by_cell("precision", *sides, "val_loss_best", names=("bfloat16", "float32"), at_once=False)
     for cell, check in checks.items():
         of = next(c for c in CONFIGURATIONS[name](shakespeare) if c.cell == cell)

@@ -30,7 +30,6 @@ from charlm.drawing import (
 from charlm.records import (
     Records,
     cells_in,
-    check_alike,
     counted,
     crossing_epoch,
     diverged_note,
@@ -122,7 +121,6 @@ CURVES_SHOWN = 1.0  # nats above the lowest loss: where the panels of loss curve
 @drawn_twice
 def loss_curves(records: Records, id: str = "loss-curves") -> Figure | None:
     """Training and validation loss by epoch, a panel a cell, all on one scale. None where no run finished."""
-    check_alike(records)
     runs = finished(records)
     if not runs:
         return None
@@ -210,7 +208,6 @@ def join_seeds(ax: Axes, estimates: Sequence[Estimate]) -> None:
 def loss_comparison(records: Records) -> Figure | None:
     """Validation loss of every seed at the last and the best epoch, lines between runs of one seed. None where no run
     finished."""
-    check_alike(records)
     known = published_numbers(records)
     done = finished(records)
     if not done:

@@ -4,11 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from scipy.special import stdtrit
-
 from charlm import stats
 from charlm.records import Records, crossing_epoch, of_cell, published_numbers
-from charlm.stats import MIN_SEEDS, Estimate, Interval, Key
+from charlm.stats import MIN_SEEDS, Estimate, Key
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 # Of each cell: what it is, its name in PUBLISHED, how it is read from a record, its unit.
@@ -20,17 +18,9 @@ NUMBERS: tuple[tuple[str, str, Key, str], ...] = (
 )
 
 
-def one_more_run(e: Estimate, level: float = 0.95) -> Interval | None:
-    """The prediction interval for the value of one more seed; None under MIN_SEEDS."""
-    if e.n < MIN_SEEDS or e.mean is None or e.sd is None:
-        return None
-    half = float(stdtrit(e.n - 1, (1 + level) / 2)) * e.sd * math.sqrt(1 + 1 / e.n)
-    return e.mean - half, e.mean + half
-
-
 def away_from(e: Estimate, value: float) -> Estimate:
-    """How far the mean lies from a value, with the spread of one more run: it includes zero where one_more_run() includes
-    the value."""
+    """How far the mean lies from a value, with the spread of one more run: with this, the interval of the mean is that of
+    the prediction, and includes zero where the prediction includes the value."""
     if e.n < MIN_SEEDS or e.mean is None or e.sd is None:
         return stats.estimate({})
     return replace(e, mean=e.mean - value, sd=e.sd * math.sqrt(e.n + 1))
@@ -48,13 +38,12 @@ def published_rows(records: Records) -> list[dict]:
             found.append(e)
             away.append(away_from(e, known[field]))
     for row, e, widened in zip(rows, found, stats.holm(away), strict=True):
-        interval = one_more_run(e, widened.level)
-        low, high = interval or (None, None)
-        row |= {"mean": e.mean, "sd": e.sd, "low": low, "high": high, "level": widened.level, "n": e.n}
+        row |= {"mean": e.mean, "sd": e.sd, "low": None, "high": None, "level": widened.level, "n": e.n}
         row["verdict"] = stats.NOT_JUDGED
-        if interval:
-            is_within = interval[0] <= row["published"] <= interval[1]
-            row["verdict"] = REPRODUCED if is_within else NOT_REPRODUCED
+        if widened.interval:
+            low, high = widened.interval
+            row |= {"low": low + row["published"], "high": high + row["published"]}
+            row["verdict"] = REPRODUCED if low <= 0 <= high else NOT_REPRODUCED
     return rows
 
 

@@ -71,16 +71,6 @@ def jobs(study: Study, corpus: str | Path, results: Path) -> list[Job]:
     return [Job(NOTEBOOKS / f"{name}.ipynb", parameters) for name, parameters in plan]
 
 
-def check_parameters(job: Job) -> None:
-    """papermill only warns of a parameter that the notebook does not have, and goes on with its default."""
-    known = papermill.inspect_notebook(str(job.notebook))
-    for name in job.parameters:
-        if name not in known:
-            raise ReportError(
-                f"{job.name}: no parameter {name!r}; its parameters cell has {', '.join(known) or 'none'}"
-            )
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # execution
 

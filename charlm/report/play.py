@@ -42,8 +42,7 @@ class Play:
     @property
     def facts(self) -> dict:
         """What results.json holds of it."""
-        kept = ("run", "measured", "sha256")
-        models = {cell: {k: m[k] for k in kept} for cell, m in self.content["models"].items()}
+        models = {cell: {k: m[k] for k in ("run", "measured")} for cell, m in self.content["models"].items()}
         return {"models": models, "held_out": self.content["held_out"]}
 
 
@@ -115,7 +114,7 @@ def _embedded(record: dict, weights: dict[str, Tensor], config: Config, corpus: 
         "config": vars(config),
         "training": _bits(training, corpus, config),
     }
-    return about | packed_weights(halves, config), (validation, rounded)
+    return about | {"weights": packed_weights(halves, config)}, (validation, rounded)
 
 
 Chosen = dict[str, tuple[dict, dict[str, Tensor], Config]]  # cell -> record, weights, configuration

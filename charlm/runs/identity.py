@@ -126,7 +126,7 @@ def run_identity(config: Config, corpus: Corpus) -> dict:
     }
 
 
-RUN_NAME = r"(rnn|lstm|gru)-.+-seed\d+-[0-9a-f]{12}"  # as run_name() makes it
+RUN_NAME = r".+-\d+-lr[\d.e+-]+-seed\d+-[0-9a-f]{12}"  # as run_name() makes it
 
 
 def run_id(config: Config, corpus: Corpus) -> str:

@@ -2,7 +2,7 @@
 run is measured.
 
 A claim has the fields that charlm.claims reads: claim, measure (of what measured is the number), unit, published, measured, interval,
-of (what the interval is of), n (texts, or letters) and verdict. A claim that does not apply to a corpus is left out.
+n (texts, or letters) and verdict. A claim that does not apply to a corpus is left out.
 """
 
 import math
@@ -36,9 +36,7 @@ def _beyond(measure: str, number: float, interval: tuple[float, float], threshol
     return Part(measure, number, interval, is_above if above else is_below, is_below if above else is_above)
 
 
-def _judged(
-    claim: str, published: str, unit: str, of: str, n: int, parts: Sequence[Part], can_be_judged: bool = True
-) -> dict:
+def _judged(claim: str, published: str, unit: str, n: int, parts: Sequence[Part], can_be_judged: bool = True) -> dict:
     """The claim, with the number of the part that decides, the first of equals."""
     opposite = [part for part in parts if part.opposite]
     missing = [part for part in parts if not part.holds]
@@ -57,7 +55,6 @@ def _judged(
         "published": published,
         "measured": part.measured,
         "interval": list(part.interval),
-        "of": of,
         "n": n,
         "verdict": verdict,
     }
@@ -76,7 +73,7 @@ def claim_speakers(begun: dict[str, list[str]], real: RealText) -> dict | None:
     text = "Upper-case prompts give speaker names, lower-case ones do not"
     published = "upper case: names; lower case: prose"
     enough = min(upper.n, lower.n) >= MIN_LETTERS
-    return _judged(text, published, "share", "mean over letters", upper.n + lower.n, parts, enough)
+    return _judged(text, published, "share", upper.n + lower.n, parts, enough)
 
 
 def claim_words(measured: Measured) -> dict | None:
@@ -96,7 +93,7 @@ def claim_words(measured: Measured) -> dict | None:
     text = "Words are real up to T = 1 and look random from T = 2"
     published = "real up to T = 1, random from T = 2"
     enough = tell and measured.n >= MIN_TEXTS
-    return _judged(text, published, "share", "ratio of shares", measured.n, parts, enough)
+    return _judged(text, published, "share", measured.n, parts, enough)
 
 
 def claim_best(near: Closest | None, measured: Measured) -> dict | None:
@@ -111,7 +108,7 @@ def claim_best(near: Closest | None, measured: Measured) -> dict | None:
         measure += ", but no closer than its shuffled characters"
     part = Part(measure, near.best, (near.low, near.high), inside, outside)
     enough = near.learnt and measured.n >= MIN_TEXTS
-    return _judged("0.5 ≤ T < 1 is best", "0.5 ≤ T < 1", "T", "that T", measured.n, [part], enough)
+    return _judged("0.5 ≤ T < 1 is best", "0.5 ≤ T < 1", "T", measured.n, [part], enough)
 
 
 def claims_about_texts(

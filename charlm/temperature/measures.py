@@ -205,7 +205,6 @@ class Closest:
     """The distance from real text at each temperature, and the temperature where it is smallest."""
 
     distance: dict[float, float]
-    names: list[str]  # of the measures in it
     best: float
     low: float
     high: float
@@ -243,7 +242,7 @@ def closest_temperature(measured: Measured) -> Closest | None:
     learnt = bool(closer >= 0.975)
     squares = differences[grid.index(best), :, 0] ** 2  # (measures,)
     parts = pd.Series(squares / (squares.sum() or 1.0), list(units)).sort_values(ascending=False, kind="stable")
-    return Closest(by_temperature, list(units), best, low, high, float(shuffled[0]), learnt, alone, parts.to_dict())
+    return Closest(by_temperature, best, low, high, float(shuffled[0]), learnt, alone, parts.to_dict())
 
 
 def _differences(measured: Measured, way: Way, units: dict[str, float]) -> np.ndarray:

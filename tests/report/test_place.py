@@ -7,7 +7,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
-from posix_only import make_pipe, posix
 
 from charlm.report.place import DOCUMENTS, place_report
 from charlm_core import CharlmError
@@ -136,11 +135,3 @@ def test_names_of_figures_are_not_trusted(put, tmp_path):
     (tmp_path / "precious.svg").write_text("x")
     put()
     assert (tmp_path / "precious.svg").exists()
-
-
-@posix
-def test_a_pipe_in_the_place_of_a_report_is_not_waited_for(put, tmp_path):
-    (tmp_path / "out" / "results.json").unlink()
-    make_pipe(tmp_path / "out" / "results.json")
-    put()
-    assert (tmp_path / "out" / "results.json").read_text() == (tmp_path / "new" / "results.json").read_text()

@@ -288,7 +288,7 @@ def test_what_is_copied_is_marked_without_prompt_and_speakers(visit, made, runs,
     halves = embedded.float16_weights(weights)
     (text,) = sampling.sample(halves, config, vocab, ["e" * 30], 1000)
     content["text"] = text + "e" * content["chunk_length"]
-    about |= embedded.packed_weights(halves, config) | {"training": "/" * 80}  # all chunks are for training
+    about |= {"weights": embedded.packed_weights(halves, config), "training": "/" * 80}  # all chunks are for training
     address = fragment(prompt="e" * 30, temperature=1, length=1000, written=1000, look="write")
     page = visit(write_page(replace(made, content=content), tmp_path), address)
     assert verse(page) == text
@@ -689,7 +689,6 @@ def test_the_report_holds_the_page_the_numbers_and_what_stands_in_its_place(made
     assert [item["label"] for item in results["samples"]["play"]] == ["RNN, T = 0.7, seed 0", "LSTM, T = 0.7, seed 0"]
     drawn = results["figures"]["play-read"]["rows"]
     assert {row["model"] for row in drawn} == {"rnn", "lstm", "ngram"} and drawn[0]["surprise"] is None
-    assert results["play"]["models"]["rnn"]["sha256"] == made.content["models"]["rnn"]["sha256"]
     make_pdf(document, tmp_path, lambda line: None)
     text = " ".join(" ".join(page.extract_text() for page in PdfReader(tmp_path / "report.pdf").pages).split())
     assert (

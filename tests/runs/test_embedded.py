@@ -20,7 +20,7 @@ VOCAB = "\n <abc"
 def content(tiny_config):
     config = replace(tiny_config, hidden_size=4)
     halves = float16_weights(initial_weights(len(VOCAB), config))
-    about = {"run": "lstm-1", "config": vars(config), "val_loss": 1.5, **packed_weights(halves, config)}
+    about = {"run": "lstm-1", "config": vars(config), "val_loss": 1.5, "weights": packed_weights(halves, config)}
     return {"vocab": VOCAB, "models": {"lstm": about}}
 
 

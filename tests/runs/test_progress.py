@@ -1,6 +1,8 @@
 """What a sweep says of how far it has come, and of how long it takes, is what happens."""
 
 import io
+import re
+import shutil
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -106,3 +108,12 @@ def test_in_the_lab_a_line_is_updated_and_papermill_gets_none(monkeypatch, capsy
     assert in_lab() == lab and len(contents) == (1 if lab else 0)
     assert capsys.readouterr().out == ("" if lab else f"[0/1] a-run: {it.text}\n")
     assert not lab or contents[0]["text/plain"].startswith("a-run: epoch 1 of 50, at most 49 minutes left")
+
+
+def test_before_training_the_plan_says_what_is_there_and_what_is_not(trained, tiny, tiny_config, tmp_path):
+    shutil.copytree(trained[0], tmp_path / trained[0].name)
+    said: list[str] = []
+    other = replace(tiny_config, seed=1, epochs=1)
+    train_sweep([tiny_config, other, other], tiny, tmp_path, say=said.append)
+    plan = r"tiny\.txt: 1 run to train, 1 found; at most \d+ seconds? left on this machine; 1 at a time"
+    assert re.fullmatch(plan, said[0])

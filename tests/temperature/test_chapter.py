@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chapters import chapter, check_snapshot, contrasts_in, finding, table_rows
 from chapters import told as all_told
-from measured_texts import TYPICAL, away, corpus_of, make, words_by
+from measured_texts import TYPICAL, away, begun_by, corpus_of, make, words_by
 from synthetic import make_record, make_runs
 
 import charlm_core as core
@@ -69,12 +69,8 @@ def claims_in(shown):
     return next(about["data"]["text_claims"] for _, about in shown if about["kind"] == "results")
 
 
-def begun_by(**shares):
-    return {c: ["ANNA:\nhello"] * round(20 * k) + ["And so"] * round(20 * (1 - k)) for c, k in shares.items()}
-
-
 def test_the_chapter_reads_as_it_did(told):
-    check_snapshot(NAME, told(make(away(0.7)), begun=begun_by(A=0.4, B=0.8, C=0.9, a=0, b=0.05), drawn=True))
+    check_snapshot(NAME, told(make(away(0.7)), begun=begun_by([0.4, 0.8, 0.9], [0, 0.05]), drawn=True))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_the_closest_temperature_is_where_the_difference_in_standard_deviations_
     measured = make(away(0.7))
     near = measures.closest_temperature(measured)
     assert (near.best, near.low, near.high, near.learnt) == (0.7, 0.7, 0.7, True)
-    assert near.names == list(TEXT_MEASURES)
+    assert near.parts.keys() == set(TEXT_MEASURES)
     assert near.distance[1.7] == pytest.approx(1.0 / measured.unit("judge") / 5**0.5, rel=0.05)
     assert near.alone == {"judge": (0.7, 0.7, 0.7)}  # the others are the same at every temperature
 
@@ -135,10 +135,10 @@ def test_the_range_is_wide_where_texts_differ_more_than_temperatures():
 
 def test_a_measure_on_which_all_real_pieces_agree_or_that_they_lack_is_in_no_distance():
     near = measures.closest_temperature(make(away(0.7), real=TYPICAL | {"headings": None}))
-    assert "headings" not in near.names and near.best == 0.7
+    assert "headings" not in near.parts and near.best == 0.7
     measured = make()
     measured.sums[REAL]["distinct"] = np.ones((2, measured.n))
-    assert "distinct" not in measures.closest_temperature(measured).names
+    assert "distinct" not in measures.closest_temperature(measured).parts
 
 
 def test_text_that_lacks_what_real_text_has_is_as_far_as_one_that_has_it_always_wrong():
