@@ -96,14 +96,19 @@ def check_form(about: dict, kind: str) -> None:
         raise ValueError("the epochs of its history are not 1, 2, 3 …")
 
 
+# Fields that Config had once, at the values that changed nothing: what was stored with them is read as before.
+RETIRED = {"average": 0.0}
+
+
 def checked_config(about: dict, path: Path) -> Config:
     """The configuration of a sound record; raises OtherVersion when it has fields or values that are not known here."""
     known = {f.name for f in fields(Config)}
+    stored = {name: value for name, value in about["config"].items() if (name, value) not in RETIRED.items()}
     try:
-        for name in about["config"]:
+        for name in stored:
             if name not in known:
                 raise CharlmError(f"it has the unknown field {name!r}")
-        return Config(**about["config"])
+        return Config(**stored)
     except CharlmError as e:
         raise OtherVersion(
             f"the configuration in {path} is of another version, and left alone: {short_reason(e)}"
