@@ -95,5 +95,5 @@ def _counting_line(ax: Axes, records: Sequence[Record]) -> None:
         return
     e = stats.seed_estimate(measured, "counting")
     ax.axhline(e.known_mean, color=ACCENT, lw=1.4, ls=DASHED)
-    name = f"counting ({measured[0]['counting_order']}-gram) {e.known_mean:.3f}"
-    ax.text(0.995, e.known_mean, name, transform=ax.get_yaxis_transform(), color=ACCENT, ha="right", va="bottom")
+    across = ax.get_yaxis_transform()  # at the left and below, where no arm has its dots
+    ax.text(0.01, e.known_mean, f"counting {e.known_mean:.3f}", transform=across, color=ACCENT, ha="left", va="top")
