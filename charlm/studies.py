@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 
 import charlm_core as core
@@ -23,7 +23,7 @@ from charlm.benchmark.measures import (
     with_short_losses,
 )
 from charlm.corpus import CORPORA, ROOT, load_corpus
-from charlm.cure.measures import by_arm, with_training_at_rest
+from charlm.cure.measures import arm_of, by_arm, with_training_at_rest
 from charlm.device import resolved_config
 from charlm.files import write_json
 from charlm.gradients.measures import with_gradient_curves
@@ -259,9 +259,9 @@ def _recipe(tried: Records, epochs: int | None = None) -> list[Config]:
 
 def _with_rest_and_counting(runs: Records, corpus: Corpus) -> list[Record]:
     """All with their loss at rest; those with all of the cure with counting beside them."""
-    runs_of = by_arm(with_training_at_rest(runs, corpus))
-    runs_of["all"] = with_counting(runs_of["all"], corpus)
-    return list(chain.from_iterable(runs_of.values()))
+    measured = with_training_at_rest(runs, corpus)
+    cured = iter(with_counting(by_arm(measured)["all"], corpus))
+    return [next(cured) if arm_of(r) == "all" else r for r in measured]
 
 
 def _with_losses_on_the_last_tenth(runs: Records, corpus: Corpus) -> list[Record]:

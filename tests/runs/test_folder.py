@@ -212,13 +212,13 @@ def test_a_file_where_a_run_should_be_is_damaged(tmp_path):
     assert run_status(tmp_path / "file")["status"] == "damaged"
 
 
-def test_a_field_that_is_gone_is_read_at_the_value_that_changed_nothing(copied, trained):
-    rewrite(copied, lambda about: about["config"].update(average=0.0))
-    assert run_record(copied)["val_loss"] == trained[1]["val_loss"]
-    load_weights(copied)
-    rewrite(copied, lambda about: about["config"].update(average=0.5))
+def test_a_field_that_is_gone_is_read_at_the_value_that_changed_nothing(folder, trained):
+    rewrite(folder, lambda about: about["config"].update(average=0.0))
+    assert run_record(folder)["val_loss"] == trained[1]["val_loss"]
+    load_weights(folder)
+    rewrite(folder, lambda about: about["config"].update(average=0.5))
     with pytest.raises(CharlmError, match=r"another version.*average"):
-        run_record(copied)
+        run_record(folder)
 
 
 def test_whatever_happens_to_a_run_folder_is_told_in_one_line(
