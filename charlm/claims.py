@@ -2,7 +2,8 @@
 are reproduced or not, and its statements, which are judged. Nothing is measured here.
 
 A claim is {"claim", "kind": "number" or "statement", "measure": of what measured is the number, "unit": a key of FORMS,
-"published", "measured", "interval": [low, high] or None, "level": of the interval, "n": runs, prompts or texts, "verdict"}. A claim that does not apply to a corpus or a configuration is left out.
+"published", "measured", "interval": [low, high] or None, "level": of the interval, "n": runs, prompts or texts, "verdict"}. A
+claim that does not apply to a corpus or a configuration is left out.
 """
 
 import json

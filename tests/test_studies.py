@@ -62,6 +62,15 @@ def test_short_runs_read_nothing_of_the_last_tenth(tiny):
     assert sum(c.cell == "lstm" for c in studies.short_runs(tiny)) <= 8
 
 
+def test_what_is_measured_of_the_arms_keeps_their_order_and_counting_stands_beside_the_whole_cure(monkeypatch):
+    monkeypatch.setattr(studies, "with_training_at_rest", lambda runs, corpus: runs)
+    monkeypatch.setattr(studies, "with_counting", lambda runs, corpus: [r | {"counting": 1.5} for r in runs])
+    kinds = [(0.5, "cosine"), (0.0, "constant"), (0.5, "cosine"), (0.0, "cosine")]
+    runs = [make_record("lstm", seed, dropout=share, schedule=how) for seed, (share, how) in enumerate(kinds)]
+    measured = studies.STUDY_MEASURES["arms"](runs, None)
+    assert [(r["seed"], "counting" in r) for r in measured] == [(0, True), (1, False), (2, True), (3, False)]
+
+
 def test_the_arms_are_nothing_dropout_alone_the_rest_and_all(monkeypatch, tiny):
     tried = [
         make_record(cell, seed, dropout=share, shift=share)

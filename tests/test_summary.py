@@ -70,6 +70,12 @@ def test_where_the_ways_to_compare_disagree_the_title_says_so(summed_up):
     assert finding(shown, "summary")["heading"] == "RNN or LSTM? How you compare decides"
 
 
+@pytest.mark.parametrize(("cell", "opposite"), [("lstm", True), ("rnn", False)])
+def test_that_most_pairs_say_the_opposite_is_said_only_where_they_do(summed_up, cell, opposite):
+    shown = summed_up(losing(cell, 0.04), {"cells": losing(cell, 0.04, seeds=5)})
+    assert ("But most pairs say the opposite" in finding(shown, "summary")["text"]) == opposite
+
+
 def test_the_summary_reads_as_it_did(summed_up):
     made = {"cells": losing("lstm", 0.04, seeds=5), "tuned": losing("rnn", 0.1, learning_rate=0.002)}
     findings = {

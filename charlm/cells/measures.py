@@ -42,7 +42,8 @@ def runs_at_own_rate(swept: Records, records: Records) -> list[Record]:
 
 
 def lower_in_resamples(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
-    """In how many of the pairs of one value of each the first is lower: 95% of RESAMPLES of the values (bootstrap, percentiles)."""
+    """In how many of the pairs of one value of each the first is lower: (low, high), which hold 95% of what is found where
+    the values are drawn again (bootstrap, percentiles)."""
     rng = np.random.default_rng(0)
     drawn = (rng.choice(np.asarray(values), (RESAMPLES, len(values))) for values in (first, second))
     lower = [np.sum(np.less.outer(*pair)) for pair in zip(*drawn, strict=True)]
@@ -57,8 +58,8 @@ PARTS = ("split", "seed", "rest")
 
 
 def parts(x: np.ndarray) -> np.ndarray:
-    """Standard deviations (..., 3) of what the split does, the seed, and what neither explains, from values (..., splits, seeds):
-    the random effects of a two-way layout without repeats, by the method of moments, where a negative variance is zero.
+    """Standard deviations (..., 3) due to the split, to the seed, and to what is left, from values (..., splits, seeds): the
+    random effects of a two-way layout without repeats, by the method of moments, where a negative variance is zero.
     (S. R. Searle, G. Casella, C. E. McCulloch, Variance Components, 1992, section 4.3.)
     """
     splits, seeds = x.shape[-2:]
