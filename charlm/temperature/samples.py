@@ -45,11 +45,9 @@ def passage_after(text: str, begun: str, length: int) -> str | None:
     return text[start : start + len(begun) + length]
 
 
-def counted_text(
-    corpus: Corpus, config: Config, begun: str, length: int, temperature: float, seed: int
-) -> tuple[str, int]:
-    """What an n-gram model of the run's training chunks writes, drawn as a network's text is, and its order: the one with
-    the lowest loss on the validation chunks."""
+def counted_text(corpus: Corpus, config: Config, begun: str, length: int, temperature: float, seed: int) -> str:
+    """What an n-gram model of the run's training chunks writes, drawn as a network's text is; its order is the one with the
+    lowest loss on the validation chunks."""
     train, validation = split_corpus(corpus, config)
     size = len(corpus.vocab)
     model = NGram(list(chunk_rows(corpus, train, config)), HIGHEST, size)
@@ -64,7 +62,7 @@ def counted_text(
         logits = model.by_order(candidates)[min(order, len(context) + 1) - 1, :, -1] if len(context) else np.zeros(size)
         p = sampling.temperature_softmax(logits[None], temperature)
         ids.append(int(sampling.draw(p, uniform[len(ids) : len(ids) + 1])[0]))
-    return decode(np.array(ids), corpus.vocab), order
+    return decode(np.array(ids), corpus.vocab)
 
 
 def side_by_side(
@@ -81,8 +79,7 @@ def side_by_side(
         (drawn,) = sampling.sample(weights, config, vocab, [begun], LENGTH + MORE, temperature, seed, [0])
         texts[cell.upper()] = drawn
     if best:
-        drawn, order = counted_text(corpus, config, begun, LENGTH + MORE, temperature, seed)
-        texts[f"counting ({order}-gram)"] = drawn
+        texts["counting"] = counted_text(corpus, config, begun, LENGTH + MORE, temperature, seed)
     items = []
     for label, text in texts.items():
         drawn_at = None if label == "real text" else temperature
