@@ -22,8 +22,9 @@ def after_rare(
     weights: dict[str, Tensor], config: Config, corpus: Corpus, real: RealText, seed: int = 0
 ) -> dict[str, dict[str, float]]:
     """RARE_MEASURES of validation chunks ("real"), and of as many texts ("drawn") that the model draws at T = 1, as long as a
-    chunk and begun with its first character. The judge and the words are those of the training text alone, to which all of
-    these are new. NaN where there is nothing to count.
+    chunk and begun with its first character, by random numbers that follow from `seed` and the run's own, so that each run
+    draws for itself. The judge and the words are those of the training text alone, to which all of these are new. NaN where
+    there is nothing to count.
 
     rare: the share of characters to which the model gives less than UNLIKELY. itself, judge: nats that the judge needs for such
     a character, and a character in the AFTER ones that follow it. words: the share of real words among all that the character
@@ -33,7 +34,8 @@ def after_rare(
     starts = validation_chunks(config, corpus) * length
     chunks = corpus.ids[starts[:, None] + np.arange(length)]  # (chunks, time)
     begun = [corpus.vocab[i] for i in chunks[:, 0]]
-    texts = sampling.sample(weights, config, corpus.vocab, begun, length - 1, 1.0, seed, range(len(begun)))
+    own_seed = (seed + config.seed) % 2**32
+    texts = sampling.sample(weights, config, corpus.vocab, begun, length - 1, 1.0, own_seed, range(len(begun)))
     drawn = encode("".join(texts), corpus.vocab).reshape(chunks.shape)
     judge = NGram([encode(passage, corpus.vocab) for passage in real.training], JUDGE_ORDER, len(corpus.vocab))
     lexicon = frozenset(chain.from_iterable(map(whole_words, real.training)))

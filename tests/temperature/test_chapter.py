@@ -142,6 +142,14 @@ def test_the_answer_follows_from_the_verdicts(told, worse, elsewhere, verdicts, 
     assert (words["unit"], words["quantity"]) == ("share", "LSTM, real words around it")
 
 
+def test_of_rare_characters_that_no_run_drew_nothing_is_said(told):
+    rows = across()
+    for row in rows:
+        row["drawn"] = row["drawn"] | dict.fromkeys(("itself", "judge", "words"))
+    why = finding(told(make(), rows=rows), "temperature-why")
+    assert "not known" in why["heading"] and "words" not in why["heading"] and "not known" in why["text"]
+
+
 @pytest.mark.parametrize(
     ("sure", "verdict", "says"),
     [

@@ -1,6 +1,7 @@
 """What follows a rare character, on texts small enough to count by eye."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -33,3 +34,12 @@ def test_drawn_and_real_chunks_are_measured_alike(tiny, tiny_config):
     assert list(found) == ["drawn", "real"]
     assert [list(each) for each in found.values()] == [list(rare.RARE_MEASURES)] * 2
     assert 0 <= found["drawn"]["rare"] < 1 and found["real"]["elsewhere"] > found["drawn"]["elsewhere"]
+
+
+def test_runs_of_other_seeds_draw_other_texts(tiny, tiny_config, monkeypatch):
+    monkeypatch.setattr(rare, "_around_rare", lambda places, nats, texts, lexicon: texts)
+    weights = core.initial_weights(len(tiny.vocab), tiny_config)
+    real = set_aside(tiny, tiny_config, 8, 20)
+    other = replace(tiny_config, seed=tiny_config.seed + 1, split_seed=tiny_config.seed)
+    found, elsewhere = (rare.after_rare(weights, config, tiny, real) for config in (tiny_config, other))
+    assert found["real"] == elsewhere["real"] and found["drawn"] != elsewhere["drawn"]
