@@ -174,7 +174,7 @@ def arms(corpus: Corpus) -> list[Config]:
     cell the dropout that was best on another seed. None where those runs were not made."""
     chosen = best_settings(read_study("dropouts", corpus).runs, "dropout")
     configs = []
-    for seed, cell in product(range(3), chosen):
+    for seed, cell in product(range(5), chosen):
         for arm, share in product((LARGER, CURE), (0.0, chosen[cell])):
             configs.append(replace(arm, cell=cell, dropout=share, seed=seed))
     return configs

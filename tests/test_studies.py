@@ -78,7 +78,7 @@ def test_the_arms_are_nothing_dropout_alone_the_rest_and_all(monkeypatch, tiny):
     ]
     monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", tried))
     configs = studies.arms(tiny)
-    assert len(configs) == 3 * 4 * 3
+    assert len(configs) == 3 * 4 * 5
     by_arm = {(c.dropout, c.schedule, c.weight_decay > 0, c.clip > 0) for c in configs}
     assert by_arm == {
         (share, *rest) for share in (0, 0.1) for rest in (("constant", False, False), ("cosine", True, True))
