@@ -4,6 +4,8 @@ import pytest
 from chapters import chapter, check_snapshot, contrasts_in, finding, table_rows
 from synthetic import make_record, make_runs, with_loss
 
+from charlm.stats import LOWER
+
 NAME = "6_fair_comparison"
 CELLS = ("rnn", "lstm", "gru")
 
@@ -71,6 +73,15 @@ def test_cells_are_compared_on_seeds_that_did_not_choose_their_rates(monkeypatch
     _, shown = chapter(NAME, monkeypatch, made={"learning_rates": swept, "tuned": tuned})
     assert "compared on others" in finding(shown, "chosen-rates")["text"]
     assert contrasts_in(shown)["cells/own-rate/lstm-rnn"]["n"] == 4
+
+
+def test_what_a_rate_of_its_own_gains_is_told_on_the_seeds_of_both(monkeypatch):
+    swept = make_runs(CELLS, 3) + make_runs(CELLS, 3, learning_rate=0.002, shift=-0.05)
+    tuned = [r | {"seed": r["seed"] + 3} for r in make_runs(CELLS, 4, learning_rate=0.002, shift=-0.05)]
+    made = {"learning_rates": swept, "tuned": tuned, "cells": make_runs(CELLS, 6)}
+    _, shown = chapter(NAME, monkeypatch, made=made)
+    gained = contrasts_in(shown)["cells/own-rate-gain/rnn"]
+    assert gained["n"] == 3 and gained["verdict"] == LOWER
 
 
 def test_what_the_split_does_is_told_from_what_the_seed_does(monkeypatch):
