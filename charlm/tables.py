@@ -93,7 +93,7 @@ def contrast_table(id: str, contrasts: Iterable[Contrast], caption: str, note: s
         rows.append(row | {"level": None if e.interval is None else e.level, "verdict": c.verdict})
     dropped = sorted({seed for c in found for seed in c.difference.dropped})
     if dropped:
-        note += f" Seeds that did not finish on both sides are left out: {', '.join(map(str, dropped))}."
+        note += f" Seeds without a finished run on both sides are left out: {', '.join(map(str, dropped))}."
     notes = dict.fromkeys(filter(None, [note.strip(), *(line for c in found for line in c.notes)]))
     return make_table(id, rows, caption, " ".join(notes), formats, contrasts=tuple(found))
 

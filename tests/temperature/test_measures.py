@@ -117,9 +117,8 @@ def test_the_closest_temperature_is_where_the_difference_in_standard_deviations_
 
 
 def test_the_parts_of_the_distance_are_those_of_its_square_largest_first():
-    measured = make(
-        lambda t: {"words": 0.8, "judge": 1.5 + abs(t - 0.7)}
-    )  # words too few, and a judge that is surprised
+    # Too few words, and a judge that is surprised.
+    measured = make(lambda t: {"words": 0.8, "judge": 1.5 + abs(t - 0.7)})
     near = measures.closest_temperature(measured)
     squares = {}
     for name in TEXT_MEASURES:
