@@ -71,15 +71,13 @@ TUNED = ("embedding", "batch_size", "dropout", "learning_rate")
 SHORT = replace(BENCHMARK, cut=TUNING_CUT, characters=CUT, epochs=4, patience=4)
 LONGER = replace(SHORT, embedding=128, epochs=10, patience=10)
 # What the recipes before lacked: epochs that cut their windows elsewhere, and windows begun from a zero state.
-RECIPE = replace(BENCHMARK, precision="auto", embedding=128, dropout=0.4, shift=True, forget=0.06)
+RECIPE = replace(
+    BENCHMARK, precision="auto", embedding=128, dropout=0.4, shift=True, forget=0.06, epochs=16, patience=16
+)
 TRIED: dict[str, tuple[dict, ...]] = {  # by short runs, each on all of RECIPE but for what is named
-    "lstm": (
-        {},
-        {"forget": 0.15},
-        {"dropout": 0.5, "epochs": 30, "patience": 30},
-    ),
-    "gru": ({}, {"dropout": 0.5, "learning_rate": 0.001}),
-    "rnn": ({"dropout": 0.1}, {"dropout": 0.1, "learning_rate": 0.001}),
+    "lstm": ({}, {"forget": 0.15}),
+    "gru": ({"dropout": 0.3},),
+    "rnn": ({"dropout": 0.1},),
 }
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -239,10 +237,7 @@ def last_tenth(corpus: Corpus) -> list[Config]:
     for cell in cells_in(tried):
         chosen = best_short_run(of_cell(tried, cell))
         if chosen:
-            options = {
-                name: chosen[name] for each in TRIED[cell] for name in each if name not in ("epochs", "patience")
-            }
-            options |= {"epochs": chosen["max_epochs"], "patience": chosen["max_epochs"]}
+            options = {name: chosen[name] for each in TRIED[cell] for name in each}
             configs += [replace(RECIPE, cell=cell, seed=seed, **options) for seed in range(3)]
     return configs
 

@@ -39,21 +39,21 @@ def test_a_study_that_goes_on_from_another_has_no_runs_before_that_is_made(name,
 
 
 def test_each_cell_goes_on_with_what_was_best_of_its_own_short_runs(monkeypatch, tiny):
-    def short(cell, loss, epochs=20, **fields):
-        return make_record(cell, 0) | fields | {"max_epochs": epochs, "forget": 0.06, "losses": {"windows-256": loss}}
+    def short(cell, loss, **fields):
+        return make_record(cell, 0) | fields | {"losses": {"windows-256": loss}}
 
     tried = [
-        short("lstm", 1.45, dropout=0.4),
-        short("lstm", 1.44, dropout=0.5, epochs=30),
-        short("gru", 1.47, dropout=0.5, learning_rate=0.001),
+        short("lstm", 1.45, forget=0.06, dropout=0.4),
+        short("lstm", 1.44, forget=0.15, dropout=0.4),
+        short("gru", 1.47, forget=0.06, dropout=0.3),
     ]
     monkeypatch.setattr(studies, "read_study", lambda name, corpus: Made(name, "", tried))
     configs = studies.last_tenth(tiny)
     assert [c.cell for c in configs] == ["lstm"] * 3 + ["gru"] * 3
     lstm = next(c for c in configs if c.cell == "lstm")
     gru = next(c for c in configs if c.cell == "gru")
-    assert (lstm.dropout, lstm.epochs, lstm.patience) == (0.5, 30, 30)
-    assert (gru.dropout, gru.learning_rate, gru.hidden_size) == (0.5, 0.001, 512)
+    assert (lstm.forget, lstm.dropout) == (0.15, 0.4)
+    assert (gru.forget, gru.dropout) == (0.06, 0.3)
     assert all(c.shift and c.carry and c.cut == studies.CUT for c in configs)
 
 
