@@ -38,6 +38,15 @@ def test_the_table_has_every_evaluation_and_what_others_published(monkeypatch):
     assert [row["mean"] for row in rows] == pytest.approx([1.445, 1.42, 1.44, 1.415, *QUOTED.values()])
 
 
+def test_every_recipe_that_opened_the_last_tenth_is_counted(monkeypatch):
+    made = {"benchmark": runs_with(1.45, 1.46), "first_recipe": runs_with(1.49), "second_recipe": runs_with(1.48)}
+    opened = finding(chapter(NAME, monkeypatch, made=made)[1], "benchmark-earlier")
+    assert opened["values"]["times"] == "3 times"
+    made["last_tenth"] = runs_with(1.44, 1.45, cell="gru")
+    opened = finding(chapter(NAME, monkeypatch, made=made)[1], "benchmark-earlier")
+    assert opened["values"]["times"] == "4 times" and opened["values"]["mean"] == pytest.approx(1.445)
+
+
 def test_without_the_study_nothing_is_said(monkeypatch):
     _, shown = chapter(NAME, monkeypatch)
     assert {about["kind"] for _, about in shown} == {"provenance", "results"}
