@@ -296,8 +296,8 @@ def _workers(n: int, scheduler: str, insecure: bool) -> AbstractContextManager:
 
 
 # Dask has workers give freed memory back to the system at once; then every step of training gets its pages anew, and an
-# LSTM's takes half as long again.
-KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+# LSTM's takes half as long again. Nor is a large tensor to be a mapping of its own, whose pages are new each time.
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_MAX_": "0"}
 
 
 @contextmanager
