@@ -66,9 +66,9 @@ def cure_figure(results: dict) -> Figure | None:
 
 
 def benchmark_figure(results: dict) -> Figure | None:
-    """The loss of the best cell and the lowest that is quoted."""
+    """The loss of the LSTM and the lowest that is quoted."""
     values = finding_values(results, "benchmark")
-    losses = {values["cell"]: values["mean"]} if values else {}
+    losses = {"lstm": values["mean"]} if values else {}
     return _losses_beside("card-benchmark", losses, "quoted", values.get("target"))
 
 

@@ -15,7 +15,7 @@ from charlm.corpus import load_corpus
 from charlm.options import Parser, whole_number
 from charlm.printable import inline
 from charlm.runs.sweep import train_sweep
-from charlm.studies import WHOLE_TEXT, benchmark
+from charlm.studies import WHOLE_TEXT, last_tenth
 from charlm_core import CELLS, RANGES, CharlmError
 
 
@@ -43,11 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _lines(given: Namespace) -> list[str]:
     """A line an evaluation: what results.json has of it."""
     corpus = load_corpus(WHOLE_TEXT)
-    made = [config for config in benchmark(corpus) if config.cell == given.cell]
+    made = [config for config in last_tenth(corpus) if config.cell == given.cell]
     if not made:
-        raise CharlmError(
-            "the runs that choose its configuration are not made: make report STUDIES='learning_rates tuning'"
-        )
+        raise CharlmError("the runs that choose its configuration are not made: make report STUDIES=short_runs")
     runs = train_sweep([replace(made[0], seed=given.seed)], corpus, say=_say)
     rows = benchmark_rows(with_benchmark_losses(runs, corpus), corpus.name)
     lines = []

@@ -52,13 +52,8 @@ QUOTED = {
 
 
 def best_short_run(records: Records) -> Record | None:
-    """The short run with the lowest loss in windows of 256, at its last epoch; None without records. Of the first short
-    runs that loss is not known: of them the one with the lowest validation loss as it was recorded."""
-    return min(finished(records), key=_choosing_loss, default=None)
-
-
-def _choosing_loss(r: Record) -> float:
-    return r["losses"][WINDOWS] if "losses" in r else r["val_loss_last"]
+    """The short run with the lowest loss in windows of 256, at its last epoch; None without records."""
+    return min(finished(records), key=loss_by(WINDOWS), default=None)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -137,13 +132,16 @@ def averaged(losses: Sequence[Tensor]) -> Tensor:
 # the runs of a study
 
 
-def with_dynamic_rates(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
-    """The short runs; the LSTM that was best with its losses by the rate of a dynamic evaluation of its validation text, as
-    [[rate, loss], …]."""
-    best = best_short_run(of_cell(records, "lstm"))
-    if best is None:
-        return [r | {"dynamic_rates": []} for r in records]
+def with_short_losses(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
+    """The short runs with their losses by evaluation on their own validation text; the LSTM that was best with those by the
+    rate of a dynamic evaluation too, as [[rate, loss], …]."""
     text = text_between(corpus, TUNING_CUT, CUT)
+    measured = [
+        r | {"losses": _means(losses), "dynamic_rates": []} for r, losses, _ in _measured(records, text, None, runs)
+    ]
+    best = best_short_run(of_cell(measured, "lstm"))
+    if best is None:
+        return measured
     folder = runs / best["run_id"]
 
     def tried(rate: float) -> list[float]:
@@ -152,20 +150,13 @@ def with_dynamic_rates(records: Records, corpus: Corpus, runs: Path = RUNS) -> l
         return [rate, float(losses.double().mean())]
 
     tries = _on_all_cores(tried, DYNAMIC_RATES)
-    return [r | {"dynamic_rates": tries if r is best else []} for r in records]
+    return [r | {"dynamic_rates": tries} if r is best else r for r in measured]
 
 
 def best_dynamic_rate(records: Records) -> float | None:
     """The rate with the lowest loss, the first of equals; None where none was tried."""
     tried = [pair for r in records for pair in r.get("dynamic_rates", [])]
     return min(tried, key=lambda pair: pair[1])[0] if tried else None
-
-
-def with_short_losses(records: Records, corpus: Corpus, runs: Path = RUNS) -> list[Record]:
-    """The short runs with their losses by evaluation on their own validation text, and the dynamic rates of the best."""
-    text = text_between(corpus, TUNING_CUT, CUT)
-    measured = [r | {"losses": _means(losses)} for r, losses, _ in _measured(records, text, None, runs)]
-    return with_dynamic_rates(measured, corpus, runs)
 
 
 def with_benchmark_losses(

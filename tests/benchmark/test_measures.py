@@ -62,7 +62,7 @@ def test_the_rate_is_chosen_by_the_best_short_run(tiny, tiny_config, tmp_path, m
     monkeypatch.setattr(measures, "TUNING_CUT", 4000)
     monkeypatch.setattr(measures, "CUT", 4800)
     runs = train_sweep([tiny_config, replace(tiny_config, seed=1)], tiny, tmp_path, 1)
-    measured = measures.with_dynamic_rates(runs, tiny, tmp_path)
+    measured = measures.with_short_losses(runs, tiny, tmp_path)
     best = measures.best_short_run(measured)
     assert [r for r in measured if r["dynamic_rates"]] == [best]
     assert [rate for rate, _ in best["dynamic_rates"]] == list(measures.DYNAMIC_RATES)
@@ -113,7 +113,7 @@ def test_results_have_a_row_for_each_run_and_evaluation(measured):
     }
 
 
-def test_the_best_short_run_is_that_of_the_lowest_last_loss():
-    runs = [make_record("lstm", 0) | {"val_loss_last": x, "dropout": x} for x in (1.6, 1.5, 1.7)]
+def test_the_best_short_run_is_that_of_the_lowest_loss_in_windows():
+    runs = [make_record("lstm", 0) | {"losses": {measures.WINDOWS: x}, "dropout": x} for x in (1.6, 1.5, 1.7)]
     assert measures.best_short_run(runs)["dropout"] == 1.5
     assert measures.best_short_run([]) is None
