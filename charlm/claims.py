@@ -106,7 +106,7 @@ def gap_cause_claims(results: dict) -> list[dict]:
     c = results["contrasts"].get("gap/by-text")
     if not c:
         return []
-    text = "The gap comes from the size of the training set"
+    text = "Validation loss is higher because the training set is larger"
     claim = _of_contrast(text, "gap, more text − the study's, nats", "is the cause", c, stats.HIGHER)
     # That it makes no difference refutes that it is the cause.
     return [claim | ({"verdict": "refuted"} if claim["verdict"] == stats.SAME else {})]

@@ -127,7 +127,7 @@ def test_words_are_real_and_random_as_far_as_the_intervals_say_and_loops_are_nam
 @pytest.mark.parametrize(
     ("worse", "elsewhere", "verdicts", "heading"),
     [
-        ((0.5, 0.6, 0.4), 0.8, (HIGHER, LOWER), "are the wrong ones, and words elsewhere are worse"),
+        ((0.5, 0.6, 0.4), 0.8, (HIGHER, LOWER), "fit worse than real text's, and words elsewhere are less often real"),
         ((0.5, 0.1, -0.4), 0.96, (OPEN, SAME), "too close to call, and words elsewhere are real as often"),
         ((0.5,), 0.8, (NOT_JUDGED, NOT_JUDGED), "so few seeds cannot tell"),
     ],
@@ -165,10 +165,10 @@ def test_how_sure_models_are_follows_from_loss_and_entropy_of_all_runs(told, sur
 
 def test_that_a_low_temperature_reads_better_is_said_only_where_it_does(told):
     paid = told(make(lambda t: {"distinct": 0.4, "words": 0.9} if t == 0.5 else {"words": 0.7}))
-    assert "reads better" in finding(paid, "temperature-loss")["text"]
+    assert "more real words" in finding(paid, "temperature-loss")["text"]
     assert "pays with variety" in finding(paid, "truncation")["text"]
     free = told(make())
-    assert "reads better" not in finding(free, "temperature-loss")["text"]
+    assert "more real words" not in finding(free, "temperature-loss")["text"]
     assert "pays with variety" not in finding(free, "truncation")["text"]
 
 
