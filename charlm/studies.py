@@ -74,8 +74,6 @@ TRIED: dict[str, tuple[dict, ...]] = {  # by short runs, each on all of RECIPE b
 }
 # Runs of each cell on the last tenth, as many as were set before the first of them ended.
 LAST_TENTH_SEEDS = {"lstm": 4, "gru": 3, "rnn": 3}
-# Of three recipes that were there before: their mean losses in windows of 256, three seeds of the LSTM each.
-EARLIER = (1.4892, 1.4686, 1.4699)
 
 # ---------------------------------------------------------------------------------------------------------------------
 # which runs a study is made of
@@ -328,7 +326,7 @@ def made_with(made: Made) -> Provenance:
     id = f"study-{made.study.replace('_', '-')}"
     records = made.runs
     if not records:
-        text = f"*{{name}}* was not made for this corpus: `make report STUDIES={made.study}` makes it."
+        text = f"*{{name}}* was not made for this corpus: its `make report` with `STUDIES={made.study}` makes it."
         return Provenance(id, text, {"name": made.study})
     current = all(r["code"] == training_code_hash(r["cell"]) for r in records)
     seconds = sum(r["seconds"] for r in records)

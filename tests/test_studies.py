@@ -150,7 +150,7 @@ def kept(tiny, trained, tmp_path):
 def test_a_study_that_was_not_made_for_a_corpus_has_no_runs(kept, tiny, tmp_path):
     assert len(studies.read_study("cells", tiny, tmp_path).runs) == 2
     assert studies.read_study("cells", replace(tiny, sha256="another"), tmp_path).runs == []
-    assert "make report STUDIES=cells" in studies.made_with(Made("cells", "another")).filled
+    assert "STUDIES=cells" in studies.made_with(Made("cells", "another")).filled
 
 
 def of_first(**changes):

@@ -64,7 +64,7 @@ def test_the_rate_is_chosen_by_the_best_short_run(tiny, tiny_config, tmp_path, m
     runs = train_sweep([tiny_config, replace(tiny_config, seed=1)], tiny, tmp_path, 1)
     measured = measures.with_short_losses(runs, tiny, tmp_path)
     best = measures.best_short_run(measured)
-    assert [r for r in measured if r["dynamic_rates"]] == [best]
+    assert [r for r in measured if "dynamic_rates" in r] == [best]
     assert [rate for rate, _ in best["dynamic_rates"]] == list(measures.DYNAMIC_RATES)
     assert measures.best_dynamic_rate(measured) == min(best["dynamic_rates"], key=lambda pair: pair[1])[0]
     assert measures.best_dynamic_rate(runs) is None
