@@ -20,7 +20,7 @@ from charlm.report.execute import Job
 from charlm.report.html import write_html
 from charlm.report.pdf import make_pdf
 from charlm.report.place import check_writable, place_report, report_folders
-from charlm.report.play import add_play, left_out, make_play
+from charlm.report.play import add_play, check_embeddable, left_out, make_play
 from charlm.runs.sweep import train_sweep
 from charlm.studies import check_names, make_study
 from charlm_core import CharlmError, Corpus
@@ -93,6 +93,8 @@ def make_report(
     studies = check_names(studies)
     corpus = load_corpus(study.corpus)
     check_memory(corpus)
+    if own_text:
+        check_embeddable(corpus)
     out, figures = report_folders(study, corpus, out)
     check_writable(out)
     check_writable(figures)

@@ -188,6 +188,16 @@ def _embeddable(corpus: Corpus, own_text: bool) -> str | None:
     return text if len(text.encode()) <= LARGEST_TEXT else None
 
 
+def check_embeddable(corpus: Corpus) -> None:
+    """Raises CharlmError for a text that is too long for a page."""
+    size = len(decode(corpus.ids, corpus.vocab).encode())
+    if size > LARGEST_TEXT:
+        raise CharlmError(
+            f"{corpus.name} has {size:,} bytes, and a page takes a text of up to {LARGEST_TEXT:,}: leave out --own-text "
+            "(OWN_TEXT=1)"
+        )
+
+
 def temperature_evidence(results: dict) -> Content:
     """What the temperature study found, as far as it found it: where drawn text is closest to real text, from where on real
     words fall below half of real text's, and the measures of drawn text by temperature and of real text."""

@@ -18,6 +18,7 @@ from playing import results_of, trained_pair, write_page
 from playwright.sync_api import expect
 from project_files import ROOT
 from pypdf import PdfReader
+from run_folders import silent
 from small_notebooks import a_cell, arranged
 from tested_fonts import use_tested_fonts
 
@@ -25,6 +26,7 @@ import charlm.runs.folder
 import charlm_core as core
 import generate
 from charlm import ngram, sampling
+from charlm.protocol import Study
 from charlm.report import make, play
 from charlm.report.collect import SCHEMA
 from charlm.report.html import TEMPLATES
@@ -661,6 +663,15 @@ def test_a_text_of_your_own_goes_into_the_page_where_that_is_asked_for(runs, tin
     folder, records = runs
     own = play.make_play(results_of(records), tiny, folder, own_text=True)
     assert own.content["text"] == tiny_text and "counting" in own.content
+
+
+def test_a_text_too_long_for_the_page_is_refused_before_anything_is_trained(tiny_text, tmp_path, monkeypatch):
+    path, out = tmp_path / "my.txt", tmp_path / "out"
+    path.write_text(tiny_text, "utf-8")
+    monkeypatch.setattr(play, "LARGEST_TEXT", 100)
+    with pytest.raises(CharlmError, match=r"^my\.txt has \d,\d+ bytes.*up to 100: leave out --own-text"):
+        make.make_report(Study(corpus=str(path)), out, silent, own_text=True)
+    assert not out.exists()
 
 
 def test_a_report_without_such_models_says_why(runs, tiny):
