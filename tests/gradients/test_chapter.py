@@ -76,7 +76,7 @@ def test_the_heading_says_whose_gradient_vanishes_and_whose_falls_more_slowly(mo
 @pytest.mark.parametrize(
     ("rnn", "lstm", "loss", "says"),
     [
-        (0.01, 0.1, 1.4, "gradient reaches further back and it predicts better"),
+        (0.01, 0.1, 1.4, "gradient reaches further back, predicts better"),
         (0.1, 0.01, 1.4, "not shown to reach further back"),
     ],
 )
