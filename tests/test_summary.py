@@ -90,7 +90,7 @@ def test_cards_lead_to_the_sections_that_were_found(summed_up):
     shown = summed_up(
         losing("lstm", 0.04),
         made,
-        benchmark={"mean": 1.47, "parameters": 3.5, "seeds": "3 seeds", "target": 1.46},
+        benchmark={"mean": 1.47, "side": "above", "parameters": 3.5, "seeds": "3 seeds", "target": 1.46},
     )
     (cards,) = [about for _, about in shown if about["kind"] == "cards"]
     assert [item["section"] for item in cards["items"]] == ["enough-seeds", "benchmark"]
