@@ -44,7 +44,7 @@ def quoted_losses(records: Records) -> Figure | None:
     name_axes(canvas, "loss on the last tenth (nats)", "")
     said = "; ".join(f"{row['model']} {row['loss']:.4f} ({row['evaluation']})" for row in rows)
     caption = (
-        "As published, and ours with 95% intervals; dotted, the lowest quoted. Ours begins each window from a zero state. Not to be compared "
+        "As published, and ours with 95% intervals; dotted, the lowest quoted. Not to be compared "
         "between the panels: a state that is carried on knows more."
     )
     return finish(canvas, "benchmark", caption, f"A row for each model with its loss: {said}.", rows)
