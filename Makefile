@@ -33,7 +33,7 @@ help:
 	@echo '                 OWN_TEXT=1 puts a text of your own into the page, where counting and the search for copies need it'
 	@echo '                 STUDIES=all (or names: see charlm/studies.py) makes the long studies again, which takes hours'
 	@echo 'make quick       the same on a small scale, a minute or two, into build/'
-	@echo 'make benchmark   one row of the benchmark on all of tiny shakespeare, trained and measured: an LSTM takes about 40 minutes on a core of an AMD EPYC'
+	@echo 'make benchmark   one row of the benchmark on all of tiny shakespeare, trained and measured: an LSTM takes about 45 minutes on a core of an AMD EPYC'
 	@echo '                 CELL=lstm SEED=0: rnn, lstm or gru, and any seed'
 	@echo 'make test        format, lint, types, corpus, tests'
 	@echo 'make types       names of the standard library that macOS or Windows lacks'

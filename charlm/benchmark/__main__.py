@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(
         prog="python -m charlm.benchmark",
         description="Train one run of the benchmark on the first nine tenths of tiny shakespeare, and print its losses on the "
-        "last: an LSTM takes about 40 minutes on one core of an AMD EPYC.",
+        "last: an LSTM takes about 45 minutes on one core of an AMD EPYC.",
     )
     parser.add_argument("--cell", choices=sorted(CELLS), default="lstm", help="kind of recurrent layer (lstm)")
     low, high = RANGES["seed"]

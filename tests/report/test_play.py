@@ -669,6 +669,7 @@ def test_a_text_too_long_for_the_page_is_refused_before_anything_is_trained(tiny
     path, out = tmp_path / "my.txt", tmp_path / "out"
     path.write_text(tiny_text, "utf-8")
     monkeypatch.setattr(play, "LARGEST_TEXT", 100)
+    monkeypatch.setattr(make, "train_sweep", lambda *given, **options: pytest.fail("it trains"))
     with pytest.raises(CharlmError, match=r"^my\.txt has \d,\d+ bytes.*up to 100: leave out --own-text"):
         make.make_report(Study(corpus=str(path)), out, silent, own_text=True)
     assert not out.exists()
